@@ -1,0 +1,165 @@
+"""Arguments of the saver's methods, checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import Checkpoint
+
+from .config import DynamoDBConfig
+from .context import Place
+from .errors import ConfigurationError, InvalidInputError
+from .keys import MAX_THREAD_ID_BYTES
+from .listing import Query
+
+T = TypeVar("T")
+
+
+def saver_config(config: DynamoDBConfig | None) -> DynamoDBConfig:
+    """The configuration, or the default one."""
+    if config is None:
+        return DynamoDBConfig()
+    if not isinstance(config, DynamoDBConfig):
+        raise ConfigurationError(
+            f"config is a {type(config).__name__}: pass a DynamoDBConfig "
+            "(a table goes into its table_config)"
+        )
+    return config
+
+
+def text(name: str, value: Any) -> str:
+    """A string that DynamoDB can store (valid Unicode)."""
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name}={value!r}: use a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError(
+            f"{name}={value!r}: it holds a lone surrogate, which is not valid Unicode"
+        ) from None
+    return value
+
+
+def texts(name: str, values: Any) -> Sequence[str]:
+    """Several strings; one string alone is a mistake, not a sequence of letters."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise InvalidInputError(f"{name}={values!r}: use a sequence of strings")
+    for value in values:
+        text(f"an entry of {name}", value)
+    return values
+
+
+def thread_id(value: Any, name: str = "thread_id") -> str:
+    """A partition key: 1 to 2,048 bytes; integers and UUIDs are taken as text."""
+    if isinstance(value, int | UUID) and not isinstance(value, bool):
+        value = str(value)
+    found = text(name, value)
+    size = len(found.encode())
+    if not 0 < size <= MAX_THREAD_ID_BYTES:
+        shown = f"{found[:40]}…" if size else ""
+        raise InvalidInputError(
+            f"{name}={shown!r} has {size} bytes: DynamoDB's partition keys take 1 to "
+            f"{MAX_THREAD_ID_BYTES}; use a shorter id, such as a UUID"
+        )
+    return found
+
+
+def checkpoint_id(name: str, value: Any) -> str:
+    """A checkpoint id: a string that is not empty."""
+    found = text(name, value)
+    if not found:
+        raise InvalidInputError(f"{name}='': a checkpoint id is not empty")
+    return found
+
+
+def address(config: RunnableConfig) -> tuple[Place, str | None]:
+    """The thread, namespace and checkpoint that a config names."""
+    configurable = _configurable(config)
+    if configurable.get("thread_id") is None:
+        raise InvalidInputError(
+            "config['configurable']['thread_id'] is missing or None: a checkpointer needs it; pass "
+            "config={'configurable': {'thread_id': '…'}}"
+        )
+    place = Place(
+        thread_id(configurable["thread_id"]),
+        text("checkpoint_ns", configurable.get("checkpoint_ns") or ""),
+    )
+    found = configurable.get("checkpoint_id")
+    return place, checkpoint_id("checkpoint_id", found) if found else None
+
+
+def required_address(config: RunnableConfig) -> tuple[Place, str]:
+    """Like `address`, where a checkpoint has to be named."""
+    place, found = address(config)
+    if found is None:
+        raise InvalidInputError(
+            f"config['configurable']['checkpoint_id'] is missing for {place}: pending writes "
+            "belong to one checkpoint; pass the config that put returned"
+        )
+    return place, found
+
+
+def _configurable(config: Any) -> Mapping[str, Any]:
+    configurable = config.get("configurable") if isinstance(config, Mapping) else None
+    if not isinstance(configurable, Mapping):
+        raise InvalidInputError(
+            f"config={config!r} has no 'configurable' mapping: pass "
+            "config={'configurable': {'thread_id': '…'}}"
+        )
+    return configurable
+
+
+def stored_config(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
+    """The config that names a checkpoint that was just put."""
+    configurable = config["configurable"]
+    return {
+        "configurable": {
+            "thread_id": configurable["thread_id"],
+            "checkpoint_ns": configurable.get("checkpoint_ns") or "",
+            "checkpoint_id": checkpoint["id"],
+        }
+    }
+
+
+def listing(
+    config: RunnableConfig | None,
+    filter: Mapping[str, Any] | None,  # noqa: A002 - LangGraph's name
+    before: RunnableConfig | None,
+) -> Query:
+    """What a call of `list` asks for."""
+    thread = ns = found = before_id = None
+    if config is not None:
+        place, found = address(config)
+        thread = place.thread_id
+        ns = None if config["configurable"].get("checkpoint_ns") is None else place.checkpoint_ns
+    if before is not None:
+        before_id = _configurable(before).get("checkpoint_id")
+        if not before_id:
+            raise InvalidInputError(
+                f"before={before!r} names no checkpoint_id: pass the config of a checkpoint"
+            )
+        checkpoint_id("before's checkpoint_id", before_id)
+    if filter is not None and not isinstance(filter, Mapping):
+        raise InvalidInputError(f"filter={filter!r}: use a mapping of metadata values")
+    return Query(thread, ns, found, before_id, dict(filter or {}))
+
+
+def limit(value: Any) -> int | None:
+    """A bound on how many checkpoints to list."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidInputError(f"limit={value!r}: use a whole number from 0 up, or None")
+    return value
+
+
+def choice(name: str, value: Any, choices: Mapping[str, T]) -> T:
+    """One of several named things."""
+    try:
+        return choices[value]
+    except (KeyError, TypeError):
+        allowed = ", ".join(map(repr, choices))
+        raise InvalidInputError(f"{name}={value!r}: use one of {allowed}") from None

@@ -1,0 +1,110 @@
+"""Many items in few requests, every reply taken whole.
+
+DynamoDB may leave part of a batch unprocessed and cuts a query into pages.
+What it left is resent with backoff; if it never drains, that is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from . import requests
+from .context import Context
+from .errors import ThrottledError
+from .operation import Backoff, Call, Item, Operation
+
+T = TypeVar("T")
+
+_CALLS_A_ROUND = 16
+"""Enough to keep a connection pool busy; a bound on what one round holds in memory."""
+
+
+def _batches(entries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (entries[start : start + size] for start in range(0, len(entries), size))
+
+
+def put_all(context: Context, items: Iterable[Item]) -> Operation[None]:
+    """Write items; returns when all are acknowledged."""
+    return _write(context, [{"PutRequest": {"Item": item}} for item in items])
+
+
+def delete_all(context: Context, item_keys: Iterable[Item]) -> Operation[None]:
+    """Delete items; returns when all deletions are acknowledged."""
+    return _write(context, [{"DeleteRequest": {"Key": item_key}} for item_key in item_keys])
+
+
+def _write(context: Context, pending: list[Any]) -> Operation[None]:
+    table = context.table
+    attempt = 0
+    while pending:
+        now, later = _split_round(pending, requests.MAX_BATCH_WRITE)
+        replies = yield [
+            requests.batch_write(table, batch) for batch in _batches(now, requests.MAX_BATCH_WRITE)
+        ]
+        left = [
+            request
+            for reply in replies
+            for request in reply.get("UnprocessedItems", {}).get(table, ())
+        ]
+        attempt = yield from _pause(context, attempt, len(left), len(now), "BatchWriteItem")
+        pending = left + later
+
+
+def get_all(
+    context: Context, item_keys: Sequence[Item], *, consistent: bool
+) -> Operation[list[Item]]:
+    """Read items by key; a key that does not exist has no item in the result."""
+    table = context.table
+    pending = list(item_keys)
+    found: list[Item] = []
+    attempt = 0
+    while pending:
+        now, later = _split_round(pending, requests.MAX_BATCH_GET)
+        replies = yield [
+            requests.batch_get(table, batch, consistent=consistent)
+            for batch in _batches(now, requests.MAX_BATCH_GET)
+        ]
+        left: list[Item] = []
+        for reply in replies:
+            found += reply.get("Responses", {}).get(table, ())
+            left += reply.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())
+        attempt = yield from _pause(context, attempt, len(left), len(now), "BatchGetItem")
+        pending = left + later
+    return found
+
+
+def _split_round(pending: list[T], batch: int) -> tuple[list[T], list[T]]:
+    size = batch * _CALLS_A_ROUND
+    return pending[:size], pending[size:]
+
+
+def _pause(context: Context, attempt: int, left: int, sent: int, action: str) -> Operation[int]:
+    if not left:
+        return 0
+    if left < sent:
+        attempt = 0  # part of it got through: DynamoDB is slow, not stuck
+    if attempt >= context.max_resends:
+        raise ThrottledError(
+            f"{action} on table {context.table!r}: DynamoDB left {left} of {sent} items "
+            f"unprocessed {attempt + 1} times in a row; raise the table's capacity, or max_retries"
+        )
+    yield Backoff(attempt)
+    return attempt + 1
+
+
+def read_range(call: Call) -> Operation[list[Item]]:
+    """All items of a query or scan, page after page."""
+    items: list[Item] = []
+    page: Call | None = call
+    while page is not None:
+        (reply,) = yield [page]
+        items += reply["Items"]
+        page = next_page(page, reply)
+    return items
+
+
+def next_page(call: Call, reply: Any) -> Call | None:
+    """The call for the page after `reply`; `None` after the last."""
+    start = reply.get("LastEvaluatedKey")
+    return Call(call.method, {**call.params, "ExclusiveStartKey": start}) if start else None

@@ -1,0 +1,168 @@
+"""Bodies made and read: checkpoints and pending writes as the serde leaves them.
+
+The header carries everything a user could call content (channel names included)
+and goes through the serde, so an encrypting serde leaves no plaintext outside
+the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from .chunking import cut
+from .codec import Body, Record, Typed, compress, pack_body, pack_cut_body
+from .context import Known
+from .errors import CorruptCheckpointError, SerializationError
+
+INLINE_BYTES = 1024
+"""A state value up to this stays whole in its checkpoint item."""
+
+INLINE_WRITE_BYTES = 8192
+"""A pending write up to this stays whole: it is stored once, so cutting gains little."""
+
+_CUT_BODY_BYTES = 16 * 1024
+"""A packed body over this is cut as a value would be: what did not change is not sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointHeader:
+    """All of a checkpoint but its values."""
+
+    checkpoint: dict[str, Any]
+    metadata: CheckpointMetadata
+    parent_id: str | None
+    channels: list[str]
+    checkpoint_ns: str | None
+    """Only if the key holds a hash of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WritesHeader:
+    """All of a task's writes but their values."""
+
+    task_path: str
+    indexes: list[int]
+    channels: list[str]
+    task_id: str | None
+    """Only if the key holds a hash of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One pending write, serialized."""
+
+    index: int
+    channel: str
+    value: Typed
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A body ready to be stored, and the chunks that have to be there first."""
+
+    body: bytes
+    chunks: dict[bytes, bytes]
+
+
+def serialize(serde: SerializerProtocol, value: Any, what: str) -> Typed:
+    """`serde.dumps_typed`, with an error that names what could not be written."""
+    try:
+        kind, data = serde.dumps_typed(value)
+    except Exception as error:
+        raise SerializationError(
+            f"{what} holds a {type(value).__name__} that {type(serde).__name__} cannot serialize: "
+            f"{error}; store plain data, or pass a serde that knows the type"
+        ) from error
+    return kind, bytes(data)
+
+
+def store_value(value: Typed, inline_bytes: int) -> tuple[Known, dict[bytes, bytes]]:
+    """A record for a value, and its chunks."""
+    kind, data = value
+    if len(data) > inline_bytes:
+        pieces = cut(data)
+        if pieces.chunks:
+            record = Record(kind, len(data), pieces.head, pieces.levels, pieces.tail)
+            return Known(record, frozenset(pieces.chunks)), pieces.chunks
+    return Known(Record(kind, len(data), data)), {}
+
+
+def seal(body: Body, chunks: dict[bytes, bytes]) -> Encoded:
+    """Compress a body; one that is too large for an item is cut first."""
+    packed = pack_body(body)
+    if len(packed) > _CUT_BODY_BYTES:
+        known, pieces = store_value(("", packed), 0)
+        if pieces:
+            return Encoded(
+                compress(pack_cut_body(body.generation, known.record)), {**chunks, **pieces}
+            )
+    return Encoded(compress(packed), chunks)
+
+
+def checkpoint_header(serde: SerializerProtocol, header: CheckpointHeader) -> Typed:
+    """Serialize a checkpoint's header; its id is in the key and left out."""
+    checkpoint = {name: value for name, value in header.checkpoint.items() if name != "id"}
+    content = [checkpoint, header.metadata, header.parent_id, header.channels, header.checkpoint_ns]
+    return serialize(serde, content, "the checkpoint or its metadata")
+
+
+def read_checkpoint_header(serde: SerializerProtocol, body: Body, where: str) -> CheckpointHeader:
+    """Undo `checkpoint_header`."""
+    content = serde.loads_typed(body.header)
+    match content:
+        case [dict(checkpoint), dict(metadata), parent_id, [*channels], ns] if len(channels) == len(
+            body.records
+        ):
+            return CheckpointHeader(checkpoint, metadata, parent_id, channels, ns)  # type: ignore[arg-type]
+    raise CorruptCheckpointError(f"{where}: a checkpoint header of an unknown shape")
+
+
+def whole_checkpoint(
+    header: CheckpointHeader, checkpoint_id: str, values: dict[str, Any]
+) -> Checkpoint:
+    """The checkpoint as LangGraph put it."""
+    return {**header.checkpoint, "id": checkpoint_id, "channel_values": values}  # type: ignore[typeddict-item]
+
+
+def encode_writes(
+    serde: SerializerProtocol,
+    generation: int,
+    writes: Sequence[Write],
+    task_path: str,
+    hidden_task_id: str | None,
+) -> Encoded:
+    """The body of a writes item."""
+    header = [
+        task_path,
+        [write.index for write in writes],
+        [write.channel for write in writes],
+        hidden_task_id,
+    ]
+    records = []
+    chunks: dict[bytes, bytes] = {}
+    for write in writes:
+        known, pieces = store_value(write.value, INLINE_WRITE_BYTES)
+        records.append(known.record)
+        chunks.update(pieces)
+    typed = serialize(serde, header, "the names of a task's writes")
+    return seal(Body(generation, typed, tuple(records)), chunks)
+
+
+def read_writes_header(serde: SerializerProtocol, body: Body, where: str) -> WritesHeader:
+    """Undo the header part of `encode_writes`."""
+    match serde.loads_typed(body.header):
+        case [str(path), [*indexes], [*channels], task_id] if (
+            len(indexes) == len(channels) == len(body.records)
+        ):
+            return WritesHeader(path, indexes, channels, task_id)
+    raise CorruptCheckpointError(f"{where}: a writes header of an unknown shape")
+
+
+def records_of(bodies: Iterable[Body]) -> list[tuple[int, Record]]:
+    """The records of some bodies, with their generations, as `chunks.load` takes them."""
+    return [(body.generation, record) for body in bodies for record in body.records]

@@ -1,0 +1,53 @@
+"""A least-recently-used cache bounded in bytes, safe to share between threads."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from threading import Lock
+from typing import Any
+
+
+class Cache:
+    """Keeps what was used last, up to `limit` bytes.
+
+    Args:
+        limit: Bound of the sum of the sizes that `put` is told, in bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable) -> Any:
+        """The value, or `None`."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            self._entries.move_to_end(key)
+            return entry[0]
+
+    def put(self, key: Hashable, value: Any, size: int) -> None:
+        """Keep `value`, which takes `size` bytes; drop the oldest beyond the limit."""
+        with self._lock:
+            self._drop(key)
+            if size > self._limit:
+                return
+            self._entries[key] = (value, size)
+            self._used += size
+            while self._used > self._limit:
+                self._drop(next(iter(self._entries)))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self._used = 0
+
+    def _drop(self, key: Hashable) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._used -= entry[1]

@@ -1,0 +1,179 @@
+"""Bytes: compression, the packed form of records and bodies, and their limits.
+
+A *record* is a stored value, inline `[type, bytes]` or cut
+`[type, size, head, [refs, …], tail]`. A *body* is what an item holds: a header
+(serialized by the saver's serde, so encryption covers it) and records. The first
+byte of compressed bytes says how they are compressed, so the format can grow:
+
+====  ===================================================
+0x00  stored as they are
+0x01  one zstd frame, made with dictionary 1 (a file beside)
+====  ===================================================
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+import ormsgpack
+import zstandard
+
+from .chunking import DIGEST_BYTES, Levels, split_refs
+from .errors import CorruptCheckpointError
+
+Typed: TypeAlias = tuple[str, bytes]
+"""What a serde's `dumps_typed` returns."""
+
+_RAW = b"\x00"
+_ZSTD_DICTIONARY_1 = b"\x01"
+_LEVEL = 6
+
+MAX_BODY_BYTES = 1 << 20
+"""A packed body over this is cut into chunks; a reader refuses to inflate more (a zstd bomb)."""
+
+_MAX_DEPTH = 8  # levels of refs: 8**8 chunks at the very least
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stored value: inline if `levels` is empty, else `head + chunks + tail`."""
+
+    type: str
+    size: int
+    head: bytes
+    levels: Levels = ()
+    tail: bytes = b""
+
+    @property
+    def inline_bytes(self) -> int:
+        """The bytes that stand in the item, refs included."""
+        return (
+            len(self.head)
+            + len(self.tail)
+            + sum(len(level) for level in self.levels) * DIGEST_BYTES
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a checkpoint or writes item holds."""
+
+    generation: int
+    header: Typed
+    records: tuple[Record, ...]
+
+
+class _Local(threading.local):
+    """zstd contexts, one set a thread: they must not be used by two at once."""
+
+    def __init__(self) -> None:
+        dictionary = _dictionary()
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=dictionary)
+        self.decompressor = zstandard.ZstdDecompressor(dict_data=dictionary)
+
+
+@cache
+def _dictionary() -> zstandard.ZstdCompressionDict:
+    data = files(__package__).joinpath("dictionary-1.zstd").read_bytes()
+    dictionary = zstandard.ZstdCompressionDict(data)
+    dictionary.precompute_compress(level=_LEVEL)
+    return dictionary
+
+
+_local: _Local | None = None
+_local_lock = threading.Lock()
+
+
+def _contexts() -> _Local:
+    global _local  # noqa: PLW0603 - made on first use: importing the package reads no file
+    if _local is None:
+        with _local_lock:
+            _local = _local or _Local()
+    return _local
+
+
+def compress(data: bytes) -> bytes:
+    """Compress, unless that makes it larger (ciphertext does not compress)."""
+    packed = _contexts().compressor.compress(data)
+    return _ZSTD_DICTIONARY_1 + packed if len(packed) < len(data) else _RAW + data
+
+
+def decompress(data: bytes, limit: int) -> bytes:
+    """Undo `compress`.
+
+    Raises:
+        CorruptCheckpointError: Unknown format, broken frame, or over `limit` bytes.
+    """
+    scheme, frame = data[:1], data[1:]
+    if scheme == _RAW:
+        plain = frame
+    elif scheme == _ZSTD_DICTIONARY_1:
+        try:
+            # The frame's own claim of its size is checked first: zstandard allocates it.
+            if zstandard.frame_content_size(frame) > limit:
+                raise CorruptCheckpointError(f"compressed bytes claim to be over {limit} bytes")
+            plain = _contexts().decompressor.decompress(frame, max_output_size=limit)
+        except zstandard.ZstdError as error:
+            raise CorruptCheckpointError(f"a broken zstd frame: {error}") from error
+    else:
+        raise CorruptCheckpointError(
+            f"unknown format byte {scheme.hex() or 'none'}: written by a newer version of this "
+            "package, or damaged"
+        )
+    if len(plain) > limit:
+        raise CorruptCheckpointError(f"compressed bytes hold over {limit} bytes")
+    return plain
+
+
+def pack_body(body: Body) -> bytes:
+    """A body as bytes, not yet compressed."""
+    return ormsgpack.packb(
+        [body.generation, *body.header, [_pack_record(record) for record in body.records]]
+    )
+
+
+def pack_cut_body(generation: int, record: Record) -> bytes:
+    """What an item holds if its body itself had to be cut: one record."""
+    return ormsgpack.packb([generation, _pack_record(record)])
+
+
+def _pack_record(record: Record) -> list[Any]:
+    if not record.levels:
+        return [record.type, record.head]
+    levels = [b"".join(level) for level in record.levels]
+    return [record.type, record.size, record.head, levels, record.tail]
+
+
+def unpack_body(packed: bytes) -> Body | tuple[int, Record]:
+    """Undo `pack_body`, or `pack_cut_body` (then: generation and record).
+
+    Raises:
+        CorruptCheckpointError: The bytes are neither.
+    """
+    try:
+        match ormsgpack.unpackb(packed):
+            case [int(generation), [str(), *_] as record]:
+                return generation, _unpack_record(record)
+            case [int(generation), str(kind), bytes(header), [*records]]:
+                unpacked = tuple(_unpack_record(record) for record in records)
+                return Body(generation, (kind, header), unpacked)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CorruptCheckpointError(f"a body that cannot be read: {error}") from error
+    raise CorruptCheckpointError("a body of an unknown shape")
+
+
+def _unpack_record(packed: Any) -> Record:
+    match packed:
+        case [str(kind), bytes(data)]:
+            return Record(kind, len(data), data)
+        case [str(kind), int(size), bytes(head), [*levels], bytes(tail)]:
+            if not 0 < len(levels) <= _MAX_DEPTH or any(
+                not isinstance(level, bytes) or len(level) % DIGEST_BYTES for level in levels
+            ):
+                raise CorruptCheckpointError("a record with broken refs")
+            return Record(kind, size, head, tuple(split_refs(level) for level in levels), tail)
+    raise CorruptCheckpointError("a record of an unknown shape")

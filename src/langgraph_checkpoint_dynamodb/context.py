@@ -1,0 +1,108 @@
+"""What every operation of a saver needs: the table's name, the cache, the serde, the time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.serde.base import SerializerProtocol
+
+    from .cache import Cache
+    from .codec import Record
+
+NEVER = 0
+"""The generation of chunks that do not expire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One call's surroundings.
+
+    Attributes:
+        table: Table name.
+        ttl_attribute: The expiry's attribute name; `None` if the table has no TTL.
+        ttl_seconds: How long what is written now shall live; `None` for ever.
+        max_resends: How often in a row unprocessed items may come back unprocessed.
+        cache: Shared by all calls of a saver.
+        serde: The saver's serde at the time of the call.
+        now: Time of the call, in epoch seconds.
+    """
+
+    table: str
+    ttl_attribute: str | None
+    ttl_seconds: int | None
+    max_resends: int
+    cache: Cache
+    serde: SerializerProtocol
+    now: float
+
+    @property
+    def expiry(self) -> int | None:
+        """When a checkpoint or writes item put now expires, in epoch seconds."""
+        return None if self.ttl_seconds is None else math.ceil(self.now) + self.ttl_seconds
+
+    def generation(self, parent: int | None) -> int:
+        """The generation to write chunks in: the parent's while it lives long enough.
+
+        A chunk has to outlive every checkpoint that refers to it. A new
+        generation ends at the second TTL boundary from now, so it serves the puts
+        of at least one TTL period.
+        """
+        expiry = self.expiry
+        if expiry is None or self.ttl_seconds is None:
+            return NEVER
+        if parent is not None and parent >= expiry:
+            return parent
+        return (math.ceil(self.now) // self.ttl_seconds + 2) * self.ttl_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a checkpoint is: its thread and namespace, as the user names them."""
+
+    thread_id: str
+    checkpoint_ns: str
+
+    def __str__(self) -> str:
+        return f"thread {self.thread_id!r}, namespace {self.checkpoint_ns!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A stored record, and every chunk that it refers to at any depth."""
+
+    record: Record
+    refs: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is known to be stored for one checkpoint: the base of its child's put."""
+
+    generation: int
+    versions: dict[str, str | int | float]
+    records: dict[str, Known]
+    refs: frozenset[bytes]
+
+    @property
+    def size(self) -> int:
+        """About how much memory it takes, in bytes."""
+        inline = sum(known.record.inline_bytes + 300 for known in self.records.values())
+        return 500 + inline + 120 * len(self.refs) + 150 * len(self.versions)
+
+
+def remembered_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
+    """The cache key of a `Remembered`."""
+    return ("checkpoint", place.thread_id, place.checkpoint_ns, checkpoint_id)
+
+
+def written_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
+    """The cache key of the `(generation, digest)` pairs that a checkpoint's writes refer to."""
+    return ("writes", place.thread_id, place.checkpoint_ns, checkpoint_id)
+
+
+def chunk_key(thread_id: str, digest: bytes) -> tuple[str, str, bytes]:
+    """The cache key of a chunk's bytes."""
+    return ("chunk", thread_id, digest)

@@ -1,0 +1,169 @@
+"""Delta channels: rebuilding a value from the writes of a checkpoint's ancestors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph.checkpoint.base import DeltaChannelHistory, PendingWrite
+
+from . import batches, bodies, chunks, items, keys, requests
+from .context import Context, Place
+from .errors import CorruptCheckpointError
+from .operation import Call, Item, Operation
+from .read import (
+    Entry,
+    Group,
+    collect,
+    get_group,
+    open_bodies,
+    pending_writes,
+    read_headers,
+    refs_of,
+)
+
+_PAGE_ITEMS = 256
+_RENEWALS_A_ROUND = 64
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What has been gathered for the requested channels, newest ancestor first."""
+
+    remaining: set[str]
+    writes: dict[str, list[PendingWrite]]
+    seeds: dict[str, Any] = field(default_factory=dict)
+
+    def result(self) -> dict[str, DeltaChannelHistory]:
+        """In the form of the base class: writes oldest first, seed only if there is one."""
+        found: dict[str, DeltaChannelHistory] = {}
+        for channel, writes in self.writes.items():
+            found[channel] = {"writes": writes[::-1]}
+            if channel in self.seeds:
+                found[channel]["seed"] = self.seeds[channel]
+        return found
+
+
+def get_delta_channel_history(
+    context: Context, place: Place, checkpoint_id: str | None, channels: Sequence[str]
+) -> Operation[dict[str, DeltaChannelHistory]]:
+    """Walk the ancestors of a checkpoint until every channel has found its seed."""
+    walk = _Walk(set(channels), {channel: [] for channel in channels})
+    target = yield from get_group(context, place, checkpoint_id)
+    if target is None or not channels:
+        return walk.result()
+    ancestors = Ancestors(context, place, target)
+    (entry,) = yield from read_headers(context, place.thread_id, [target])
+    renewed: list[Entry] = []
+    while walk.remaining and entry.header.parent_id:
+        parent = yield from ancestors.get(entry.header.parent_id)
+        if parent is None:
+            _check_cut(walk, entry)
+            break
+        entry = parent
+        renewed.append(entry)
+        yield from _gather(context, entry, walk)
+    yield from _renew(context, renewed)
+    return walk.result()
+
+
+def _check_cut(walk: _Walk, oldest: Entry) -> None:
+    """A missing ancestor matters only to a channel that had been written by then."""
+    versions = oldest.header.checkpoint.get("channel_versions") or {}
+    lost = sorted(channel for channel in walk.remaining if channel in versions)
+    if lost:
+        raise CorruptCheckpointError(
+            f"{oldest.where}: its parent {oldest.header.parent_id!r} is gone, and the value of "
+            f"{', '.join(map(repr, lost))} cannot be rebuilt without it (deleted or expired)"
+        )
+
+
+def _gather(context: Context, entry: Entry, walk: _Walk) -> Operation[None]:
+    thread_id = entry.place.thread_id
+    opened = yield from open_bodies(context, thread_id, entry.writes, entry.where)
+    body = entry.opened.body
+    stored = dict(zip(entry.header.channels, body.records, strict=True))
+    seeds = {channel: stored[channel] for channel in walk.remaining if channel in stored}
+    wanted = [(body.generation, record) for record in seeds.values()]
+    wanted += bodies.records_of(one.body for one in opened)
+    loaded = yield from chunks.load(context, thread_id, wanted)
+    for write in reversed(pending_writes(context, entry, opened, loaded)):
+        if write[1] in walk.remaining:
+            walk.writes[write[1]].append(write)
+    for channel, record in seeds.items():
+        value = (record.type, loaded.join(record, entry.where))
+        walk.seeds[channel] = context.serde.loads_typed(value)
+    walk.remaining -= seeds.keys()
+
+
+class Ancestors:
+    """The checkpoints before one, looked up by id; read backwards in pages."""
+
+    def __init__(self, context: Context, place: Place, target: Group) -> None:
+        self._context = context
+        self._place = place
+        ns = keys.namespace(place.checkpoint_ns)
+        low, _ = keys.below(f"{keys.CHECKPOINTS}{ns}")
+        high = keys.checkpoint(ns, target.key.checkpoint_id)
+        self._call: Call | None = requests.query(
+            context.table, place.thread_id, (low, high), newest_first=True, limit=_PAGE_ITEMS
+        )
+        self._seen: dict[str, Group] = {}
+        self._carried: list[Item] = []
+        self._lowest: str | None = None
+
+    def get(self, checkpoint_id: str) -> Operation[Entry | None]:
+        """The checkpoint of this id, or `None`."""
+        while (
+            checkpoint_id not in self._seen
+            and self._call is not None
+            and (self._lowest is None or checkpoint_id < self._lowest)
+        ):
+            yield from self._read_page()
+        group = self._seen.pop(checkpoint_id, None)
+        if group is None:  # ids that do not sort in the order they were made in
+            group = yield from get_group(self._context, self._place, checkpoint_id)
+        if group is None:
+            return None
+        (entry,) = yield from read_headers(self._context, self._place.thread_id, [group])
+        return entry
+
+    def _read_page(self) -> Operation[None]:
+        call = self._call
+        assert call is not None  # noqa: S101 - the caller's loop has checked it
+        (reply,) = yield [call]
+        for group in collect(self._context, reply["Items"], self._carried):
+            self._seen[group.key.checkpoint_id] = group
+            self._lowest = group.key.checkpoint_id
+        self._call = batches.next_page(call, reply)
+
+
+def _renew(context: Context, entries: Sequence[Entry]) -> Operation[None]:
+    """Let what a living checkpoint is rebuilt from live on.
+
+    Renewed for two TTL periods once less than one and a half are left: then
+    whatever is put in the period to come does not outlive its ancestors.
+    """
+    ttl, attribute = context.ttl_seconds, context.ttl_attribute
+    if ttl is None or attribute is None:
+        return
+    due = context.now + 1.5 * ttl
+    expiry = int(context.now) + 2 * ttl + 1
+    for entry in entries:
+        found = [entry.item, *entry.writes]
+        if all(float(item.get(attribute, {}).get("N", "inf")) >= due for item in found):
+            continue
+        thread_id = entry.place.thread_id
+        referred = yield from refs_of(context, thread_id, found, entry.where)
+        # Chunks first: they have to outlive the items that refer to them.
+        for sort_keys in (
+            [keys.chunk(generation, ref) for generation, ref in referred],
+            [items.sort_key(item) for item in found],
+        ):
+            calls = [
+                requests.renew(context.table, requests.key(thread_id, key), attribute, expiry)
+                for key in sort_keys
+            ]
+            for start in range(0, len(calls), _RENEWALS_A_ROUND):
+                yield calls[start : start + _RENEWALS_A_ROUND]

@@ -1,0 +1,117 @@
+"""Partition and sort keys: how an item's place in the table is spelled.
+
+    C#<ns>#<checkpoint_id>                        a checkpoint
+    C#<ns>#<checkpoint_id>#W#<task_id>            a task's regular writes
+    C#<ns>#<checkpoint_id>#W#<task_id>#<channel>  a task's write to a special channel
+    S#<generation>#<digest>                       a chunk
+
+Every part is percent-encoded so that no character at or below `%` survives in
+it. The separator `#` is therefore lower than any character of a part, which
+gives two properties: no id reaches into another's range (`1` and `10`), and
+encoded parts sort as the parts themselves do, so the newest checkpoint id has
+the greatest key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from .errors import InvalidInputError
+
+MAX_THREAD_ID_BYTES = 2048
+"""A partition key's limit.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
+
+# A sort key holds 1,024 bytes: "C#" + 400 + "#" + 256 + "#W#" + 320 + "#" + 13 fits.
+_MAX_NAMESPACE_BYTES = 400
+_MAX_TASK_BYTES = 320
+_MAX_CHECKPOINT_ID_BYTES = 256
+
+_LOW = re.compile(r"[\x00-%]")
+_HASHED = "%="  # no encoded part holds it: "%" is always followed by two hex digits
+
+CHECKPOINTS = "C#"
+CHUNKS = "S#"
+
+
+class CheckpointKey(NamedTuple):
+    """A parsed sort key; `namespace` and `task` are as encoded, and may be hashed."""
+
+    namespace: str
+    checkpoint_id: str
+    task: str | None = None
+    channel: str | None = None
+
+
+def encode(part: str) -> str:
+    """Percent-encode every character at or below `%`, order kept."""
+    return _LOW.sub(lambda match: f"%{ord(match[0]):02X}", part)
+
+
+def decode(part: str) -> str | None:
+    """Undo `encode`; `None` if the part is keyed by its hash."""
+    return None if part.startswith(_HASHED) else unquote(part)
+
+
+def _bounded(part: str, limit: int) -> str:
+    encoded = encode(part)
+    if len(encoded.encode()) <= limit:
+        return encoded
+    return _HASHED + _text(hashlib.blake2b(part.encode(), digest_size=16).digest())
+
+
+def _text(digest: bytes) -> str:
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def namespace(checkpoint_ns: str) -> str:
+    """The key part of a namespace: encoded, or hashed if that is over 400 bytes."""
+    return _bounded(checkpoint_ns, _MAX_NAMESPACE_BYTES)
+
+
+def checkpoint(ns: str, checkpoint_id: str) -> str:
+    """The sort key of a checkpoint; `ns` is a key part made by `namespace`."""
+    encoded = encode(checkpoint_id)
+    if len(encoded.encode()) > _MAX_CHECKPOINT_ID_BYTES:
+        raise InvalidInputError(
+            f"checkpoint_id={checkpoint_id[:40]!r}… takes over {_MAX_CHECKPOINT_ID_BYTES} bytes in "
+            "a sort key; use ids such as LangGraph's own (36 characters)"
+        )
+    return f"{CHECKPOINTS}{ns}#{encoded}"
+
+
+def writes(checkpoint_key: str, task_id: str, channel: str | None = None) -> str:
+    """The sort key of a task's writes; `channel` only for a special channel."""
+    key = f"{checkpoint_key}#W#{_bounded(task_id, _MAX_TASK_BYTES)}"
+    return key if channel is None else f"{key}#{encode(channel)}"
+
+
+def chunk(generation: int, digest: bytes) -> str:
+    """The sort key of a chunk."""
+    return f"{CHUNKS}{generation}#{_text(digest)}"
+
+
+def chunk_digest(sort_key: str) -> bytes:
+    """The digest in a chunk's sort key."""
+    return urlsafe_b64decode(sort_key.rsplit("#", 1)[1] + "==")
+
+
+def parse(sort_key: str) -> CheckpointKey:
+    """Take the sort key of a checkpoint or a writes item apart."""
+    _, ns, checkpoint_id, *rest = sort_key.split("#")
+    _, task, channel, *_ = [*rest, None, None, None]
+    return CheckpointKey(ns, unquote(checkpoint_id), task, unquote(channel) if channel else None)
+
+
+def below(prefix: str) -> tuple[str, str]:
+    """Bounds (both inclusive) of all keys that are `prefix` or continue it with `#`.
+
+    `$` comes right after `#` and begins no part.
+    """
+    return prefix, f"{prefix}$"

@@ -1,0 +1,194 @@
+"""Listing checkpoints, newest first, as lazily as a key-value store allows.
+
+A namespace is one range of keys and read backwards in pages. Several namespaces
+are read side by side and merged by checkpoint id. Which namespaces a thread
+has is found by skipping through its keys.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph.checkpoint.base import CheckpointTuple
+
+from . import batches, items, keys, requests
+from .context import Context
+from .operation import Call, Item, Operation
+from .read import Entry, Group, collect, read_headers, read_tuples
+
+_FIRST_PAGE = 64
+_PAGE_GROWTH = 16
+_MAX_PAGE = 4096
+_ITEMS_A_CHECKPOINT = 3
+_MAX_DISCOVERY_PAGE = 128
+_ROOT = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to list.
+
+    Attributes:
+        thread_id: `None` for every thread.
+        checkpoint_ns: `None` for every namespace.
+        checkpoint_id: Only this one.
+        before_id: Only ids that sort before this one.
+        filter: Metadata values that must be equal.
+    """
+
+    thread_id: str | None
+    checkpoint_ns: str | None
+    checkpoint_id: str | None
+    before_id: str | None
+    filter: Mapping[str, Any]
+
+    def wants(self, checkpoint_id: str) -> bool:
+        """Whether an id passes, before its item is read."""
+        return self.before_id is None or checkpoint_id < self.before_id
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether the metadata passes the filter."""
+        return all(metadata.get(name) == value for name, value in self.filter.items())
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """One namespace, read backwards."""
+
+    call: Call | None
+    ready: deque[Entry] = field(default_factory=deque)
+    carried: list[Item] = field(default_factory=list)
+
+
+class Listing:
+    """The state of one `list`: call `page` until it returns `None`."""
+
+    def __init__(self, query: Query, limit: int | None) -> None:
+        self._query = query
+        self._left = limit
+        self._page_items = _FIRST_PAGE if limit is None else _ITEMS_A_CHECKPOINT * limit + 4
+        self._cursors: list[_Cursor] | None = None
+        self._threads: deque[str] = deque([] if query.thread_id is None else [query.thread_id])
+        self._last_thread: str | None = None
+        self._scan_start: Item | None = None
+        self._scanned = query.thread_id is not None
+
+    def page(self, context: Context) -> Operation[list[CheckpointTuple] | None]:
+        """The next checkpoints, newest first within a thread; `None` after the last."""
+        while self._left is None or self._left > 0:
+            if self._cursors is None and not (yield from self._open_thread(context)):
+                return None
+            entries = yield from self._next_entries(context)
+            if entries:
+                if self._left is not None:
+                    self._left -= len(entries)
+                tuples = yield from read_tuples(context, entries)
+                return tuples
+        return None
+
+    def _open_thread(self, context: Context) -> Operation[bool]:
+        while not self._threads and not self._scanned:
+            yield from self._scan_page(context)
+        if not self._threads:
+            return False
+        thread_id = self._last_thread = self._threads.popleft()
+        if self._query.checkpoint_ns is not None:
+            namespaces = [keys.namespace(self._query.checkpoint_ns)]
+        else:
+            namespaces = yield from find_namespaces(context, thread_id)
+        self._cursors = [_Cursor(self._first_call(context, thread_id, ns)) for ns in namespaces]
+        return True
+
+    def _scan_page(self, context: Context) -> Operation[None]:
+        """Find threads. A scan returns a partition's items one after another."""
+        (reply,) = yield [requests.scan_checkpoints(context.table, self._scan_start)]
+        for item in reply["Items"]:
+            thread_id = item["PK"]["S"]
+            if thread_id not in (self._last_thread, *list(self._threads)[-1:]):
+                self._threads.append(thread_id)
+        self._scan_start = reply.get("LastEvaluatedKey")
+        self._scanned = self._scan_start is None
+
+    def _first_call(self, context: Context, thread_id: str, ns: str) -> Call:
+        query = self._query
+        low, high = keys.below(f"{keys.CHECKPOINTS}{ns}")
+        if query.checkpoint_id is not None:
+            low, high = keys.below(keys.checkpoint(ns, query.checkpoint_id))
+        elif query.before_id is not None:
+            high = keys.checkpoint(ns, query.before_id)
+        return requests.query(
+            context.table, thread_id, (low, high), newest_first=True, limit=self._page_items
+        )
+
+    def _next_entries(self, context: Context) -> Operation[list[Entry]]:
+        """The next entries in merged order, as far as all cursors can tell it."""
+        cursors = self._cursors or []
+        empty = [cursor for cursor in cursors if not cursor.ready and cursor.call is not None]
+        if empty:
+            yield from self._fill(context, empty)
+        found: list[Entry] = []
+        while not any(not cursor.ready and cursor.call is not None for cursor in cursors):
+            ready = [cursor for cursor in cursors if cursor.ready]
+            if not ready:
+                self._cursors = None  # this thread has been read to its end
+                break
+            if self._left is not None and len(found) >= self._left:
+                break
+            newest = max(ready, key=lambda cursor: cursor.ready[0].checkpoint_id)
+            found.append(newest.ready.popleft())
+        return found
+
+    def _fill(self, context: Context, cursors: Sequence[_Cursor]) -> Operation[None]:
+        calls = [cursor.call for cursor in cursors if cursor.call is not None]
+        replies = yield calls
+        self._page_items = min(self._page_items * _PAGE_GROWTH, _MAX_PAGE)
+        for cursor, call, reply in zip(cursors, calls, replies, strict=True):
+            groups = [
+                group
+                for group in collect(context, reply["Items"], cursor.carried)
+                if self._query.wants(group.key.checkpoint_id)
+            ]
+            cursor.call = batches.next_page(call, reply)
+            if cursor.call is not None:
+                cursor.call.params["Limit"] = self._page_items
+            yield from self._take(context, call.params, cursor, groups)
+
+    def _take(
+        self, context: Context, params: Mapping[str, Any], cursor: _Cursor, groups: list[Group]
+    ) -> Operation[None]:
+        thread_id = params["ExpressionAttributeValues"][":pk"]["S"]
+        entries = yield from read_headers(context, thread_id, groups)
+        cursor.ready.extend(e for e in entries if self._query.matches(e.header.metadata))
+
+
+def find_namespaces(context: Context, thread_id: str) -> Operation[list[str]]:
+    """The key parts of all namespaces of a thread.
+
+    Backwards, a few keys at a time: a page within one namespace means that the rest
+    of it can be skipped, a page of many that there may be many more, and the root
+    namespace, which sorts first, that there are no more.
+    """
+    found: dict[str, None] = {}
+    bounds = keys.below(keys.CHECKPOINTS.rstrip("#"))
+    start: Item | None = None
+    size = 1
+    while True:
+        call = requests.query(
+            context.table,
+            thread_id,
+            bounds,
+            newest_first=True,
+            limit=size,
+            start=start,
+            attributes=("SK",),
+        )
+        (reply,) = yield [call]
+        page = [keys.parse(items.sort_key(item)).namespace for item in reply["Items"]]
+        found.update(dict.fromkeys(page))
+        if not page or page[-1] == _ROOT:
+            return list(found)
+        size = 1 if page[0] == page[-1] and size > 1 else min(size * 2, _MAX_DISCOVERY_PAGE)
+        start = requests.key(thread_id, f"{keys.CHECKPOINTS}{page[-1]}#")

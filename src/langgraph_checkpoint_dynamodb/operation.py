@@ -1,0 +1,86 @@
+"""What an operation is: a generator that describes I/O and never does any.
+
+An operation yields *requests for something* and is sent the answer:
+
+=====================  ====================================================
+it yields              it is sent
+=====================  ====================================================
+`[Call, ...]`          a list of replies in the same order; the calls are
+(a round)              independent and may run at once
+`Backoff(attempt)`     `None`, after the driver has waited
+`Compute(function)`    `function()`, which an async driver may run in a
+                       thread because it is CPU work on large values
+=====================  ====================================================
+
+A reply is DynamoDB's response, or `ConditionFailed` for a call whose
+condition did not hold. Any other failure is thrown into the operation after
+all calls of the round have ended. What the operation returns is its result.
+Operations read no clock and draw no random number: both come as arguments, so
+a test can replay every case. Only drivers do I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Item: TypeAlias = dict[str, Any]
+"""A DynamoDB item in the typed form of the low-level API: `{"PK": {"S": …}}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One DynamoDB API call: a boto3 client method name and its arguments."""
+
+    method: str
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionFailed:
+    """The reply to a call whose condition did not hold; nothing was written."""
+
+    item: Item | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Wait before resending what DynamoDB left unprocessed; attempts count from 0."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compute(Generic[T]):
+    """CPU work that should not block an event loop."""
+
+    function: Callable[[], T]
+
+
+Reply: TypeAlias = Any
+Effect: TypeAlias = "Sequence[Call] | Backoff | Compute[Any]"
+Operation: TypeAlias = Generator[Effect, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """The result of an operation that has ended."""
+
+    result: T
+
+
+def advance(
+    operation: Operation[T], answer: Any = None, error: BaseException | None = None
+) -> Effect | Done[T]:
+    """Send the operation an answer, or throw an error into it.
+
+    Returns the next effect or `Done`: a `StopIteration` cannot cross an asyncio
+    future (PEP 479 turns it into a `RuntimeError`), so it never leaves here.
+    """
+    try:
+        return operation.throw(error) if error is not None else operation.send(answer)
+    except StopIteration as stop:
+        return Done(stop.value)

@@ -1,0 +1,143 @@
+"""The DynamoDB requests of the saver, each made in one place.
+
+Values and names go through expression placeholders throughout: the TTL
+attribute may be a reserved word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .operation import Call, Item
+
+MAX_BATCH_WRITE = 25
+MAX_BATCH_GET = 100
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+
+MAX_IN_OPERANDS = 100
+"""Operands of an `IN` in an expression; the same page."""
+
+
+def key(thread_id: str, sort_key: str) -> Item:
+    """An item's primary key."""
+    return {"PK": {"S": thread_id}, "SK": {"S": sort_key}}
+
+
+def put(table: str, item: Item) -> Call:
+    """Write an item over whatever is there."""
+    return Call("put_item", {"TableName": table, "Item": item})
+
+
+def put_new(table: str, item: Item) -> Call:
+    """Write an item unless one is there; then the reply holds that one."""
+    return _put_if(table, item, "attribute_not_exists(#sk)", {"#sk": "SK"}, None)
+
+
+def put_over(table: str, item: Item, old_body: bytes) -> Call:
+    """Write an item if the one that is there still has this body."""
+    return _put_if(table, item, "#b = :old", {"#b": "B"}, {":old": {"B": old_body}})
+
+
+def _put_if(
+    table: str, item: Item, condition: str, names: dict[str, str], values: Item | None
+) -> Call:
+    params: dict[str, Any] = {
+        "TableName": table,
+        "Item": item,
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    if values:
+        params["ExpressionAttributeValues"] = values
+    return Call("put_item", params)
+
+
+def renew(table: str, item_key: Item, ttl_attribute: str, expiry: int) -> Call:
+    """Move an item's expiry later, if it has one that is earlier."""
+    return Call(
+        "update_item",
+        {
+            "TableName": table,
+            "Key": item_key,
+            "UpdateExpression": "SET #ttl = :expiry",
+            "ConditionExpression": "#ttl < :expiry",
+            "ExpressionAttributeNames": {"#ttl": ttl_attribute},
+            "ExpressionAttributeValues": {":expiry": {"N": str(expiry)}},
+        },
+    )
+
+
+def query(
+    table: str,
+    thread_id: str,
+    bounds: tuple[str, str],
+    *,
+    newest_first: bool = False,
+    limit: int | None = None,
+    start: Item | None = None,
+    consistent: bool = True,
+    attributes: Sequence[str] | None = None,
+) -> Call:
+    """One page of the items whose sort key is in `bounds` (both inclusive)."""
+    names = {"#pk": "PK", "#sk": "SK"}
+    params: dict[str, Any] = {
+        "TableName": table,
+        "KeyConditionExpression": "#pk = :pk AND #sk BETWEEN :low AND :high",
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": {
+            ":pk": {"S": thread_id},
+            ":low": {"S": bounds[0]},
+            ":high": {"S": bounds[1]},
+        },
+        "ScanIndexForward": not newest_first,
+        "ConsistentRead": consistent,
+    }
+    if limit is not None:
+        params["Limit"] = limit
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    if attributes is not None:
+        placeholders = {f"#a{index}": name for index, name in enumerate(attributes)}
+        names.update(placeholders)
+        params["ProjectionExpression"] = ", ".join(placeholders)
+    return Call("query", params)
+
+
+def scan_checkpoints(table: str, start: Item | None) -> Call:
+    """One page of a scan for the keys of checkpoint and writes items."""
+    return _scan(table, "begins_with(#sk, :prefix)", {"#sk": "SK"}, {":prefix": {"S": "C#"}}, start)
+
+
+def scan_runs(table: str, run_digests: Sequence[bytes], start: Item | None) -> Call:
+    """One page of a scan for the keys of the checkpoints that some runs made."""
+    values = {f":r{index}": {"B": digest} for index, digest in enumerate(run_digests)}
+    return _scan(table, f"#r IN ({', '.join(values)})", {"#sk": "SK", "#r": "R"}, values, start)
+
+
+def _scan(
+    table: str, condition: str, names: dict[str, str], values: Item, start: Item | None
+) -> Call:
+    params: dict[str, Any] = {
+        "TableName": table,
+        "FilterExpression": condition,
+        "ProjectionExpression": "#pk, #sk",
+        "ExpressionAttributeNames": {"#pk": "PK", **names},
+        "ExpressionAttributeValues": values,
+        "ConsistentRead": True,
+    }
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    return Call("scan", params)
+
+
+def batch_write(table: str, requests: Sequence[Any]) -> Call:
+    """Up to 25 put or delete requests."""
+    return Call("batch_write_item", {"RequestItems": {table: list(requests)}})
+
+
+def batch_get(table: str, item_keys: Sequence[Item], *, consistent: bool) -> Call:
+    """Up to 100 items by key."""
+    wanted = {"Keys": list(item_keys), "ConsistentRead": consistent}
+    return Call("batch_get_item", {"RequestItems": {table: wanted}})

@@ -1,0 +1,443 @@
+"""`DynamoDBSaver`: LangGraph's checkpointer interface over the operations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+    get_checkpoint_metadata,
+)
+from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
+
+from . import arguments, deploy, history, maintain, read, write
+from .async_driver import AsyncDriver
+from .cache import Cache
+from .config import DynamoDBConfig
+from .context import Context
+from .listing import Listing
+from .operation import Operation
+from .sync_driver import SyncDriver
+from .versions import next_version
+
+
+class DynamoDBSaver(BaseCheckpointSaver[str]):
+    """A LangGraph checkpointer on one DynamoDB table, sync and async.
+
+    Making a saver sends nothing unless `deploy` is set. All methods may be called
+    from several threads and event loops at once. The `a*` methods use aiobotocore
+    if it is installed (extra `async` or `aioboto3`), else worker threads.
+
+    Args:
+        config: Table, connection and retries; the defaults are a table
+            `langgraph-checkpoint` in the default region.
+        deploy: Make the table if it is missing, as `template.yaml` says, and
+            wait until it is active. An existing table is left as it is.
+        serde: Serializer of all that is stored; LangGraph's msgpack by default.
+
+    Raises:
+        TableMismatchError: `deploy` found a table of this name with other keys.
+        StorageError: `deploy` could not make the table.
+
+    Example:
+        ```python
+        graph = builder.compile(checkpointer=DynamoDBSaver(deploy=True))
+        graph.invoke(inputs, {"configurable": {"thread_id": "1"}})
+        ```
+    """
+
+    clock: Callable[[], float] = staticmethod(time.time)
+    """The time in epoch seconds, which expiry is reckoned by."""
+
+    def __init__(
+        self,
+        config: DynamoDBConfig | None = None,
+        *,
+        deploy: bool = False,
+        serde: SerializerProtocol | None = None,
+    ) -> None:
+        super().__init__(serde=serde)
+        self.config = arguments.saver_config(config)
+        self._cache = Cache(self.config.cache_bytes)
+        self._sync = SyncDriver(self.config)
+        self._async = AsyncDriver(self.config, self._sync)
+        if deploy:
+            self._deploy()
+
+    def _deploy(self) -> None:
+        self._sync.run(deploy.deploy(self.config.table_config))
+
+    def _context(self) -> Context:
+        table = self.config.table_config
+        return Context(
+            table=table.table_name,
+            ttl_attribute=table.ttl_attribute if table.enable_ttl else None,
+            ttl_seconds=table.ttl_seconds,
+            max_resends=self.config.max_retries,
+            cache=self._cache,
+            # Looked up at every call: users assign it after construction, and
+            # `with_allowlist` clones the saver and swaps it.
+            serde=maybe_add_typed_methods(self.serde),
+            now=self.clock(),
+        )
+
+    # Reading
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """A checkpoint with its pending writes, or `None` if there is none.
+
+        Args:
+            config: `thread_id`, optionally `checkpoint_ns` (default: the root graph)
+                and `checkpoint_id` (default: the newest).
+
+        Raises:
+            InvalidInputError: `config` names no usable thread.
+            CorruptCheckpointError: Something that the checkpoint needs is missing.
+            StorageError: DynamoDB could not answer.
+        """
+        return self._sync.run(self._get_tuple(config))
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Async `get_tuple`."""
+        return await self._async.run(self._get_tuple(config))
+
+    def _get_tuple(self, config: RunnableConfig) -> Operation[CheckpointTuple | None]:
+        place, checkpoint_id = arguments.address(config)
+        return read.get_tuple(self._context(), place, checkpoint_id)
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Checkpoints, newest first, read as they are consumed.
+
+        Args:
+            config: `thread_id`, optionally `checkpoint_ns` (default: all, merged) and
+                `checkpoint_id` (only this one). `None` lists every thread by a scan
+                of the table, thread after thread: DynamoDB keeps no order
+                between partitions.
+            filter: Metadata values that must be equal; applied before `limit`.
+            before: Only checkpoints whose id sorts before this one's `checkpoint_id`.
+            limit: At most so many; 0 or more.
+
+        Raises:
+            InvalidInputError: An argument that cannot work; raised by the call, not
+                by the first `next`.
+            CorruptCheckpointError: Something that a checkpoint needs is missing.
+            StorageError: DynamoDB could not answer.
+        """
+        listing = self._listing(config, filter, before, limit)
+
+        def pages() -> Iterator[CheckpointTuple]:
+            while (page := self._sync.run(listing.page(self._context()))) is not None:
+                yield from page
+
+        return pages()
+
+    def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Async `list`."""
+        listing = self._listing(config, filter, before, limit)
+
+        async def pages() -> AsyncIterator[CheckpointTuple]:
+            while (page := await self._async.run(listing.page(self._context()))) is not None:
+                for found in page:
+                    yield found
+
+        return pages()
+
+    def _listing(
+        self,
+        config: RunnableConfig | None,
+        filter: Mapping[str, Any] | None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None,
+        limit: int | None,
+    ) -> Listing:
+        return Listing(arguments.listing(config, filter, before), arguments.limit(limit))
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What each delta channel is rebuilt from; see the base class for the contract.
+
+        With `ttl_seconds`, what was read is given a later expiry, so that a living
+        checkpoint does not lose its ancestors.
+
+        Raises:
+            CorruptCheckpointError: An ancestor is gone that a channel's value needs.
+            StorageError: DynamoDB could not answer.
+        """
+        return self._sync.run(self._get_delta_channel_history(config, channels))
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Async `get_delta_channel_history`."""
+        return await self._async.run(self._get_delta_channel_history(config, channels))
+
+    def _get_delta_channel_history(
+        self, config: RunnableConfig, channels: Sequence[str]
+    ) -> Operation[dict[str, DeltaChannelHistory]]:
+        place, checkpoint_id = arguments.address(config)
+        return history.get_delta_channel_history(self._context(), place, checkpoint_id, channels)
+
+    # Writing
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint; returns when it is acknowledged.
+
+        Args:
+            config: `thread_id`, `checkpoint_ns`, and the parent's `checkpoint_id`.
+            checkpoint: The checkpoint, with all its values.
+            metadata: Its metadata; what the run's config adds never overrides it.
+            new_versions: The versions of the channels that changed.
+
+        Returns:
+            The config that names the new checkpoint.
+
+        Raises:
+            InvalidInputError: An argument that cannot work; nothing was sent.
+            SerializationError: A value that the serde cannot write; nothing was sent.
+            StorageError: DynamoDB did not acknowledge it.
+        """
+        self._sync.run(self._put(config, checkpoint, metadata, new_versions))
+        return arguments.stored_config(config, checkpoint)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Async `put`."""
+        await self._async.run(self._put(config, checkpoint, metadata, new_versions))
+        return arguments.stored_config(config, checkpoint)
+
+    def _put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> Operation[None]:
+        place, parent_id = arguments.address(config)
+        arguments.checkpoint_id("checkpoint['id']", checkpoint["id"])
+        merged = get_checkpoint_metadata(config, metadata)
+        return write.put(self._context(), place, checkpoint, merged, parent_id, new_versions)
+
+    def put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Store a task's pending writes; returns when they are acknowledged.
+
+        Args:
+            config: `thread_id`, `checkpoint_ns` and `checkpoint_id`.
+            writes: `(channel, value)` pairs. What a finished task has stored stays;
+                ERROR, SCHEDULED, INTERRUPT and RESUME are overwritten.
+            task_id: The task.
+            task_path: Where the task stands in its step: the order of replay.
+
+        Raises:
+            InvalidInputError: An argument that cannot work; nothing was sent.
+            SerializationError: A value that the serde cannot write; nothing was sent.
+            StorageError: DynamoDB did not acknowledge them.
+        """
+        self._sync.run(self._put_writes(config, writes, task_id, task_path))
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Async `put_writes`."""
+        await self._async.run(self._put_writes(config, writes, task_id, task_path))
+
+    def _put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str,
+    ) -> Operation[None]:
+        place, checkpoint_id = arguments.required_address(config)
+        arguments.text("task_id", task_id)
+        return write.put_writes(
+            self._context(), place, checkpoint_id, list(writes), task_id, task_path
+        )
+
+    def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002
+        """The channel version after `current`; see `versions.next_version`."""
+        return cast("str", next_version(current))
+
+    # Maintenance
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Delete everything that a thread has stored.
+
+        Raises:
+            InvalidInputError: `thread_id` cannot be one.
+            ConflictError: The thread is still being written to.
+            StorageError: DynamoDB could not answer; call it again.
+        """
+        self._sync.run(self._delete_thread(thread_id))
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Async `delete_thread`."""
+        await self._async.run(self._delete_thread(thread_id))
+
+    def _delete_thread(self, thread_id: str) -> Operation[None]:
+        return maintain.delete_thread(self._context(), arguments.thread_id(thread_id))
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints that some runs made, with their writes.
+
+        Costs a consistent scan of the whole table: one read unit for every 4 KB
+        stored, for each 100 run ids. Checkpoints of later runs stay; one whose delta
+        channels were built from what is deleted raises `CorruptCheckpointError` when
+        it is read.
+
+        Raises:
+            InvalidInputError: A run id that is no string.
+            StorageError: DynamoDB could not answer; call it again.
+        """
+        self._sync.run(self._delete_for_runs(run_ids))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Async `delete_for_runs`."""
+        await self._async.run(self._delete_for_runs(run_ids))
+
+    def _delete_for_runs(self, run_ids: Sequence[str]) -> Operation[None]:
+        return maintain.delete_for_runs(self._context(), arguments.texts("run_ids", run_ids))
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy a thread as it is stored, without deserializing it.
+
+        It can be repeated after a failure. A source that does not exist copies
+        nothing.
+
+        Raises:
+            InvalidInputError: An id that cannot be a thread's.
+            ConflictError: The target holds something else; nothing was written.
+            StorageError: DynamoDB could not answer; call it again.
+        """
+        self._sync.run(self._copy_thread(source_thread_id, target_thread_id))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Async `copy_thread`."""
+        await self._async.run(self._copy_thread(source_thread_id, target_thread_id))
+
+    def _copy_thread(self, source_thread_id: str, target_thread_id: str) -> Operation[None]:
+        return maintain.copy_thread(
+            self._context(),
+            arguments.thread_id(source_thread_id, "source_thread_id"),
+            arguments.thread_id(target_thread_id, "target_thread_id"),
+        )
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Delete what threads no longer need.
+
+        Args:
+            thread_ids: The threads.
+            strategy: `keep_latest` keeps the newest checkpoint of each namespace, its
+                writes, and the ancestors that its delta channels are rebuilt from;
+                `delete` deletes the threads. Chunks younger than an hour are left to
+                the next prune: a run may be about to refer to them.
+
+        Raises:
+            InvalidInputError: An unknown strategy, or an id that cannot be a thread's.
+            StorageError: DynamoDB could not answer; call it again.
+        """
+        for operation in self._prune(thread_ids, strategy):
+            self._sync.run(operation)
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Async `prune`."""
+        for operation in self._prune(thread_ids, strategy):
+            await self._async.run(operation)
+
+    def _prune(self, thread_ids: Sequence[str], strategy: str) -> Sequence[Operation[None]]:
+        prune = arguments.choice(
+            "strategy", strategy, {"keep_latest": maintain.prune, "delete": maintain.delete_thread}
+        )
+        found = [arguments.thread_id(one) for one in arguments.texts("thread_ids", thread_ids)]
+        return [prune(self._context(), thread_id) for thread_id in found]
+
+    # Lifetime
+
+    def close(self) -> None:
+        """Give back connections and threads; a later call opens them again."""
+        self._async.close()
+        self._sync.close()
+
+    async def aclose(self) -> None:
+        """Give back the running loop's async connections, and the sync ones."""
+        await self._async.aclose()
+        self._sync.close()
+
+    def destroy(self) -> None:
+        """Delete the table with all that is in it; a missing table is fine.
+
+        Raises:
+            StorageError: DynamoDB refused, or the table is still there after waiting.
+        """
+        self._sync.run(deploy.destroy(self.config.table_config.table_name))
+        self._cache.clear()
+
+    async def adestroy(self) -> None:
+        """Async `destroy`."""
+        await self._async.run(deploy.destroy(self.config.table_config.table_name))
+        self._cache.clear()
+
+    def __enter__(self) -> DynamoDBSaver:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> DynamoDBSaver:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,113 @@
+"""The sync driver: runs operations with a boto3 client, and calls of a round in threads."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any, TypeVar
+
+import boto3
+from tenacity import Retrying
+
+from . import service
+from .config import DynamoDBConfig
+from .errors import StorageError
+from .operation import Backoff, Call, Compute, ConditionFailed, Done, Operation, Reply, advance
+
+T = TypeVar("T")
+
+
+class SyncDriver:
+    """Runs operations on the calling thread.
+
+    The client is made on first use (making a saver sends nothing and reads no
+    credentials) and shared: boto3 clients are safe to use from several threads.
+    """
+
+    def __init__(self, config: DynamoDBConfig) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._executor: ThreadPoolExecutor | None = None
+        self._policy = service.retry_policy(config)
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run an operation to its end and return its result."""
+        try:
+            effect = advance(operation)
+            while not isinstance(effect, Done):
+                try:
+                    answer = self._perform(effect)
+                except Exception as error:  # noqa: BLE001 - the operation decides
+                    effect = advance(operation, error=error)
+                else:
+                    effect = advance(operation, answer)
+            return effect.result
+        finally:
+            operation.close()
+
+    def call(self, call: Call) -> Reply:
+        """One call, with retries; `ConditionFailed` is a reply."""
+        retrying = Retrying(**self._policy)
+        try:
+            return retrying(self._try, call)
+        except StorageError as error:
+            raise service.gave_up(error, self._config) from error.__cause__
+
+    @property
+    def executor(self) -> ThreadPoolExecutor:
+        """The threads in which calls of a round run at once."""
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(
+                    service.MAX_CONCURRENT_CALLS, thread_name_prefix="dynamodb-saver"
+                )
+            return self._executor
+
+    def close(self) -> None:
+        """Give back connections and threads; the next call opens them again."""
+        with self._lock:
+            client, self._client = self._client, None
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True)
+        if client is not None:
+            client.close()
+
+    def _perform(self, effect: Sequence[Call] | Backoff | Compute[Any]) -> Any:
+        if isinstance(effect, Compute):
+            return effect.function()
+        if isinstance(effect, Backoff):
+            time.sleep(random.uniform(0, service.backoff_bound(self._config, effect.attempt)))  # noqa: S311
+            return None
+        if len(effect) == 1:
+            return [self.call(effect[0])]
+        futures = [self.executor.submit(self.call, call) for call in effect]
+        wait(futures)  # all of them: an operation that is thrown an error may rely on it
+        return [future.result() for future in futures]
+
+    def _try(self, call: Call) -> Reply:
+        try:
+            return getattr(self._get_client(), call.method)(**call.params)
+        except service.AWS_ERRORS as error:
+            translated = service.translate(error, self._config, call)
+            if isinstance(translated, ConditionFailed):
+                return translated
+            raise translated from error
+
+    def _get_client(self) -> Any:
+        client = self._client
+        if client is None:
+            with self._lock:
+                if self._client is None:
+                    # A session of its own: boto3's default session is not safe to share
+                    # while it makes clients.
+                    session = self._config.session or boto3.Session()
+                    self._client = session.client(
+                        "dynamodb", **service.client_arguments(self._config)
+                    )
+                client = self._client
+        return client
