@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any
 
@@ -40,6 +40,12 @@ class Cache:
             self._used += size
             while self._used > self._limit:
                 self._drop(next(iter(self._entries)))
+
+    def drop(self, doomed: Callable[[Any], bool]) -> None:
+        """Forget the entries whose key `doomed` picks."""
+        with self._lock:
+            for key in [key for key in self._entries if doomed(key)]:
+                self._drop(key)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -16,6 +16,8 @@ from .operation import Compute, Item, Operation
 _RANGE_READ_FROM = 8
 """From so many missing chunks on, one query over the thread's chunks is tried first."""
 
+_RANGE_READ_SLACK = 16  # chunks that a young thread has already left behind
+
 _CACHE_OVERHEAD = 250  # bytes of Python objects around a cached chunk
 
 
@@ -167,7 +169,7 @@ def _read_range(
     whose chunks are mostly in use (a conversation), it finds nearly all of them
     in one request; in another it costs at most a fraction of what it may save.
     """
-    room = expected + expected // 2
+    room = expected + expected // 2 + _RANGE_READ_SLACK
     bounds = keys.below(f"{keys.CHUNKS}{generation}")
     call = requests.query(context.table, chunks.thread_id, bounds, limit=room, consistent=False)
     while room > 0:

@@ -106,3 +106,8 @@ def written_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
 def chunk_key(thread_id: str, digest: bytes) -> tuple[str, str, bytes]:
     """The cache key of a chunk's bytes."""
     return ("chunk", thread_id, digest)
+
+
+def forget_thread(context: Context, thread_id: str) -> None:
+    """Drop what is known to be stored for a thread, once some of it is being deleted."""
+    context.cache.drop(lambda key: key[0] != "chunk" and key[1] == thread_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from . import batches, items, keys, requests
-from .context import Context
+from .context import Context, forget_thread
 from .errors import ConflictError
 from .listing import find_namespaces
 from .operation import Call, Item, Operation
@@ -36,6 +36,7 @@ def delete_thread(context: Context, thread_id: str) -> Operation[None]:
     Oldest first: whoever reads meanwhile finds the newest checkpoint or none,
     never an older one in its place.
     """
+    forget_thread(context, thread_id)
     for _ in range(_VERIFY_ATTEMPTS):
         left = False
         for bounds in (_WHOLE_CHECKPOINTS, _WHOLE_CHUNKS):
@@ -91,6 +92,7 @@ def _check_target(
 
 def prune(context: Context, thread_id: str) -> Operation[None]:
     """Keep the newest checkpoint of each namespace, and what its delta channels are built from."""
+    forget_thread(context, thread_id)
     kept: set[str] = set()
     found: list[str] = []
     namespaces = yield from find_namespaces(context, thread_id)
@@ -153,6 +155,7 @@ def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]
         for item in found:
             thread_id = item["PK"]["S"]
             threads.add(thread_id)
+            forget_thread(context, thread_id)
             own = yield from _read_keys(context, thread_id, keys.below(items.sort_key(item)))
             yield from batches.delete_all(context, own)
     for thread_id in sorted(threads):

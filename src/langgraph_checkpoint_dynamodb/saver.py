@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -19,18 +19,21 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 
-from . import arguments, deploy, history, maintain, read, write
+from . import arguments, deploy, history, read, write
 from .async_driver import AsyncDriver
 from .cache import Cache
 from .config import DynamoDBConfig
 from .context import Context
 from .listing import Listing
+from .maintenance import ThreadMaintenance
 from .operation import Operation
 from .sync_driver import SyncDriver
 from .versions import next_version
 
+T = TypeVar("T")
 
-class DynamoDBSaver(BaseCheckpointSaver[str]):
+
+class DynamoDBSaver(ThreadMaintenance, BaseCheckpointSaver[str]):
     """A LangGraph checkpointer on one DynamoDB table, sync and async.
 
     Making a saver sends nothing unless `deploy` is set. All methods may be called
@@ -74,7 +77,13 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
             self._deploy()
 
     def _deploy(self) -> None:
-        self._sync.run(deploy.deploy(self.config.table_config))
+        self._run(deploy.deploy(self.config.table_config))
+
+    def _run(self, operation: Operation[T]) -> T:
+        return self._sync.run(operation)
+
+    async def _arun(self, operation: Operation[T]) -> T:
+        return await self._async.run(operation)
 
     def _context(self) -> Context:
         table = self.config.table_config
@@ -104,11 +113,11 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
             CorruptCheckpointError: Something that the checkpoint needs is missing.
             StorageError: DynamoDB could not answer.
         """
-        return self._sync.run(self._get_tuple(config))
+        return self._run(self._get_tuple(config))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async `get_tuple`."""
-        return await self._async.run(self._get_tuple(config))
+        return await self._arun(self._get_tuple(config))
 
     def _get_tuple(self, config: RunnableConfig) -> Operation[CheckpointTuple | None]:
         place, checkpoint_id = arguments.address(config)
@@ -142,7 +151,7 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
         listing = self._listing(config, filter, before, limit)
 
         def pages() -> Iterator[CheckpointTuple]:
-            while (page := self._sync.run(listing.page(self._context()))) is not None:
+            while (page := self._run(listing.page(self._context()))) is not None:
                 yield from page
 
         return pages()
@@ -159,7 +168,7 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
         listing = self._listing(config, filter, before, limit)
 
         async def pages() -> AsyncIterator[CheckpointTuple]:
-            while (page := await self._async.run(listing.page(self._context()))) is not None:
+            while (page := await self._arun(listing.page(self._context()))) is not None:
                 for found in page:
                     yield found
 
@@ -186,13 +195,13 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
             CorruptCheckpointError: An ancestor is gone that a channel's value needs.
             StorageError: DynamoDB could not answer.
         """
-        return self._sync.run(self._get_delta_channel_history(config, channels))
+        return self._run(self._get_delta_channel_history(config, channels))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """Async `get_delta_channel_history`."""
-        return await self._async.run(self._get_delta_channel_history(config, channels))
+        return await self._arun(self._get_delta_channel_history(config, channels))
 
     def _get_delta_channel_history(
         self, config: RunnableConfig, channels: Sequence[str]
@@ -225,7 +234,7 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
             SerializationError: A value that the serde cannot write; nothing was sent.
             StorageError: DynamoDB did not acknowledge it.
         """
-        self._sync.run(self._put(config, checkpoint, metadata, new_versions))
+        self._run(self._put(config, checkpoint, metadata, new_versions))
         return arguments.stored_config(config, checkpoint)
 
     async def aput(
@@ -236,7 +245,7 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Async `put`."""
-        await self._async.run(self._put(config, checkpoint, metadata, new_versions))
+        await self._arun(self._put(config, checkpoint, metadata, new_versions))
         return arguments.stored_config(config, checkpoint)
 
     def _put(
@@ -272,7 +281,7 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
             SerializationError: A value that the serde cannot write; nothing was sent.
             StorageError: DynamoDB did not acknowledge them.
         """
-        self._sync.run(self._put_writes(config, writes, task_id, task_path))
+        self._run(self._put_writes(config, writes, task_id, task_path))
 
     async def aput_writes(
         self,
@@ -282,7 +291,7 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
         task_path: str = "",
     ) -> None:
         """Async `put_writes`."""
-        await self._async.run(self._put_writes(config, writes, task_id, task_path))
+        await self._arun(self._put_writes(config, writes, task_id, task_path))
 
     def _put_writes(
         self,
@@ -300,99 +309,6 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002
         """The channel version after `current`; see `versions.next_version`."""
         return cast("str", next_version(current))
-
-    # Maintenance
-
-    def delete_thread(self, thread_id: str) -> None:
-        """Delete everything that a thread has stored.
-
-        Raises:
-            InvalidInputError: `thread_id` cannot be one.
-            ConflictError: The thread is still being written to.
-            StorageError: DynamoDB could not answer; call it again.
-        """
-        self._sync.run(self._delete_thread(thread_id))
-
-    async def adelete_thread(self, thread_id: str) -> None:
-        """Async `delete_thread`."""
-        await self._async.run(self._delete_thread(thread_id))
-
-    def _delete_thread(self, thread_id: str) -> Operation[None]:
-        return maintain.delete_thread(self._context(), arguments.thread_id(thread_id))
-
-    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """Delete the checkpoints that some runs made, with their writes.
-
-        Costs a consistent scan of the whole table: one read unit for every 4 KB
-        stored, for each 100 run ids. Checkpoints of later runs stay; one whose delta
-        channels were built from what is deleted raises `CorruptCheckpointError` when
-        it is read.
-
-        Raises:
-            InvalidInputError: A run id that is no string.
-            StorageError: DynamoDB could not answer; call it again.
-        """
-        self._sync.run(self._delete_for_runs(run_ids))
-
-    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """Async `delete_for_runs`."""
-        await self._async.run(self._delete_for_runs(run_ids))
-
-    def _delete_for_runs(self, run_ids: Sequence[str]) -> Operation[None]:
-        return maintain.delete_for_runs(self._context(), arguments.texts("run_ids", run_ids))
-
-    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        """Copy a thread as it is stored, without deserializing it.
-
-        It can be repeated after a failure. A source that does not exist copies
-        nothing.
-
-        Raises:
-            InvalidInputError: An id that cannot be a thread's.
-            ConflictError: The target holds something else; nothing was written.
-            StorageError: DynamoDB could not answer; call it again.
-        """
-        self._sync.run(self._copy_thread(source_thread_id, target_thread_id))
-
-    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        """Async `copy_thread`."""
-        await self._async.run(self._copy_thread(source_thread_id, target_thread_id))
-
-    def _copy_thread(self, source_thread_id: str, target_thread_id: str) -> Operation[None]:
-        return maintain.copy_thread(
-            self._context(),
-            arguments.thread_id(source_thread_id, "source_thread_id"),
-            arguments.thread_id(target_thread_id, "target_thread_id"),
-        )
-
-    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        """Delete what threads no longer need.
-
-        Args:
-            thread_ids: The threads.
-            strategy: `keep_latest` keeps the newest checkpoint of each namespace, its
-                writes, and the ancestors that its delta channels are rebuilt from;
-                `delete` deletes the threads. Chunks younger than an hour are left to
-                the next prune: a run may be about to refer to them.
-
-        Raises:
-            InvalidInputError: An unknown strategy, or an id that cannot be a thread's.
-            StorageError: DynamoDB could not answer; call it again.
-        """
-        for operation in self._prune(thread_ids, strategy):
-            self._sync.run(operation)
-
-    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        """Async `prune`."""
-        for operation in self._prune(thread_ids, strategy):
-            await self._async.run(operation)
-
-    def _prune(self, thread_ids: Sequence[str], strategy: str) -> Sequence[Operation[None]]:
-        prune = arguments.choice(
-            "strategy", strategy, {"keep_latest": maintain.prune, "delete": maintain.delete_thread}
-        )
-        found = [arguments.thread_id(one) for one in arguments.texts("thread_ids", thread_ids)]
-        return [prune(self._context(), thread_id) for thread_id in found]
 
     # Lifetime
 
@@ -412,12 +328,12 @@ class DynamoDBSaver(BaseCheckpointSaver[str]):
         Raises:
             StorageError: DynamoDB refused, or the table is still there after waiting.
         """
-        self._sync.run(deploy.destroy(self.config.table_config.table_name))
+        self._run(deploy.destroy(self.config.table_config.table_name))
         self._cache.clear()
 
     async def adestroy(self) -> None:
         """Async `destroy`."""
-        await self._async.run(deploy.destroy(self.config.table_config.table_name))
+        await self._arun(deploy.destroy(self.config.table_config.table_name))
         self._cache.clear()
 
     def __enter__(self) -> DynamoDBSaver:
