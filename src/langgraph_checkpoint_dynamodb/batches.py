@@ -82,8 +82,9 @@ def _split_round(pending: list[T], batch: int) -> tuple[list[T], list[T]]:
 def _pause(context: Context, attempt: int, left: int, sent: int, action: str) -> Operation[int]:
     if not left:
         return 0
-    if left < sent:
-        attempt = 0  # part of it got through: DynamoDB is slow, not stuck
+    if left < sent:  # part of it got through: DynamoDB is slow, not stuck
+        yield Backoff(0)
+        return 0
     if attempt >= context.max_resends:
         raise ThrottledError(
             f"{action} on table {context.table!r}: DynamoDB left {left} of {sent} items "

@@ -16,6 +16,9 @@ from botocore.exceptions import (
     PartialCredentialsError,
     TokenRetrievalError,
 )
+from botocore.exceptions import (
+    ConnectionError as BotocoreConnectionError,
+)
 from tenacity import stop_after_attempt, wait_random_exponential
 from tenacity.retry import retry_if_exception
 
@@ -62,6 +65,7 @@ _NO_CREDENTIALS = (
     CredentialRetrievalError,
     TokenRetrievalError,
 )
+_NO_ANSWER = (HTTPClientError, BotocoreConnectionError)
 _SERVER_ERROR = 500
 
 # OSError: what aiohttp raises below aiobotocore's own translation; asyncio's TimeoutError
@@ -127,7 +131,7 @@ def translate(
             "region_name=None and no default region: set DynamoDBConfig(region_name=…) or the "
             "environment variable AWS_DEFAULT_REGION"
         )
-    if isinstance(error, BotoCoreError) and not isinstance(error, HTTPClientError):
+    if isinstance(error, BotoCoreError) and not isinstance(error, _NO_ANSWER):
         return RequestRejectedError(f"{what}: {error}")
     return UnavailableError(f"{what}: no answer ({type(error).__name__}: {error})")
 

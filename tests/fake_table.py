@@ -1,0 +1,132 @@
+"""A table in memory that answers an operation's calls, so that a test can script faults.
+
+It knows the requests that the saver makes and no others. What DynamoDB really
+does is tested on the engine; this is for what an engine will not do on demand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from langgraph_checkpoint_dynamodb.cache import Cache
+from langgraph_checkpoint_dynamodb.context import Context
+from langgraph_checkpoint_dynamodb.operation import (
+    Backoff,
+    Call,
+    Compute,
+    ConditionFailed,
+    Done,
+    Operation,
+    advance,
+)
+
+TABLE = "fake"
+
+
+class FakeTable:
+    """`fault` sees every call before it takes effect and may raise, or answer itself."""
+
+    def __init__(self, fault: Callable[[Call], Any] = lambda call: None) -> None:
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+        self.calls: list[Call] = []
+        self.backoffs: list[int] = []
+        self.fault = fault
+
+    def run(self, operation: Operation[Any]) -> Any:
+        effect = advance(operation)
+        while not isinstance(effect, Done):
+            try:
+                answer = self._perform(effect)
+            except Exception as error:
+                effect = advance(operation, error=error)
+            else:
+                effect = advance(operation, answer)
+        return effect.result
+
+    def _perform(self, effect: Any) -> Any:
+        if isinstance(effect, Compute):
+            return effect.function()
+        if isinstance(effect, Backoff):
+            self.backoffs.append(effect.attempt)
+            return None
+        return [self.answer(call) for call in effect]
+
+    def answer(self, call: Call) -> Any:
+        self.calls.append(call)
+        scripted = self.fault(call)
+        return scripted if scripted is not None else getattr(self, f"_{call.method}")(call.params)
+
+    def _put_item(self, params: dict[str, Any]) -> Any:
+        item = params["Item"]
+        key = _key(item)
+        condition, old = params.get("ConditionExpression"), self.items.get(key)
+        if condition == "attribute_not_exists(#sk)" and old is not None:
+            return ConditionFailed(old)
+        if condition == "#b = :old" and (
+            old is None or old["B"] != params["ExpressionAttributeValues"][":old"]
+        ):
+            return ConditionFailed(old)
+        self.items[key] = item
+        return {}
+
+    def _batch_write_item(self, params: dict[str, Any]) -> Any:
+        requests = params["RequestItems"][TABLE]
+        assert len(requests) <= 25
+        for request in requests:
+            if "PutRequest" in request:
+                self._put_item({"Item": request["PutRequest"]["Item"]})
+            else:
+                self.items.pop(_key(request["DeleteRequest"]["Key"]), None)
+        return {}
+
+    def _batch_get_item(self, params: dict[str, Any]) -> Any:
+        wanted = params["RequestItems"][TABLE]["Keys"]
+        assert len(wanted) <= 100
+        found = [self.items[_key(key)] for key in wanted if _key(key) in self.items]
+        return {"Responses": {TABLE: found}}
+
+    def _query(self, params: dict[str, Any]) -> Any:
+        values = params["ExpressionAttributeValues"]
+        low, high = values[":low"]["S"].encode(), values[":high"]["S"].encode()
+        forward = params["ScanIndexForward"]
+        found = sorted(
+            (
+                item
+                for (thread, sort_key), item in self.items.items()
+                if thread == values[":pk"]["S"] and low <= sort_key.encode() <= high
+            ),
+            key=lambda item: item["SK"]["S"].encode(),
+            reverse=not forward,
+        )
+        if start := params.get("ExclusiveStartKey"):
+            last = start["SK"]["S"].encode()
+            found = [
+                item for item in found if (item["SK"]["S"].encode() > last) == forward
+                and item["SK"]["S"].encode() != last
+            ]
+        page = found[: params.get("Limit", len(found))]
+        reply: dict[str, Any] = {"Items": page}
+        if page and len(page) < len(found):
+            reply["LastEvaluatedKey"] = {name: page[-1][name] for name in ("PK", "SK")}
+        return reply
+
+
+def _key(item: dict[str, Any]) -> tuple[str, str]:
+    return item["PK"]["S"], item["SK"]["S"]
+
+
+def context(**changes: Any) -> Context:
+    """A context for operations on a `FakeTable`."""
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+    defaults: dict[str, Any] = {
+        "table": TABLE,
+        "ttl_attribute": None,
+        "ttl_seconds": None,
+        "max_resends": 3,
+        "cache": Cache(1 << 24),
+        "serde": JsonPlusSerializer(),
+        "now": 1_800_000_000.0,
+    }
+    return Context(**{**defaults, **changes})

@@ -1,0 +1,251 @@
+"""The core without I/O: order of writes, replies taken whole, nothing assumed."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from fake_table import TABLE, FakeTable, context
+from langgraph.checkpoint.base import empty_checkpoint
+
+from langgraph_checkpoint_dynamodb import (
+    CorruptCheckpointError,
+    ThrottledError,
+    UnavailableError,
+    batches,
+    maintain,
+    read,
+    write,
+)
+from langgraph_checkpoint_dynamodb.context import Place
+from langgraph_checkpoint_dynamodb.operation import Call, ConditionFailed
+
+PLACE = Place("thread", "")
+LARGE = random.Random(3).randbytes(60_000)
+
+
+def checkpoint(step: int, **values: Any) -> Any:
+    made = empty_checkpoint()
+    made["id"] = f"{step:08}"
+    made["channel_values"] = values
+    made["channel_versions"] = dict.fromkeys(values, f"a{step}")
+    return made
+
+
+def put(table: FakeTable, around: Any, step: int, parent: int | None = None, **values: Any) -> None:
+    made = checkpoint(step, **values)
+    parent_id = None if parent is None else f"{parent:08}"
+    table.run(
+        write.put(around, PLACE, made, {"step": step}, parent_id, dict(made["channel_versions"]))
+    )
+
+
+def get(table: FakeTable, around: Any, step: int | None = None) -> Any:
+    return table.run(read.get_tuple(around, PLACE, None if step is None else f"{step:08}"))
+
+
+def items_of(count: int) -> list[Any]:
+    return [{"PK": {"S": "t"}, "SK": {"S": f"{index:04}"}} for index in range(count)]
+
+
+def sort_keys_in(call: Call) -> list[str]:
+    if call.method == "put_item":
+        return [call.params["Item"]["SK"]["S"]]
+    requests = call.params.get("RequestItems", {}).get(TABLE, [])
+    return [request["PutRequest"]["Item"]["SK"]["S"] for request in requests]
+
+
+def test_chunks_are_acknowledged_before_what_refers_to_them() -> None:
+    table = FakeTable()
+    put(table, context(), 1, text=LARGE)
+    table.run(write.put_writes(context(), PLACE, "00000001", [("text", LARGE)], "task", ""))
+    order = [key[:2] for call in table.calls for key in sort_keys_in(call)]
+    assert order == ["S#"] * order.index("C#") + ["C#"] + ["S#"] * (len(order) - order.index("C#") - 2) + ["C#"]
+
+
+def test_a_failed_chunk_keeps_the_checkpoint_from_being_sent() -> None:
+    def fail_second_batch(call: Call) -> None:
+        if call.method == "batch_write_item" and sum(
+            one.method == "batch_write_item" for one in table.calls
+        ) == 2:
+            raise UnavailableError("no answer")
+
+    table = FakeTable(fail_second_batch)
+    with pytest.raises(UnavailableError):
+        put(table, context(), 1, text=LARGE)
+    assert not [key for _, key in table.items if key.startswith("C#")]
+
+
+@pytest.mark.parametrize("count", [1, 25, 26, 60, 1_000])
+@pytest.mark.parametrize("unprocessed", ["first", "last", "all but one"])
+def test_unprocessed_items_are_resent(count: int, unprocessed: str) -> None:
+    def leave(call: Call) -> Any:
+        requests = call.params["RequestItems"][TABLE]
+        left = {"first": requests[:1], "last": requests[-1:], "all but one": requests[1:]}
+        if len(requests) < 2:
+            return None
+        done = [request for request in requests if request not in left[unprocessed]]
+        table._batch_write_item({"RequestItems": {TABLE: done}})
+        return {"UnprocessedItems": {TABLE: left[unprocessed]}}
+
+    table = FakeTable(leave)
+    table.run(batches.put_all(context(max_resends=0), items_of(count)))
+    assert len(table.items) == count
+
+
+@pytest.mark.parametrize("position", range(30))
+def test_one_unprocessed_item_at_any_position_is_resent(position: int) -> None:
+    seen: set[str] = set()
+
+    def leave(call: Call) -> Any:
+        requests = call.params["RequestItems"][TABLE]
+        key = f"{position:04}"
+        left = [one for one in requests if one["PutRequest"]["Item"]["SK"]["S"] == key]
+        if not left or key in seen:
+            return None
+        seen.add(key)
+        table._batch_write_item({"RequestItems": {TABLE: [r for r in requests if r not in left]}})
+        return {"UnprocessedItems": {TABLE: left}}
+
+    table = FakeTable(leave)
+    table.run(batches.put_all(context(), items_of(30)))
+    assert len(table.items) == 30
+    assert table.backoffs == [0]
+
+
+@pytest.mark.parametrize("position", [0, 1, 99, 100, 149])
+def test_one_unprocessed_key_at_any_position_is_read_again(position: int) -> None:
+    table = FakeTable()
+    table.run(batches.put_all(context(), items_of(150)))
+    held = [items_of(150)[position]]
+
+    def leave(call: Call) -> Any:
+        wanted = call.params["RequestItems"][TABLE]["Keys"]
+        if held and held[0] in wanted:
+            rest = [key for key in wanted if key != held[0]]
+            reply = table._batch_get_item({"RequestItems": {TABLE: {"Keys": rest}}})
+            return {**reply, "UnprocessedKeys": {TABLE: {"Keys": [held.pop()]}}}
+        return None
+
+    table.fault = leave
+    found = table.run(batches.get_all(context(), items_of(150), consistent=True))
+    assert sorted(item["SK"]["S"] for item in found) == [f"{index:04}" for index in range(150)]
+
+
+def test_what_never_drains_is_an_error_after_the_configured_resends() -> None:
+    table = FakeTable(lambda call: {"UnprocessedItems": call.params["RequestItems"]})
+    with pytest.raises(ThrottledError, match="left 3 of 3 items unprocessed 4 times"):
+        table.run(batches.put_all(context(max_resends=3), items_of(3)))
+    assert table.backoffs == [0, 1, 2]
+
+
+def test_an_unknown_parent_means_that_everything_is_written() -> None:
+    table = FakeTable()
+    put(table, context(), 1, text=LARGE)
+    chunks = [key for key in table.items if key[1].startswith("S#")]
+    for key in chunks:  # another process has deleted them with the thread
+        del table.items[key]
+    put(table, context(), 2, parent=1, text=LARGE)
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_a_known_parent_means_that_its_chunks_are_not_sent_again() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1, text=LARGE)
+    sent = len(table.calls)
+    put(table, around, 2, parent=1, text=LARGE)
+    assert [call.method for call in table.calls[sent:]] == ["put_item"]
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_what_was_a_pending_write_is_not_sent_again_as_state() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1)
+    table.run(write.put_writes(around, PLACE, "00000001", [("text", LARGE)], "task", ""))
+    chunks = {key for key in table.items if key[1].startswith("S#")}
+    put(table, around, 2, parent=1, text=LARGE)
+    assert {key for key in table.items if key[1].startswith("S#")} == chunks
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_a_thread_deleted_by_this_saver_is_no_longer_relied_on() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1, text=LARGE)
+    table.run(maintain.delete_thread(around, "thread"))
+    put(table, around, 2, parent=1, text=LARGE)
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_every_chunk_that_is_missing_or_altered_is_named_and_nothing_older_returned() -> None:
+    table = FakeTable()
+    put(table, context(), 1, text="small")
+    put(table, context(), 2, text=LARGE)
+    chunks = {key: item for key, item in table.items.items() if key[1].startswith("S#")}
+    other = next(iter(chunks.values()))["B"]
+    for key, item in chunks.items():
+        del table.items[key]
+        with pytest.raises(
+            CorruptCheckpointError, match="thread 'thread', namespace '', checkpoint '00000002'.*is missing"
+        ):
+            get(table, context())
+        for damaged in ({"B": b"\x00altered"}, {"B": b""}, other):
+            if damaged != item["B"]:
+                table.items[key] = {**item, "B": damaged}
+                with pytest.raises(CorruptCheckpointError, match="checkpoint '00000002'.*damaged"):
+                    get(table, context())
+        table.items[key] = item
+    assert get(table, context()).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_a_task_stored_twice_at_once_keeps_the_first_value_of_each_index() -> None:
+    table = FakeTable()
+    writes = [("a", 1), ("b", 2)]
+    table.run(write.put_writes(context(), PLACE, "00000001", [("a", "first")], "task", ""))
+    table.run(write.put_writes(context(), PLACE, "00000001", writes, "task", ""))
+    put(table, context(), 1)
+    assert get(table, context()).pending_writes == [("task", "a", "first"), ("task", "b", 2)]
+
+
+@pytest.mark.parametrize("item_returned", [True, False])
+def test_a_merge_that_others_disturb_is_tried_again(item_returned: bool) -> None:
+    table = FakeTable()
+    table.run(write.put_writes(context(), PLACE, "00000001", [("a", 1)], "task", ""))
+    disturbed = iter([True, True])
+
+    def disturb(call: Call) -> Any:
+        if call.params.get("ConditionExpression") == "#b = :old" and next(disturbed, False):
+            (old,) = table.items.values()
+            return ConditionFailed(old if item_returned else None)
+        return None
+
+    table.fault = disturb
+    table.run(
+        write.put_writes(context(), PLACE, "00000001", [("a", 9), ("b", 2)], "task", "")
+    )
+    put(table, context(), 1)
+    assert get(table, context()).pending_writes == [("task", "a", 1), ("task", "b", 2)]
+
+
+def test_a_merge_of_large_writes_keeps_both() -> None:
+    table = FakeTable()
+    table.run(write.put_writes(context(), PLACE, "00000001", [("a", LARGE)], "task", ""))
+    table.run(
+        write.put_writes(context(), PLACE, "00000001", [("a", 0), ("b", LARGE[::-1])], "task", "")
+    )
+    put(table, context(), 1)
+    assert get(table, context()).pending_writes == [
+        ("task", "a", LARGE),
+        ("task", "b", LARGE[::-1]),
+    ]
+
+
+def test_writes_whose_checkpoint_is_not_there_yet_are_passed_over() -> None:
+    table = FakeTable()
+    put(table, context(), 1, text="old")
+    table.run(write.put_writes(context(), PLACE, "00000002", [("a", 1)], "task", ""))
+    table.run(write.put_writes(context(), PLACE, "00000003", [("a", 1)], "task", ""))
+    assert get(table, context()).checkpoint["id"] == "00000001"
+    put(table, context(), 2, text="new")
+    found = get(table, context())
+    assert (found.checkpoint["id"], found.pending_writes) == ("00000002", [("task", "a", 1)])
