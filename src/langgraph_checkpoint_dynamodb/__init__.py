@@ -14,6 +14,7 @@ from .errors import (
     StorageError,
     TableMismatchError,
     TableNotFoundError,
+    TemplateError,
     ThrottledError,
     UnavailableError,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "StorageError",
     "TableMismatchError",
     "TableNotFoundError",
+    "TemplateError",
     "ThrottledError",
     "UnavailableError",
 ]

@@ -55,16 +55,16 @@ def get_delta_channel_history(
         return walk.result()
     ancestors = Ancestors(context, place, target)
     (entry,) = yield from read_headers(context, place.thread_id, [target])
-    renewed: list[Entry] = []
+    read = [entry]
     while walk.remaining and entry.header.parent_id:
         parent = yield from ancestors.get(entry.header.parent_id)
         if parent is None:
             _check_cut(walk, entry)
             break
         entry = parent
-        renewed.append(entry)
+        read.append(entry)
         yield from _gather(context, entry, walk)
-    yield from _renew(context, renewed)
+    yield from _renew(context, read)
     return walk.result()
 
 

@@ -1,0 +1,129 @@
+"""The savers under test: what to install for each, and how a user would open it.
+
+To add one, add a `Saver`. Endpoint, region and credentials come from the environment
+(`AWS_ENDPOINT_URL_DYNAMODB` and the like), because not every saver takes an endpoint.
+Each `open` function runs in its saver's own environment only, so it imports there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+# The same graph library for all: its own release must not make a difference.
+LANGGRAPH = "langgraph==1.2.22"
+
+
+@dataclass(frozen=True)
+class Saver:
+    name: str
+    title: str
+    distribution: str
+    environment: str
+    """Savers with the same environment have the same requirements."""
+    requirements: tuple[str, ...]
+    create_table: Callable[[str], None]
+    open: Callable[[str], "BaseCheckpointSaver[Any]"]
+    """A fresh saver on an existing table: nothing that another one cached."""
+
+
+def _open_ours(table: str) -> "BaseCheckpointSaver[Any]":
+    from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+
+    return DynamoDBSaver(DynamoDBConfig(table_config=DynamoDBTableConfig(table_name=table)))
+
+
+def _create_ours(table: str) -> None:
+    from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+
+    config = DynamoDBConfig(table_config=DynamoDBTableConfig(table_name=table))
+    DynamoDBSaver(config, deploy=True)
+
+
+def _open_aws(table: str, **options: Any) -> "BaseCheckpointSaver[Any]":
+    from langgraph_checkpoint_aws import DynamoDBSaver
+
+    return DynamoDBSaver(table_name=table, **options)
+
+
+def _open_aws_gzip(table: str) -> "BaseCheckpointSaver[Any]":
+    return _open_aws(table, enable_checkpoint_compression=True)
+
+
+def _create_pk_sk(table: str) -> None:
+    """The table that langgraph-checkpoint-aws documents: it creates none itself."""
+    import boto3
+
+    keys = {"PK": "HASH", "SK": "RANGE"}
+    boto3.client("dynamodb").create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def _open_dynamodb_checkpoint(table: str) -> "BaseCheckpointSaver[Any]":
+    from langgraph_dynamodb_checkpoint import DynamoDBSaver
+
+    return DynamoDBSaver(table_name=table)
+
+
+def _create_dynamodb_checkpoint(table: str) -> None:
+    _open_dynamodb_checkpoint(table)  # opening creates a missing table
+
+
+AWS = "langgraph-checkpoint-aws"
+AMAZON_DYNAMODB = "langgraph-checkpoint-amazon-dynamodb"
+DYNAMODB_CHECKPOINT = "langgraph-dynamodb-checkpoint"
+
+_ALL = (
+    Saver(
+        name="ours",
+        title="this project",
+        distribution=AMAZON_DYNAMODB,
+        environment="ours",
+        requirements=(LANGGRAPH, "--editable=."),
+        create_table=_create_ours,
+        open=_open_ours,
+    ),
+    Saver(
+        name="aws",
+        title=AWS,
+        distribution=AWS,
+        environment="aws",
+        requirements=(LANGGRAPH, f"{AWS}==1.2.6"),
+        create_table=_create_pk_sk,
+        open=_open_aws,
+    ),
+    Saver(
+        name="aws-gzip",
+        title=f"{AWS} (gzip)",
+        distribution=AWS,
+        environment="aws",
+        requirements=(LANGGRAPH, f"{AWS}==1.2.6"),
+        create_table=_create_pk_sk,
+        open=_open_aws_gzip,
+    ),
+    Saver(
+        name="amazon-0.1.3",
+        title=AMAZON_DYNAMODB,
+        distribution=AMAZON_DYNAMODB,
+        environment="amazon-0.1.3",
+        requirements=(LANGGRAPH, f"{AMAZON_DYNAMODB}==0.1.3"),
+        create_table=_create_ours,  # the same names, in an older package
+        open=_open_ours,
+    ),
+    Saver(
+        name="dynamodb-checkpoint",
+        title=DYNAMODB_CHECKPOINT,
+        distribution=DYNAMODB_CHECKPOINT,
+        environment="dynamodb-checkpoint",
+        requirements=(LANGGRAPH, f"{DYNAMODB_CHECKPOINT}==0.5.0"),
+        create_table=_create_dynamodb_checkpoint,
+        open=_open_dynamodb_checkpoint,
+    ),
+)
+SAVERS = {saver.name: saver for saver in _ALL}
