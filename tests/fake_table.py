@@ -102,8 +102,9 @@ class FakeTable:
         if start := params.get("ExclusiveStartKey"):
             last = start["SK"]["S"].encode()
             found = [
-                item for item in found if (item["SK"]["S"].encode() > last) == forward
-                and item["SK"]["S"].encode() != last
+                item
+                for item in found
+                if (item["SK"]["S"].encode() > last) == forward and item["SK"]["S"].encode() != last
             ]
         page = found[: params.get("Limit", len(found))]
         reply: dict[str, Any] = {"Items": page}

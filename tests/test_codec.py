@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from functools import partial
 
 import ormsgpack
@@ -132,14 +133,20 @@ def test_a_mutated_body_is_read_or_refused_with_our_error(data: st.DataObject) -
     for _ in range(data.draw(st.integers(1, 4))):
         packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
     read = partial(unpack_body, bytes(packed[: data.draw(st.integers(0, len(packed)))]))
-    try:
+    with suppress(CorruptCheckpointError):
         assert isinstance(read(), Body | tuple)
-    except CorruptCheckpointError:
-        pass
 
 
 @pytest.mark.parametrize(
-    "shape", [None, [], [1], [1, 2, 3, 4], [0, "m", b"h", [["t"]]], [0, "m", b"h", [["t", 1, b"", [b"x"], b""]]]]
+    "shape",
+    [
+        None,
+        [],
+        [1],
+        [1, 2, 3, 4],
+        [0, "m", b"h", [["t"]]],
+        [0, "m", b"h", [["t", 1, b"", [b"x"], b""]]],
+    ],
 )
 def test_a_body_of_another_shape_is_refused(shape: object) -> None:
     with pytest.raises(CorruptCheckpointError):

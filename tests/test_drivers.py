@@ -78,9 +78,7 @@ class Runner:
 
     def __call__(self, operation: Operation[Any], script: Script, **settings: Any) -> Any:
         settings = {"region_name": "eu-west-1", "max_retries": 3, **settings}
-        config = DynamoDBConfig(
-            aws_access_key_id="id", aws_secret_access_key=SECRET, **settings
-        )
+        config = DynamoDBConfig(aws_access_key_id="id", aws_secret_access_key=SECRET, **settings)
         self.client = ScriptedClient(script, use_async=self.mode == "async")
         sync = SyncDriver(config)
         sync._client = self.client
@@ -125,7 +123,11 @@ def one_call(**params: Any) -> Operation[Any]:
 
 def aws(code: str, status: int = 400, **response: Any) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}, **response},
+        {
+            "Error": {"Code": code, "Message": "m"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+            **response,
+        },
         "Work",
     )
 
@@ -247,7 +249,9 @@ def test_what_may_pass_is_retried_with_growing_bounded_delays(
     script = scripted(iter([error, error, error, {"ok": True}]))
     assert run(one_call(), script, initial_retry_delay=0.2, max_retry_delay=0.5) == {"ok": True}
     assert len(run.delays) == 3
-    assert all(0 <= delay <= bound for delay, bound in zip(run.delays, [0.2, 0.4, 0.5], strict=True))
+    assert all(
+        0 <= delay <= bound for delay, bound in zip(run.delays, [0.2, 0.4, 0.5], strict=True)
+    )
 
 
 @pytest.mark.parametrize(("error", "kind"), RETRYABLE)

@@ -30,7 +30,9 @@ def test_encoded_parts_sort_as_the_parts_do(one: str, other: str) -> None:
 
 
 @given(IDS, IDS, IDS, IDS)
-def test_a_checkpoint_range_holds_its_own_items_only(ns: str, one: str, other: str, task: str) -> None:
+def test_a_checkpoint_range_holds_its_own_items_only(
+    ns: str, one: str, other: str, task: str
+) -> None:
     mine = keys.checkpoint(keys.namespace(ns), one)
     theirs = keys.checkpoint(keys.namespace(ns), other)
     assert inside(keys.writes(mine, task), mine)
@@ -47,7 +49,9 @@ def test_a_namespace_range_holds_its_own_items_only(one: str, other: str, checkp
 
 @given(IDS, IDS, IDS)
 def test_keys_are_parsed_back(ns: str, checkpoint: str, task: str) -> None:
-    key = keys.parse(keys.writes(keys.checkpoint(keys.namespace(ns), checkpoint), task, "__error__"))
+    key = keys.parse(
+        keys.writes(keys.checkpoint(keys.namespace(ns), checkpoint), task, "__error__")
+    )
     assert keys.decode(key.namespace) == ns
     assert (key.checkpoint_id, key.channel) == (checkpoint, "__error__")
     assert key.task is not None
@@ -65,7 +69,9 @@ def test_long_parts_are_hashed_and_fit(size: int) -> None:
 
 
 def test_the_longest_parts_that_are_not_hashed_fit() -> None:
-    key = keys.writes(keys.checkpoint(keys.namespace("n" * 400), "i" * 256), "t" * 320, "__scheduled__")
+    key = keys.writes(
+        keys.checkpoint(keys.namespace("n" * 400), "i" * 256), "t" * 320, "__scheduled__"
+    )
     assert len(key.encode()) <= 1024
     assert keys.decode(keys.parse(key).namespace) == "n" * 400
 

@@ -6,9 +6,9 @@ import random
 from typing import Any
 
 import pytest
-from fake_table import TABLE, FakeTable, context
 from langgraph.checkpoint.base import empty_checkpoint
 
+from fake_table import TABLE, FakeTable, context
 from langgraph_checkpoint_dynamodb import (
     CorruptCheckpointError,
     ThrottledError,
@@ -61,14 +61,17 @@ def test_chunks_are_acknowledged_before_what_refers_to_them() -> None:
     put(table, context(), 1, text=LARGE)
     table.run(write.put_writes(context(), PLACE, "00000001", [("text", LARGE)], "task", ""))
     order = [key[:2] for call in table.calls for key in sort_keys_in(call)]
-    assert order == ["S#"] * order.index("C#") + ["C#"] + ["S#"] * (len(order) - order.index("C#") - 2) + ["C#"]
+    assert order == ["S#"] * order.index("C#") + ["C#"] + ["S#"] * (
+        len(order) - order.index("C#") - 2
+    ) + ["C#"]
 
 
 def test_a_failed_chunk_keeps_the_checkpoint_from_being_sent() -> None:
     def fail_second_batch(call: Call) -> None:
-        if call.method == "batch_write_item" and sum(
-            one.method == "batch_write_item" for one in table.calls
-        ) == 2:
+        if (
+            call.method == "batch_write_item"
+            and sum(one.method == "batch_write_item" for one in table.calls) == 2
+        ):
             raise UnavailableError("no answer")
 
     table = FakeTable(fail_second_batch)
@@ -186,13 +189,14 @@ def test_every_chunk_that_is_missing_or_altered_is_named_and_nothing_older_retur
     for key, item in chunks.items():
         del table.items[key]
         with pytest.raises(
-            CorruptCheckpointError, match="thread 'thread', namespace '', checkpoint '00000002'.*is missing"
+            CorruptCheckpointError,
+            match=r"thread 'thread', namespace '', checkpoint '00000002'.*is missing",
         ):
             get(table, context())
         for damaged in ({"B": b"\x00altered"}, {"B": b""}, other):
             if damaged != item["B"]:
                 table.items[key] = {**item, "B": damaged}
-                with pytest.raises(CorruptCheckpointError, match="checkpoint '00000002'.*damaged"):
+                with pytest.raises(CorruptCheckpointError, match=r"checkpoint '00000002'.*damaged"):
                     get(table, context())
         table.items[key] = item
     assert get(table, context()).checkpoint["channel_values"] == {"text": LARGE}
@@ -220,9 +224,7 @@ def test_a_merge_that_others_disturb_is_tried_again(item_returned: bool) -> None
         return None
 
     table.fault = disturb
-    table.run(
-        write.put_writes(context(), PLACE, "00000001", [("a", 9), ("b", 2)], "task", "")
-    )
+    table.run(write.put_writes(context(), PLACE, "00000001", [("a", 9), ("b", 2)], "task", ""))
     put(table, context(), 1)
     assert get(table, context()).pending_writes == [("task", "a", 1), ("task", "b", 2)]
 

@@ -15,7 +15,17 @@ from langgraph_checkpoint_dynamodb.versions import next_version
 
 @pytest.mark.parametrize(
     "start",
-    [None, 0, 7, 2**40, 1.0, 41.25, "00000000000000000000000000000007.0.4418120436582", "a1.x", "bzz.x"],
+    [
+        None,
+        0,
+        7,
+        2**40,
+        1.0,
+        41.25,
+        "00000000000000000000000000000007.0.4418120436582",
+        "a1.x",
+        "bzz.x",
+    ],
 )
 def test_versions_increase_and_keep_their_type(start: Any) -> None:
     current = start
@@ -33,7 +43,9 @@ def test_string_versions_sort_across_lengths(count: int) -> None:
     assert next_version(before) > before > f"{count:032}.0.9"
 
 
-@pytest.mark.parametrize("parent", [None, 7, 7.5, "a1.aaaaaa", "00000000000000000000000000000007.0.5"])
+@pytest.mark.parametrize(
+    "parent", [None, 7, 7.5, "a1.aaaaaa", "00000000000000000000000000000007.0.5"]
+)
 def test_forks_of_one_checkpoint_never_share_a_version(parent: Any) -> None:
     assert len({next_version(parent) for _ in range(50)}) == 50
 
