@@ -1,0 +1,117 @@
+"""What the README says: its code runs, its tables are true."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from langgraph_checkpoint_dynamodb import (
+    DynamoDBConfig,
+    DynamoDBTableConfig,
+    deploy,
+    errors,
+    requests,
+)
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def rows_of(section: str) -> list[list[str]]:
+    """The rows of the tables in a section."""
+    text = README.split(f"## {section}\n", 1)[1].split("\n## ", 1)[0]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|") and not line.startswith("|--")
+    ]
+
+
+def printed_by(block: str) -> list[str]:
+    """What the comments behind a block's `print` calls say."""
+    comments = re.findall(r"^\s*print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
+    return [line for comment in comments for line in comment.split(", then ")]
+
+
+def test_the_code_blocks_run_one_after_another(endpoint_url: str, dynamodb: Any) -> None:
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL_DYNAMODB": endpoint_url,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    try:
+        for block in BLOCKS:
+            done = subprocess.run(
+                [sys.executable, "-W", "error::ResourceWarning", "-c", block],
+                capture_output=True,
+                text=True,
+                env=environment,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.splitlines() == printed_by(block)
+            assert "nclosed" not in done.stderr
+    finally:
+        dynamodb.delete_table(TableName="langgraph-checkpoint")
+    assert sum(map(len, map(printed_by, BLOCKS))) >= 4
+
+
+def test_two_screens_come_before_the_reference() -> None:
+    assert len(README.split("\n---\n")[0].splitlines()) <= 100
+
+
+@pytest.mark.parametrize("config", [DynamoDBTableConfig, DynamoDBConfig])
+def test_every_argument_is_described_with_its_default(config: type) -> None:
+    described = {cells[0]: cells[1] for cells in rows_of("Configuration")}
+    named = " ".join(described)
+    for field in fields(config):
+        if field.name.startswith(("min_", "max_")) and "capacity" in field.name:
+            continue  # one row for the four bounds
+        if field.name != "table_config":
+            assert f"`{field.name}`" in named
+    for name, default in (("table_name", "langgraph-checkpoint"), ("max_retries", "3")):
+        assert default in described[f"`{name}`"]
+    assert DynamoDBConfig().cache_bytes == 64 * 1024 * 1024
+
+
+def test_the_permissions_are_the_calls_that_the_source_makes() -> None:
+    told = {
+        action for row in rows_of("Permissions")[1:] for action in re.findall(r"[A-Z]\w+", row[1])
+    }
+    made: set[str] = set()
+    for module in (requests, deploy):
+        methods = re.findall(r'Call\(\s*"(\w+)"', Path(str(module.__file__)).read_text())
+        made |= {"".join(part.title() for part in method.split("_")) for method in methods}
+    assert told == made
+
+
+def test_every_error_is_told() -> None:
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    names = [one.__name__ for one in classes if issubclass(one, Exception)]
+    text = README.split("## Errors\n")[1].split("\n## ")[0]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_dependency_has_its_reason() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    listed = re.search(r"^dependencies = \[(.*?)^\]", pyproject, flags=re.DOTALL | re.MULTILINE)
+    assert listed
+    table = " ".join(cells[1] for cells in rows_of("Dependencies"))
+    for name in re.findall(r'"([A-Za-z0-9-]+)', listed[1]):
+        assert name in table
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        targets: list[Any] = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())
+        assert [target for target in targets if not (page.parent / target).exists()] == []
