@@ -17,6 +17,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import (
+    ConfigurationError,
     DynamoDBConfig,
     DynamoDBSaver,
     DynamoDBTableConfig,
@@ -227,3 +228,22 @@ def test_the_default_table_is_the_documented_one() -> None:
     assert DynamoDBSaver().config.table_config == DynamoDBTableConfig(
         table_name="langgraph-checkpoint"
     )
+
+
+def test_a_session_of_the_other_kind_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="async_session is a session of boto3"):
+        DynamoDBConfig(async_session=boto3.Session())
+    with pytest.raises(ConfigurationError, match="session is a session of aio"):
+        DynamoDBConfig(session=async_session())
+
+
+def test_a_second_layer_of_retries_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="max_retries"):
+        DynamoDBConfig(botocore_config=Config(retries={"total_max_attempts": 5}))
+
+
+def test_a_botocore_config_is_merged_over_ours(make_saver: Any) -> None:
+    saver = make_saver(botocore_config=Config(user_agent_extra="mine", max_pool_connections=3))
+    settings = saver._sync._get_client().meta.config
+    assert (settings.max_pool_connections, settings.retries["total_max_attempts"]) == (3, 1)
+    assert "mine" in settings.user_agent

@@ -251,3 +251,12 @@ def test_writes_whose_checkpoint_is_not_there_yet_are_passed_over() -> None:
     put(table, context(), 2, text="new")
     found = get(table, context())
     assert (found.checkpoint["id"], found.pending_writes) == ("00000002", [("task", "a", 1)])
+
+
+def test_a_checkpoint_found_gone_is_no_longer_relied_on() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1, text=LARGE)
+    table.items.clear()  # another process has deleted the thread
+    assert get(table, around, 1) is None
+    put(table, around, 2, parent=1, text=LARGE)
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}

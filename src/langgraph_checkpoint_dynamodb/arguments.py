@@ -112,6 +112,16 @@ def _configurable(config: Any) -> Mapping[str, Any]:
     return configurable
 
 
+def checkpoint(value: Any) -> None:
+    """A checkpoint has an id, values and versions."""
+    for name in ("id", "channel_values", "channel_versions"):
+        if not isinstance(value, Mapping) or name not in value:
+            raise InvalidInputError(
+                f"checkpoint has no {name!r}: pass a langgraph.checkpoint.base.Checkpoint"
+            )
+    checkpoint_id("checkpoint['id']", value["id"])
+
+
 def stored_config(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
     """The config that names a checkpoint that was just put."""
     configurable = config["configurable"]

@@ -41,6 +41,11 @@ class Cache:
             while self._used > self._limit:
                 self._drop(next(iter(self._entries)))
 
+    def forget(self, key: Hashable) -> None:
+        """Forget one entry, if there is one."""
+        with self._lock:
+            self._drop(key)
+
     def drop(self, doomed: Callable[[Any], bool]) -> None:
         """Forget the entries whose key `doomed` picks."""
         with self._lock:

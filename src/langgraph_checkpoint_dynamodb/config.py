@@ -193,7 +193,8 @@ class DynamoDBConfig:
             `async_session` the async methods use it too, in worker threads.
         async_session: An `aiobotocore.session.AioSession` or an
             `aioboto3.Session` to make async clients from.
-        botocore_config: Merged over the saver's own `botocore.config.Config`.
+        botocore_config: Merged over the saver's own `botocore.config.Config`;
+            must not set `retries`.
         cache_bytes: Bound of the memory that immutable chunks and the last
             checkpoints may take, in bytes; 0 switches the cache off.
 
@@ -232,10 +233,33 @@ class DynamoDBConfig:
                 f"max_retry_delay={self.max_retry_delay}: swap them"
             )
         self._check_credentials()
+        self._check_clients()
         for name in ("region_name", "endpoint_url"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value):
                 raise ConfigurationError(f"{name}={value!r}: use a string, or None for the default")
+
+    def _check_clients(self) -> None:
+        for name, makers in (
+            ("session", ("boto3",)),
+            ("async_session", ("aiobotocore", "aioboto3")),
+        ):
+            session = getattr(self, name)
+            made_by = type(session).__module__.split(".")[0]
+            # aioboto3's session derives from boto3's, so only its module tells them apart.
+            if (
+                made_by in ("boto3", "botocore", "aiobotocore", "aioboto3")
+                and made_by not in makers
+            ):
+                raise ConfigurationError(
+                    f"{name} is a session of {made_by}: session takes one of boto3, async_session "
+                    "one of aiobotocore or aioboto3"
+                )
+        if self.botocore_config is not None and getattr(self.botocore_config, "retries", None):
+            raise ConfigurationError(
+                "botocore_config sets retries: one layer retries here; use max_retries, "
+                "initial_retry_delay and max_retry_delay"
+            )
 
     def _check_credentials(self) -> None:
         given = [

@@ -108,6 +108,12 @@ def chunk_key(thread_id: str, digest: bytes) -> tuple[str, str, bytes]:
     return ("chunk", thread_id, digest)
 
 
+def forget_checkpoint(context: Context, place: Place, checkpoint_id: str) -> None:
+    """Drop what is known of a checkpoint that turned out to be gone."""
+    context.cache.forget(remembered_key(place, checkpoint_id))
+    context.cache.forget(written_key(place, checkpoint_id))
+
+
 def forget_thread(context: Context, thread_id: str) -> None:
     """Drop what is known to be stored for a thread, once some of it is being deleted."""
     context.cache.drop(lambda key: key[0] != "chunk" and key[1] == thread_id)

@@ -18,7 +18,15 @@ from . import batches, bodies, chunks, items, keys, requests
 from .bodies import CheckpointHeader
 from .chunks import Chunks
 from .codec import Body, unpack_body
-from .context import Context, Known, Place, Remembered, remembered_key, written_key
+from .context import (
+    Context,
+    Known,
+    Place,
+    Remembered,
+    forget_checkpoint,
+    remembered_key,
+    written_key,
+)
 from .errors import CorruptCheckpointError
 from .operation import Compute, Item, Operation
 
@@ -63,6 +71,8 @@ def get_tuple(
     """A checkpoint by id, or the newest of the namespace."""
     group = yield from get_group(context, place, checkpoint_id)
     if group is None:
+        if checkpoint_id is not None:
+            forget_checkpoint(context, place, checkpoint_id)
         return None
     entries = yield from read_headers(context, place.thread_id, [group])
     tuples = yield from read_tuples(context, entries, remember=True)

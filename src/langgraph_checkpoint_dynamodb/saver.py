@@ -256,7 +256,7 @@ class DynamoDBSaver(ThreadMaintenance, BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> Operation[None]:
         place, parent_id = arguments.address(config)
-        arguments.checkpoint_id("checkpoint['id']", checkpoint["id"])
+        arguments.checkpoint(checkpoint)
         merged = get_checkpoint_metadata(config, metadata)
         return write.put(self._context(), place, checkpoint, merged, parent_id, new_versions)
 
