@@ -11,9 +11,11 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from conftest import async_session
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import (

@@ -240,17 +240,13 @@ class DynamoDBConfig:
                 raise ConfigurationError(f"{name}={value!r}: use a string, or None for the default")
 
     def _check_clients(self) -> None:
-        for name, makers in (
-            ("session", ("boto3",)),
-            ("async_session", ("aiobotocore", "aioboto3")),
+        for name, wrong_makers in (
+            ("session", ("botocore", "aiobotocore", "aioboto3")),
+            ("async_session", ("botocore", "boto3")),
         ):
-            session = getattr(self, name)
-            made_by = type(session).__module__.split(".")[0]
             # aioboto3's session derives from boto3's, so only its module tells them apart.
-            if (
-                made_by in ("boto3", "botocore", "aiobotocore", "aioboto3")
-                and made_by not in makers
-            ):
+            made_by = type(getattr(self, name)).__module__.split(".")[0]
+            if made_by in wrong_makers:
                 raise ConfigurationError(
                     f"{name} is a session of {made_by}: session takes one of boto3, async_session "
                     "one of aiobotocore or aioboto3"

@@ -1,0 +1,239 @@
+"""What each process of the demo does. `demo.py` starts this file, once for each process:
+
+    python demo_processes.py ENDPOINT TABLE ACT ARGUMENTS
+
+A process shares nothing with the one before it but the table. It reports on standard
+output, one JSON object a line, at once: also a process that is killed has then reported
+all that it did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from demo_graphs import Trip, chat, payment, trip
+from langchain_core.runnables.config import RunnableConfig, set_config_context
+from langgraph.types import Command
+
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+
+CRASH_EXIT_CODE = 137
+"""What a shell reports for a process that was killed with SIGKILL."""
+
+
+def open_saver(
+    endpoint: str,
+    table: str,
+    on_request: Callable[[str], None],
+    saver: type[DynamoDBSaver] = DynamoDBSaver,
+    *,
+    deploy: bool = False,
+) -> DynamoDBSaver:
+    """Make a saver that names every request it sends to DynamoDB, retries included.
+
+    A program needs no more than `DynamoDBSaver(DynamoDBConfig(...))`; the sessions are
+    only here because botocore's events are how the demo counts requests.
+    """
+
+    def before_send(event_name: str, **_: Any) -> None:
+        on_request(event_name.rpartition(".")[2])
+
+    session = boto3.Session()
+    session.events.register("before-send.dynamodb", before_send)
+    async_session = None
+    if has_aiobotocore():
+        from aiobotocore.session import get_session
+
+        async_session = get_session()
+        async_session.register("before-send.dynamodb", before_send)
+    config = DynamoDBConfig(
+        table_config=DynamoDBTableConfig(table_name=table),
+        endpoint_url=endpoint,
+        session=session,
+        async_session=async_session,
+    )
+    return saver(config, deploy=deploy)
+
+
+def has_aiobotocore() -> bool:
+    """Whether the async methods have an async client; without it they use threads."""
+    try:
+        import aiobotocore.session  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def report(**what: Any) -> None:
+    """Tell `demo.py`; one write a line, because nodes run in several threads."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def observe(node: Callable[..., Any]) -> Callable[..., Any]:
+    """Report when a node starts and when it has finished."""
+
+    def observed(state: Any, config: RunnableConfig) -> Any:
+        report(started=node.__name__)
+        # Only Python 3.10 needs this: LangGraph's interrupt() does not find the config
+        # there by itself when the graph runs with ainvoke.
+        with set_config_context(config) as context:
+            result = context.run(node, state)
+        report(finished=node.__name__)
+        return result
+
+    return observed
+
+
+def on_thread(thread: str) -> Any:
+    """Name the thread, as every call of a graph with a checkpointer does."""
+    return {"configurable": {"thread_id": thread}}
+
+
+def texts(state: dict[str, Any]) -> list[str]:
+    """Return what the messages of a chat say."""
+    return [message.text for message in state.get("messages", [])]
+
+
+def say(saver: DynamoDBSaver, thread: str, text: str) -> Any:
+    """Say one thing in a chat."""
+    graph = chat(observe).compile(checkpointer=saver)
+    state = graph.invoke({"messages": [("human", text)]}, on_thread(thread))
+    return {"reply": texts(state)[-1]}
+
+
+def request_payment(saver: DynamoDBSaver, thread: str, payee: str) -> Any:
+    """Run until the graph asks a human."""
+    graph = payment(observe).compile(checkpointer=saver)
+    state = graph.invoke({"payee": payee}, on_thread(thread))
+    return {"question": state["__interrupt__"][0].value}
+
+
+def answer_payment(saver: DynamoDBSaver, thread: str, approved_by: str) -> Any:
+    """Find the question in the table, answer it, and run to the end."""
+    graph = payment(observe).compile(checkpointer=saver)
+    waiting = graph.get_state(on_thread(thread))
+    state = graph.invoke(Command(resume=approved_by), on_thread(thread))
+    return {"question": waiting.interrupts[0].value, "receipt": state["receipt"]}
+
+
+def travel(saver: DynamoDBSaver, thread: str, messages: int, instead: list[str]) -> Any:
+    """Go back to when the chat had so many messages, and say other things from there."""
+    graph = chat(observe).compile(checkpointer=saver)
+    history = list(graph.get_state_history(on_thread(thread)))
+    original = history[0]
+    earlier = next(
+        state for state in history if len(texts(state.values)) == messages and not state.next
+    )
+    # A run with a checkpoint_id in its config starts from there: a fork. The next runs on
+    # the thread go on from its newest checkpoint, which is now the fork's.
+    config = earlier.config
+    for text in instead:
+        graph.invoke({"messages": [("human", text)]}, config)
+        config = on_thread(thread)
+    fork = graph.get_state(on_thread(thread))
+    forked_from = [
+        state.config
+        for state in graph.get_state_history(on_thread(thread))
+        if state.parent_config == earlier.config
+    ]
+    return {
+        "history": [
+            {
+                "checkpoint_id": state.config["configurable"]["checkpoint_id"],
+                "step": state.metadata["step"],
+                "next": list(state.next),
+                "messages": texts(state.values),
+            }
+            for state in history
+        ],
+        "earlier_id": earlier.config["configurable"]["checkpoint_id"],
+        "earlier": texts(graph.get_state(earlier.config).values),
+        "original": texts(graph.get_state(original.config).values),
+        "fork": texts(fork.values),
+        "children": len(forked_from),
+    }
+
+
+class WatchedSaver(DynamoDBSaver):
+    """Knows when a node's result is stored; only so that the crash always comes after it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.found_stored = threading.Event()
+
+    def put_writes(self, config: Any, writes: Any, *args: Any) -> None:
+        """Store a node's result, its pending writes."""
+        super().put_writes(config, writes, *args)
+        if any(channel == "found" for channel, _ in writes):
+            self.found_stored.set()
+
+
+def crash(saver: WatchedSaver, thread: str, city: str) -> Any:
+    """Plan a trip in a process that is killed while it looks for a room."""
+
+    def hotels(_: Trip) -> Trip:
+        saver.found_stored.wait(timeout=30)
+        os._exit(CRASH_EXIT_CODE)  # nothing runs after this: no handler, no `finally`
+
+    graph = trip(observe, hotels=hotels).compile(checkpointer=saver)
+    # "sync": a step begins when the checkpoint before it is stored.
+    graph.invoke({"city": city}, on_thread(thread), durability="sync")
+
+
+def recover(saver: DynamoDBSaver, thread: str) -> Any:
+    """Find what is left to do, and do only that: `None` as input means go on."""
+    graph = trip(observe).compile(checkpointer=saver)
+    tasks = graph.get_state(on_thread(thread)).tasks
+    state = graph.invoke(None, on_thread(thread))
+    return {
+        "stored": [task.name for task in tasks if task.result is not None],
+        "missing": [task.name for task in tasks if task.result is None],
+        "itinerary": state["itinerary"],
+    }
+
+
+def in_async(saver: DynamoDBSaver, text: str, question: str, payee: str, approved_by: str) -> Any:
+    """Chat and pay over two event loops, with one saver."""
+    talking = chat(observe).compile(checkpointer=saver)
+    paying = payment(observe).compile(checkpointer=saver)
+
+    async def first() -> Any:
+        state = await talking.ainvoke({"messages": [("human", text)]}, on_thread("async-chat"))
+        paused = await paying.ainvoke({"payee": payee}, on_thread("async-payment"))
+        return {"reply": texts(state)[-1], "question": paused["__interrupt__"][0].value}
+
+    async def second() -> Any:
+        state = await talking.ainvoke({"messages": [("human", question)]}, on_thread("async-chat"))
+        paid = await paying.ainvoke(Command(resume=approved_by), on_thread("async-payment"))
+        return {"reply": texts(state)[-1], "receipt": paid["receipt"]}
+
+    return {
+        "client": "aiobotocore" if has_aiobotocore() else "worker threads",
+        "first": asyncio.run(first()),
+        "second": asyncio.run(second()),
+    }
+
+
+ACTS = {
+    act.__name__: act
+    for act in (say, request_payment, answer_payment, travel, crash, recover, in_async)
+}
+
+
+def main(endpoint: str, table: str, act: str, arguments: str) -> None:
+    """Run one act and report its result."""
+    kind = WatchedSaver if act == "crash" else DynamoDBSaver
+    with open_saver(endpoint, table, lambda call: report(request=call), kind) as saver:
+        report(result=ACTS[act](saver, **json.loads(arguments)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
