@@ -23,7 +23,8 @@ from .read import (
     refs_of,
 )
 
-_PAGE_ITEMS = 256
+_ITEMS_A_STEP = 4  # a checkpoint and some tasks' writes
+_MAX_PAGE = 4096
 _RENEWALS_A_ROUND = 64
 
 
@@ -53,8 +54,8 @@ def get_delta_channel_history(
     target = yield from get_group(context, place, checkpoint_id)
     if target is None or not channels:
         return walk.result()
-    ancestors = Ancestors(context, place, target)
     (entry,) = yield from read_headers(context, place.thread_id, [target])
+    ancestors = Ancestors(context, place, target, _expected_items(entry, channels))
     read = [entry]
     while walk.remaining and entry.header.parent_id:
         parent = yield from ancestors.get(entry.header.parent_id)
@@ -66,6 +67,16 @@ def get_delta_channel_history(
         yield from _gather(context, entry, walk)
     yield from _renew(context, read)
     return walk.result()
+
+
+def _expected_items(target: Entry, channels: Sequence[str]) -> int:
+    """About how many items lie between a checkpoint and the oldest snapshot it needs.
+
+    The metadata counts the supersteps since each channel's last snapshot.
+    """
+    counters = target.header.metadata.get("counters_since_delta_snapshot") or {}
+    steps = max((counters[channel][1] for channel in channels if channel in counters), default=0)
+    return _ITEMS_A_STEP * (steps + 1)
 
 
 def _check_cut(walk: _Walk, oldest: Entry) -> None:
@@ -100,14 +111,19 @@ def _gather(context: Context, entry: Entry, walk: _Walk) -> Operation[None]:
 class Ancestors:
     """The checkpoints before one, looked up by id; read backwards in pages."""
 
-    def __init__(self, context: Context, place: Place, target: Group) -> None:
+    def __init__(self, context: Context, place: Place, target: Group, expected: int) -> None:
         self._context = context
         self._place = place
         ns = keys.namespace(place.checkpoint_ns)
         low, _ = keys.below(f"{keys.CHECKPOINTS}{ns}")
         high = keys.checkpoint(ns, target.key.checkpoint_id)
         self._call: Call | None = requests.query(
-            context.table, place.thread_id, (low, high), newest_first=True, limit=_PAGE_ITEMS
+            context.table,
+            place.thread_id,
+            (low, high),
+            newest_first=True,
+            limit=min(expected, _MAX_PAGE),
+            start=requests.key(place.thread_id, high),
         )
         self._seen: dict[str, Group] = {}
         self._carried: list[Item] = []
@@ -137,6 +153,8 @@ class Ancestors:
             self._seen[group.key.checkpoint_id] = group
             self._lowest = group.key.checkpoint_id
         self._call = batches.next_page(call, reply)
+        if self._call is not None:
+            self._call.params["Limit"] = min(call.params["Limit"] * 2, _MAX_PAGE)
 
 
 def _renew(context: Context, entries: Sequence[Entry]) -> Operation[None]:

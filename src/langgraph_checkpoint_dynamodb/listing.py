@@ -20,6 +20,7 @@ from .operation import Call, Item, Operation
 from .read import Entry, Group, collect, read_headers, read_tuples
 
 _FIRST_PAGE = 64
+_MIN_PAGE = 4
 _PAGE_GROWTH = 16
 _MAX_PAGE = 4096
 _ITEMS_A_CHECKPOINT = 3
@@ -99,7 +100,11 @@ class Listing:
             namespaces = [keys.namespace(self._query.checkpoint_ns)]
         else:
             namespaces = yield from find_namespaces(context, thread_id)
-        self._cursors = [_Cursor(self._first_call(context, thread_id, ns)) for ns in namespaces]
+        # Each namespace may hold the newest checkpoint, but hardly all of the newest ones.
+        size = max(self._page_items // max(len(namespaces), 1), _MIN_PAGE)
+        self._cursors = [
+            _Cursor(self._first_call(context, thread_id, ns, size)) for ns in namespaces
+        ]
         return True
 
     def _scan_page(self, context: Context) -> Operation[None]:
@@ -112,16 +117,14 @@ class Listing:
         self._scan_start = reply.get("LastEvaluatedKey")
         self._scanned = self._scan_start is None
 
-    def _first_call(self, context: Context, thread_id: str, ns: str) -> Call:
+    def _first_call(self, context: Context, thread_id: str, ns: str, size: int) -> Call:
         query = self._query
         low, high = keys.below(f"{keys.CHECKPOINTS}{ns}")
         if query.checkpoint_id is not None:
             low, high = keys.below(keys.checkpoint(ns, query.checkpoint_id))
         elif query.before_id is not None:
             high = keys.checkpoint(ns, query.before_id)
-        return requests.query(
-            context.table, thread_id, (low, high), newest_first=True, limit=self._page_items
-        )
+        return requests.query(context.table, thread_id, (low, high), newest_first=True, limit=size)
 
     def _next_entries(self, context: Context) -> Operation[list[Entry]]:
         """The next entries in merged order, as far as all cursors can tell it."""
@@ -144,7 +147,6 @@ class Listing:
     def _fill(self, context: Context, cursors: Sequence[_Cursor]) -> Operation[None]:
         calls = [cursor.call for cursor in cursors if cursor.call is not None]
         replies = yield calls
-        self._page_items = min(self._page_items * _PAGE_GROWTH, _MAX_PAGE)
         for cursor, call, reply in zip(cursors, calls, replies, strict=True):
             groups = [
                 group
@@ -153,7 +155,7 @@ class Listing:
             ]
             cursor.call = batches.next_page(call, reply)
             if cursor.call is not None:
-                cursor.call.params["Limit"] = self._page_items
+                cursor.call.params["Limit"] = min(call.params["Limit"] * _PAGE_GROWTH, _MAX_PAGE)
             yield from self._take(context, call.params, cursor, groups)
 
     def _take(
