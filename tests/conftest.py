@@ -1,0 +1,156 @@
+"""Fixtures: an engine, fresh tables on it, and the three ways to run the saver."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import fields
+from typing import Any
+
+import boto3
+import pytest
+
+import play
+from costs import Costs
+from either import Either
+from engine import EngineMissingError, run_engine
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+from play import Scenario
+
+REGION = "eu-central-1"
+KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+MakeSaver = Callable[..., DynamoDBSaver]
+
+_TABLE_FIELDS = {field.name for field in fields(DynamoDBTableConfig)}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "aio: runs on an async client (aiobotocore or aioboto3)")
+
+
+def sync_session() -> boto3.Session:
+    return boto3.Session(region_name=REGION, **KEYS)
+
+
+def async_session() -> Any:
+    """A session of whichever async library is installed, aioboto3 first."""
+    try:
+        import aioboto3
+    except ImportError:
+        from aiobotocore.session import AioSession
+
+        session = AioSession()
+        session.set_config_variable("region", REGION)
+        session.set_credentials("test", "test")
+        return session
+    return aioboto3.Session(region_name=REGION, **KEYS)
+
+
+@pytest.fixture(scope="session")
+def endpoint_url() -> Iterator[str]:
+    try:
+        with run_engine() as url:
+            yield url
+    except EngineMissingError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def dynamodb(endpoint_url: str) -> Any:
+    """A plain client of the engine, to look at tables past the saver."""
+    return sync_session().client("dynamodb", endpoint_url=endpoint_url)
+
+
+@pytest.fixture(params=["sync", pytest.param("async", marks=pytest.mark.aio), "threads"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """Sync methods, async methods on an async client, async methods in worker threads."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def make_saver(endpoint_url: str, dynamodb: Any) -> AsyncIterator[MakeSaver]:
+    """Make savers, each on a new table unless `table_name` is given.
+
+    Takes the fields of `DynamoDBConfig` and `DynamoDBTableConfig` as keywords,
+    `deploy`, `serde`, and `cls` for a subclass. `mode="threads"` takes the async
+    client away. `costs` counts all that the saver asks.
+    """
+    savers: list[DynamoDBSaver] = []
+
+    def make(
+        *,
+        mode: str = "async",
+        costs: Costs | None = None,
+        deploy: bool = True,
+        serde: Any = None,
+        cls: type[DynamoDBSaver] = DynamoDBSaver,
+        **overrides: Any,
+    ) -> DynamoDBSaver:
+        table = {name: overrides.pop(name) for name in _TABLE_FIELDS & overrides.keys()}
+        table.setdefault("table_name", f"test-{uuid.uuid4().hex}")
+        if costs is not None:
+            overrides["session"] = costs.watch(sync_session())
+            if mode == "async":
+                overrides["async_session"] = costs.watch(async_session())
+        elif mode == "threads":
+            overrides["session"] = sync_session()
+        elif not {"session", "async_session"} & overrides.keys():
+            overrides = {"region_name": REGION, **KEYS, **overrides}
+        saver = cls(
+            DynamoDBConfig(
+                table_config=DynamoDBTableConfig(**table),
+                **{"endpoint_url": endpoint_url, **overrides},
+            ),
+            deploy=deploy,
+            serde=serde,
+        )
+        savers.append(saver)
+        return saver
+
+    yield make
+    for saver in savers:
+        await saver.aclose()
+        saver.close()
+    for name in {saver.config.table_config.table_name for saver in savers}:
+        with suppress(dynamodb.exceptions.ResourceNotFoundException):
+            dynamodb.delete_table(TableName=name)
+
+
+@pytest.fixture
+def saver(make_saver: MakeSaver, mode: str) -> DynamoDBSaver:
+    return make_saver(mode=mode)
+
+
+@pytest.fixture
+def client(saver: DynamoDBSaver, mode: str) -> Either:
+    """The saver's methods, sync or async by `mode`."""
+    return Either(saver, use_async=mode != "sync")
+
+
+@pytest.fixture
+def scan(dynamodb: Any) -> Callable[[str], list[dict[str, Any]]]:
+    """Every item of a table, as stored."""
+
+    def scan_table(table_name: str) -> list[dict[str, Any]]:
+        pages = dynamodb.get_paginator("scan").paginate(TableName=table_name, ConsistentRead=True)
+        return [item for page in pages for item in page["Items"]]
+
+    return scan_table
+
+
+@pytest.fixture
+def compare(make_saver: MakeSaver, mode: str) -> Callable[[Scenario], Awaitable[None]]:
+    """Play a scenario on `InMemorySaver` and on a saver run by `mode`."""
+    table_name = f"test-{uuid.uuid4().hex}"
+    opened: list[DynamoDBSaver] = []
+
+    def reopen() -> DynamoDBSaver:
+        opened.append(make_saver(mode=mode, table_name=table_name, deploy=not opened))
+        return opened[-1]
+
+    async def run(scenario: Scenario) -> None:
+        await play.compare(scenario, reopen, use_async=mode != "sync")
+
+    return run

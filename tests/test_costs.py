@@ -1,0 +1,175 @@
+"""What a conversation costs, exactly, in requests, capacity units and bytes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.graph import START, MessagesState, StateGraph
+
+from conftest import MakeSaver
+from costs import Costs
+from either import Either
+from langgraph_checkpoint_dynamodb import DynamoDBSaver
+from play import thread
+
+TURNS = 100
+# Words of a few syllables; the n-th comes up 1/n as often as the first, as in English,
+# and 800 bytes of them compress about as far as English does (55 %, English 57 %).
+_SOUNDS = (
+    ("b", "c", "ch", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "sh", "st", "th", "tr", "w"),
+    ("a", "e", "i", "o", "u", "ai", "ea", "ee", "ou"),
+    ("d", "l", "m", "n", "nd", "ng", "r", "s", "st", "t", "y", "ck"),
+)
+_DRAW = random.Random(1)
+WORDS = [
+    "".join(_DRAW.choice(sounds) for _ in range(1 + rank // 500) for sounds in _SOUNDS)
+    for rank in range(2000)
+]
+RANKS = [1 / (rank + 3) for rank in range(len(WORDS))]
+
+Scan = Callable[[str], list[dict[str, Any]]]
+
+
+def prose(seed: int, size: int) -> str:
+    """So many bytes of English-like words, the same for the same seed."""
+    words = random.Random(seed).choices(WORDS, RANKS, k=size // 2)
+    return " ".join(words)[:size]
+
+
+def chat(saver: DynamoDBSaver) -> Any:
+    """One node that answers 200 bytes with 800."""
+
+    def reply(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [AIMessage(prose(-len(state["messages"]), 800))]}
+
+    builder = StateGraph(MessagesState).add_node("reply", reply).add_edge(START, "reply")
+    return builder.compile(checkpointer=saver)
+
+
+async def converse(graph: Either, turns: int) -> None:
+    for turn in range(turns):
+        question = {"messages": [HumanMessage(prose(turn, 200))]}
+        await graph.invoke(question, thread("chat"), durability="sync")
+
+
+def item_bytes(item: dict[str, Any]) -> int:
+    """An item's size by DynamoDB's rules, for the types that items here have."""
+    total = 0
+    for name, typed in item.items():
+        ((kind, value),) = typed.items()
+        total += len(name.encode())
+        match kind:
+            case "S":
+                total += len(value.encode())
+            case "B":
+                total += len(value)
+            case "N":
+                total += len(value) // 2 + 2
+            case _:
+                raise NotImplementedError(kind)
+    return total
+
+
+@pytest.fixture
+def costs() -> Costs:
+    return Costs()
+
+
+async def test_chat_of_100_turns(
+    make_saver: MakeSaver, mode: str, costs: Costs, scan: Scan
+) -> None:
+    saver = make_saver(mode=mode, costs=costs)
+    table_name = saver.config.table_config.table_name
+    graph = Either(chat(saver), use_async=mode != "sync")
+    costs.reset()
+
+    await converse(graph, TURNS)
+
+    assert costs.requests <= 720, costs
+    assert costs.write_units <= 1100, costs
+    assert costs.read_units <= 110, costs
+    assert sum(map(item_bytes, scan(table_name))) <= 900_000
+
+    # A finished thread: its newest checkpoint has no pending writes.
+    costs.reset()
+    state = await graph.get_state(thread("chat"))
+    assert len(state.values["messages"]) == 2 * TURNS
+    assert (costs.requests, costs.read_units) == (1, 1), costs
+
+    cold = make_saver(mode=mode, costs=costs, table_name=table_name, deploy=False)
+    costs.reset()
+    again = await Either(chat(cold), use_async=mode != "sync").get_state(thread("chat"))
+    assert again.values["messages"] == state.values["messages"]
+    assert costs.requests <= 2, costs
+
+    cold = make_saver(mode=mode, costs=costs, table_name=table_name, deploy=False)
+    costs.reset()
+    history = await Either(chat(cold), use_async=mode != "sync").get_state_history(thread("chat"))
+    assert len(history) == 3 * TURNS
+    assert costs.requests <= 5, costs
+
+
+async def test_a_turn_costs_the_same_at_the_end_as_at_the_beginning(
+    make_saver: MakeSaver, costs: Costs
+) -> None:
+    graph = Either(chat(make_saver(mode="sync", costs=costs)), use_async=False)
+    await converse(graph, 20)
+    costs.reset()
+    await converse(graph, 20)
+    early = costs.write_units
+    await converse(graph, 160)
+    costs.reset()
+    await converse(graph, 20)
+    # A saver that rewrites the whole list would pay eight times as much.
+    assert costs.write_units <= 1.25 * early, (early, costs)
+
+
+async def test_equal_bytes_are_stored_once_in_a_thread(
+    make_saver: MakeSaver, mode: str, costs: Costs, scan: Scan
+) -> None:
+    """A tool result of 200 KB is first a pending write and then part of the state."""
+    document = random.Random(0).randbytes(200_000)
+    saver = make_saver(mode=mode, costs=costs)
+    builder = StateGraph(MessagesState)
+    builder.add_node("tool", lambda state: {"messages": [AIMessage(document.hex())]})
+    builder.add_edge(START, "tool")
+    graph = Either(builder.compile(checkpointer=saver), use_async=mode != "sync")
+    await graph.invoke({"messages": []}, thread(), durability="sync")
+    stored = sum(map(item_bytes, scan(saver.config.table_config.table_name)))
+    assert 200_000 < stored < 1.2 * 200_000
+
+
+async def test_listing_10_of_many_reads_about_10(
+    make_saver: MakeSaver, mode: str, costs: Costs
+) -> None:
+    saver = make_saver(mode=mode, costs=costs)
+    graph = Either(chat(saver), use_async=mode != "sync")
+    await converse(graph, 40)
+    costs.reset()
+    found = await Either(saver, use_async=mode != "sync").list(thread("chat"), limit=10)
+    assert len(found) == 10
+    whole_thread_units = costs.read_units * 4
+    costs.reset()
+    await Either(saver, use_async=mode != "sync").list(thread("chat"))
+    assert costs.read_units >= whole_thread_units, costs
+
+
+def test_a_listing_is_read_as_it_is_consumed(make_saver: MakeSaver, costs: Costs) -> None:
+    saver = make_saver(mode="sync", costs=costs)
+    graph = chat(saver)
+    for turn in range(200):
+        graph.update_state(thread("chat"), {"messages": [HumanMessage(f"turn {turn}")]}, "reply")
+    costs.reset()
+    whole = sum(1 for _ in saver.list(thread("chat")))
+    all_units = costs.read_units
+    assert whole == 200
+    costs.reset()
+    listing = saver.list(thread("chat"))
+    assert costs.requests == 0
+    for _ in range(10):
+        next(listing)
+    assert costs.read_units <= all_units / 4, (all_units, costs)

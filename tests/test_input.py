@@ -1,0 +1,260 @@
+"""Bad input: the error it gets, what the message says, and that nothing was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+
+from conftest import MakeSaver
+from costs import Costs
+from either import Either
+from langgraph_checkpoint_dynamodb import (
+    BillingMode,
+    CallerError,
+    ConfigurationError,
+    DynamoDBConfig,
+    DynamoDBSaver,
+    DynamoDBTableConfig,
+    InvalidInputError,
+    SerializationError,
+)
+from play import thread
+
+NO_THREAD: dict[str, Any] = {
+    "no config": None,
+    "not a mapping": "thread",
+    "no configurable": {},
+    "configurable is None": {"configurable": None},
+    "no thread_id": {"configurable": {}},
+    "thread_id is None": thread(None),  # type: ignore[arg-type]
+    "thread_id is empty": thread(""),
+    "thread_id is bytes": thread(b"1"),  # type: ignore[arg-type]
+    "thread_id is a bool": thread(True),  # type: ignore[arg-type]
+    "thread_id over 2,048 bytes": thread("é" * 1025),
+    "thread_id is no Unicode": thread("\ud800"),
+    "checkpoint_ns is a list": thread(checkpoint_ns=["ns"]),
+    "checkpoint_id is a number": thread(checkpoint_id=1),
+}
+
+METHODS: dict[str, Callable[[Either, Any], Any]] = {
+    "get_tuple": lambda client, config: client.get_tuple(config),
+    "get": lambda client, config: client.get(config),
+    "put": lambda client, config: client.put(config, empty_checkpoint(), {"step": 1}, {}),
+    "put_writes": lambda client, config: client.put_writes(config, [("a", 1)], "task"),
+    "get_delta_channel_history": lambda client, config: client.get_delta_channel_history(
+        config=config, channels=["a"]
+    ),
+    "list": lambda client, config: client.list(config),
+}
+
+BAD_CALLS: dict[str, tuple[str, Callable[[Either], Any]]] = {
+    "put_writes without checkpoint_id": (
+        "checkpoint_id",
+        lambda client: client.put_writes(thread(), [("a", 1)], "task"),
+    ),
+    "before without checkpoint_id": (
+        "before",
+        lambda client: client.list(thread(), before=thread()),
+    ),
+    "before without configurable": (
+        "configurable",
+        lambda client: client.list(thread(), before={}),
+    ),
+    "limit below 0": ("limit=-1", lambda client: client.list(thread(), limit=-1)),
+    "limit that is no number": ("limit='1'", lambda client: client.list(thread(), limit="1")),
+    "filter that is no mapping": ("filter", lambda client: client.list(thread(), filter=["a"])),
+    "unknown strategy": (
+        "'keep_latest', 'delete'",
+        lambda client: client.prune(["1"], strategy="keep_all"),
+    ),
+    "prune of one string": ("thread_ids", lambda client: client.prune("thread")),
+    "prune of an empty thread": ("thread_id", lambda client: client.prune(["1", ""])),
+    "delete of nothing": ("thread_id", lambda client: client.delete_thread("")),
+    "delete of None": ("thread_id", lambda client: client.delete_thread(None)),
+    "runs as one string": ("run_ids", lambda client: client.delete_for_runs("run")),
+    "runs that are no strings": ("run_ids", lambda client: client.delete_for_runs([1])),
+    "copy from nothing": ("source_thread_id", lambda client: client.copy_thread("", "2")),
+    "copy to nothing": ("target_thread_id", lambda client: client.copy_thread("1", "")),
+    "task_id that is no string": (
+        "task_id",
+        lambda client: client.put_writes(thread(checkpoint_id="1"), [("a", 1)], None),
+    ),
+}
+
+BAD_TABLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "short name": ("table_name='ab'", {"table_name": "ab"}),
+    "long name": ("table_name", {"table_name": "x" * 256}),
+    "name with a space": ("table_name", {"table_name": "my table"}),
+    "name that is None": ("table_name=None", {"table_name": None}),
+    "unknown billing mode": ("PAY_PER_REQUEST, PROVISIONED", {"billing_mode": "FREE"}),
+    "provisioned without capacities": (
+        "read_capacity",
+        {"billing_mode": BillingMode.PROVISIONED},
+    ),
+    "provisioned without write capacity": (
+        "write_capacity",
+        {"billing_mode": BillingMode.PROVISIONED, "read_capacity": 1},
+    ),
+    "capacity of 0": (
+        "read_capacity=0",
+        {"billing_mode": BillingMode.PROVISIONED, "read_capacity": 0, "write_capacity": 1},
+    ),
+    "capacities on demand": ("read_capacity", {"read_capacity": 1, "write_capacity": 1}),
+    "scaling on demand": ("max_read_capacity", {"max_read_capacity": 10}),
+    "min over max": (
+        "min_read_capacity=9 is over max_read_capacity=5",
+        {
+            "billing_mode": BillingMode.PROVISIONED,
+            "read_capacity": 5,
+            "write_capacity": 5,
+            "min_read_capacity": 9,
+            "max_read_capacity": 5,
+        },
+    ),
+    "min without max": (
+        "both",
+        {
+            "billing_mode": BillingMode.PROVISIONED,
+            "read_capacity": 5,
+            "write_capacity": 5,
+            "min_write_capacity": 1,
+        },
+    ),
+    "capacity outside of its bounds": (
+        "outside",
+        {
+            "billing_mode": BillingMode.PROVISIONED,
+            "read_capacity": 50,
+            "write_capacity": 5,
+            "min_read_capacity": 1,
+            "max_read_capacity": 5,
+        },
+    ),
+    "ttl_seconds without enable_ttl": ("enable_ttl", {"ttl_seconds": 60}),
+    "ttl_seconds of 0": ("ttl_seconds=0", {"enable_ttl": True, "ttl_seconds": 0}),
+    "ttl_attribute that is a key": ("PK", {"enable_ttl": True, "ttl_attribute": "PK"}),
+    "empty ttl_attribute": ("ttl_attribute=''", {"enable_ttl": True, "ttl_attribute": ""}),
+}
+
+BAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "negative retries": ("max_retries=-1", {"max_retries": -1}),
+    "retries that are no number": ("max_retries", {"max_retries": "3"}),
+    "negative delay": ("initial_retry_delay=-0.1", {"initial_retry_delay": -0.1}),
+    "delay that is no number": ("max_retry_delay=nan", {"max_retry_delay": float("nan")}),
+    "first delay over the last": ("max_retry_delay", {"initial_retry_delay": 2}),
+    "half of the credentials": ("aws_secret_access_key", {"aws_access_key_id": "AKIA"}),
+    "table as a string": ("DynamoDBTableConfig", {"table_config": "table"}),
+    "negative cache": ("cache_bytes=-1", {"cache_bytes": -1}),
+    "empty region": ("region_name=''", {"region_name": ""}),
+    "empty endpoint": ("endpoint_url=''", {"endpoint_url": ""}),
+}
+
+
+@pytest.fixture
+def costs() -> Costs:
+    return Costs()
+
+
+@pytest.fixture
+def offline(make_saver: MakeSaver, mode: str, costs: Costs) -> Either:
+    """A saver that has no table, and needs none to find a mistake."""
+    saver = make_saver(mode=mode, costs=costs, deploy=False)
+    return Either(saver, use_async=mode != "sync")
+
+
+# `None` as a config is fine for `list`: it lists every thread.
+WITHOUT_THREAD = [(m, c) for m in METHODS for c in NO_THREAD if (m, c) != ("list", "no config")]
+
+
+@pytest.mark.parametrize(("method", "case"), WITHOUT_THREAD)
+async def test_no_usable_thread(offline: Either, costs: Costs, method: str, case: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        await METHODS[method](offline, NO_THREAD[case])
+    assert any(word in str(caught.value) for word in ("configurable", "thread_id", "checkpoint_"))
+    assert costs.requests == 0
+
+
+@pytest.mark.parametrize("case", BAD_CALLS)
+async def test_bad_call(offline: Either, costs: Costs, case: str) -> None:
+    fact, call = BAD_CALLS[case]
+    with pytest.raises(InvalidInputError) as caught:
+        await call(offline)
+    assert fact in str(caught.value)
+    assert costs.requests == 0
+
+
+def test_list_refuses_before_it_is_iterated(make_saver: MakeSaver) -> None:
+    saver = make_saver(deploy=False)
+    for method in (saver.list, saver.alist):
+        with pytest.raises(InvalidInputError):
+            method(thread(), limit=-1)
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_table(case: str) -> None:
+    fact, arguments = BAD_TABLES[case]
+    with pytest.raises(ConfigurationError) as caught:
+        DynamoDBTableConfig(**arguments)
+    assert fact in str(caught.value)
+
+
+@pytest.mark.parametrize("case", BAD_CONFIGS)
+def test_bad_config(case: str) -> None:
+    fact, arguments = BAD_CONFIGS[case]
+    with pytest.raises(ConfigurationError) as caught:
+        DynamoDBConfig(**arguments)
+    assert fact in str(caught.value)
+
+
+def test_credentials_beside_a_session() -> None:
+    import boto3
+
+    with pytest.raises(ConfigurationError, match="session") as caught:
+        DynamoDBConfig(
+            session=boto3.Session(region_name="us-east-1"),
+            aws_access_key_id="AKIA-SHOWN",
+            aws_secret_access_key="SECRET-SHOWN",
+        )
+    assert "SHOWN" not in str(caught.value)
+
+
+def test_a_saver_takes_a_config_only() -> None:
+    with pytest.raises(ConfigurationError, match="DynamoDBConfig"):
+        DynamoDBSaver(DynamoDBTableConfig())  # type: ignore[arg-type]
+
+
+class Unwritable:
+    """Nothing that a serializer knows."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot be written")
+
+
+async def test_unserializable_value_names_its_channel(offline: Either, costs: Costs) -> None:
+    checkpoint = empty_checkpoint()
+    checkpoint["channel_values"] = {"fine": 1, "the channel": Unwritable()}
+    checkpoint["channel_versions"] = {"fine": "1", "the channel": "1"}
+    with pytest.raises(SerializationError, match="'the channel'"):
+        await offline.put(thread(), checkpoint, {"step": 1}, {"fine": "1", "the channel": "1"})
+    writes = [("fine", 1), ("the channel", Unwritable())]
+    with pytest.raises(SerializationError, match="'the channel'"):
+        await offline.put_writes(thread(checkpoint_id="1"), writes, "task")
+    assert costs.requests == 0
+
+
+def test_one_except_clause_catches_them_all() -> None:
+    for kind in (ConfigurationError, InvalidInputError, SerializationError):
+        assert issubclass(kind, CallerError)
+    for kind in (ConfigurationError, InvalidInputError):
+        assert issubclass(kind, ValueError)
+
+
+@pytest.mark.parametrize("name", ["1", "x" * 2048, "é" * 1024, " ", "\x00", "🧵"])
+async def test_any_thread_id_that_a_key_can_hold(client: Either, name: str) -> None:
+    config = await client.put(thread(name), empty_checkpoint(), {"step": 1}, {})
+    found = await client.get_tuple(thread(name))
+    assert found.config == config
+    assert found.config["configurable"]["thread_id"] == name
