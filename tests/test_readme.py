@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -115,3 +116,18 @@ def test_links_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         targets: list[Any] = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())
         assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_comparison_is_what_the_benchmark_last_measured() -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
+    chats = {
+        run["saver"]: run["measures"] for run in results["runs"] if run["workload"] == "chat-100"
+    }
+    names = ("ours", "aws", "aws-gzip", "amazon-0.1.3", "dynamodb-checkpoint")
+    for name, row in zip(names, rows_of("Compared")[1:], strict=True):
+        for cell, measure in zip(row[1:4], ("write_units", "read_units", "requests"), strict=True):
+            ratio = chats[name][measure] / chats["ours"][measure]
+            shown = f"{chats[name][measure]:,.0f}" if name == "ours" else f"{ratio:,.1f}×"
+            if ratio >= 1000:
+                shown = f"{ratio:,.0f}×"
+            assert cell.strip("*") == shown
