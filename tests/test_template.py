@@ -1,21 +1,16 @@
-"""The template, and the evaluator of it against an engine that is not ours."""
+"""The shipped `template.yaml`, and the parameters made from a configuration."""
 
 from __future__ import annotations
 
-import copy
-import itertools
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from cfnlint.api import lint_file
 from cfnlint.config import ManualArgs
 from cfnlint.helpers import REGIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
-from moto.dynamodb.models.table import Table as MotoTable
 
 from langgraph_checkpoint_dynamodb import template as template_module
 from langgraph_checkpoint_dynamodb.config import (
@@ -25,45 +20,11 @@ from langgraph_checkpoint_dynamodb.config import (
 )
 from langgraph_checkpoint_dynamodb.errors import ConfigurationError, TemplateError
 from langgraph_checkpoint_dynamodb.template import (
-    Resource,
-    load_template,
     parameters_of,
     resolve,
     template_text,
 )
-
-TEMPLATE_FILE = Path(__file__).parents[1] / "template.yaml"
-TEMPLATE = load_template()
-
-
-def table_of(parameters: dict[str, str]) -> dict[str, Any]:
-    (table,) = resolve(TEMPLATE, parameters).values()
-    assert table.type == "AWS::DynamoDB::Table"
-    return table.properties
-
-
-def configs() -> list[DynamoDBTableConfig]:
-    """Every combination of the switches, in both billing modes."""
-    modes: list[dict[str, Any]] = [
-        {},
-        {"billing_mode": BillingMode.PROVISIONED, "read_capacity": 5, "write_capacity": 7},
-    ]
-    return [
-        DynamoDBTableConfig(
-            table_name="some.table_-1",
-            enable_encryption=encryption,
-            enable_point_in_time_recovery=recovery,
-            enable_ttl=ttl,
-            ttl_attribute=attribute,
-            **mode,
-        )
-        for mode in modes
-        for encryption, recovery, ttl in itertools.product([True, False], repeat=3)
-        for attribute in ("ttl", "expires at")
-    ]
-
-
-# --- the shipped template
+from stacks import TEMPLATE, TEMPLATE_FILE, table_of
 
 
 def test_the_linter_has_no_finding() -> None:
@@ -117,9 +78,6 @@ def test_every_parameter_is_bounded_described_and_grouped() -> None:
 def test_no_stack_operation_deletes_the_table() -> None:
     table = TEMPLATE["Resources"]["Table"]
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
-
-
-# --- parameters
 
 
 def test_parameters_of_a_provisioned_table() -> None:
@@ -217,236 +175,3 @@ def test_capacities_beyond_the_template_are_refused_by_the_configuration() -> No
 def test_the_template_refuses(parameters: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         resolve(TEMPLATE, parameters)
-
-
-# --- the evaluator
-
-
-def evaluate(node: Any, **template: Any) -> Any:
-    """What a property comes to, with parameters `Color` ("red") and `Size` ("3")."""
-    document = {
-        "Parameters": {
-            "Color": {"Type": "String", "Default": "red"},
-            "Size": {"Type": "Number", "Default": 3},
-        },
-        "Conditions": {
-            "IsRed": {"Fn::Equals": [{"Ref": "Color"}, "red"]},
-            "IsBlue": {"Fn::Equals": [{"Ref": "Color"}, "blue"]},
-        },
-        "Resources": {"It": {"Type": "T", "Properties": {"node": node}}},
-        **template,
-    }
-    resources = resolve(document, {}, {"AWS::Region": "eu-central-1"})
-    return resources["It"].properties.get("node", "(none)")
-
-
-NO_VALUE = {"Ref": "AWS::NoValue"}
-
-
-@pytest.mark.parametrize(
-    ("node", "expected"),
-    [
-        ("text", "text"),
-        (True, True),
-        (7, 7),
-        (None, None),
-        ({"Ref": "Color"}, "red"),
-        ({"Ref": "Size"}, "3"),
-        ({"Ref": "AWS::Region"}, "eu-central-1"),
-        (NO_VALUE, "(none)"),
-        ({"a": NO_VALUE, "b": [1, NO_VALUE, 2]}, {"b": [1, 2]}),
-        ({"a": {"b": NO_VALUE}}, {"a": {}}),
-        ({"Fn::If": ["IsRed", 1, 2]}, 1),
-        ({"Fn::If": ["IsBlue", 1, 2]}, 2),
-        ({"Fn::If": ["IsBlue", 1, NO_VALUE]}, "(none)"),
-        ([{"Fn::If": ["IsBlue", 1, NO_VALUE]}, 2], [2]),
-        ({"Fn::If": ["IsRed", {"Fn::If": ["IsBlue", 1, {"Ref": "Color"}]}, 2]}, "red"),
-        ({"Fn::Sub": "${Color}-${AWS::Region}-${!Color}-$5"}, "red-eu-central-1-${Color}-$5"),
-        ({"Fn::Sub": ["${Color} ${x}", {"x": {"Ref": "Size"}, "Color": "own"}]}, "own 3"),
-        ({"Condition": "IsRed", "Effect": "Allow"}, {"Condition": "IsRed", "Effect": "Allow"}),
-    ],
-)
-def test_properties(node: Any, expected: Any) -> None:
-    assert evaluate(node) == expected
-
-
-RED = {"Condition": "IsRed"}
-BLUE = {"Condition": "IsBlue"}
-
-
-@pytest.mark.parametrize(
-    ("condition", "expected"),
-    [
-        (RED, True),
-        (BLUE, False),
-        ({"Fn::Not": [RED]}, False),
-        ({"Fn::And": [RED, RED]}, True),
-        ({"Fn::And": [RED, BLUE]}, False),
-        ({"Fn::Or": [BLUE, RED]}, True),
-        ({"Fn::Or": [BLUE, BLUE]}, False),
-        ({"Fn::And": [RED, {"Fn::Or": [BLUE, {"Fn::Not": [BLUE]}]}]}, True),
-        ({"Fn::Equals": [{"Ref": "Size"}, 3]}, True),
-        ({"Fn::Equals": ["true", True]}, True),
-        ({"Fn::Equals": ["True", True]}, False),
-        ({"Fn::Equals": [{"Fn::Sub": "${Color}!"}, "red!"]}, True),
-    ],
-)
-def test_conditions(condition: Any, expected: bool) -> None:
-    conditions = {
-        "IsRed": {"Fn::Equals": [{"Ref": "Color"}, "red"]},
-        "IsBlue": {"Fn::Equals": [{"Ref": "Color"}, "blue"]},
-        "It": condition,
-    }
-    assert evaluate({"Fn::If": ["It", "yes", "no"]}, Conditions=conditions) == (
-        "yes" if expected else "no"
-    )
-
-
-def test_a_resource_whose_condition_fails_is_left_out() -> None:
-    resources = resolve(
-        {
-            "Conditions": {"Never": {"Fn::Equals": ["a", "b"]}},
-            "Resources": {"A": {"Type": "T", "Condition": "Never"}, "B": {"Type": "T"}},
-        },
-        {},
-    )
-    assert resources == {"B": Resource("T", {})}
-
-
-def test_a_rule_is_checked_only_when_its_condition_holds() -> None:
-    def rules(color: str) -> Any:
-        failing = {"Assert": {"Fn::Contains": [["blue"], {"Ref": "Color"}]}}
-        condition = {"Fn::Equals": [{"Ref": "Color"}, color]}
-        return {"Blue": {"RuleCondition": condition, "Assertions": [failing]}}
-
-    assert evaluate(1, Rules=rules("green")) == 1
-    with pytest.raises(ConfigurationError, match="Color='red': rule Blue does not hold"):
-        evaluate(1, Rules=rules("red"))
-
-
-@pytest.mark.parametrize(
-    ("node", "message"),
-    [
-        ({"Fn::GetAtt": ["It", "Arn"]}, "Fn::GetAtt is not one of Ref, Fn::If, Fn::Sub"),
-        ({"Fn::Equals": [1, 1]}, "Fn::Equals is not one of"),
-        ({"Fn::If": ["IsRed", 1, 2], "x": 1}, "Fn::If has siblings: Fn::If, x"),
-        ({"x": 1, "Ref": "Color"}, "Ref has siblings: x, Ref"),
-        ({"Fn::If": ["IsRed", 1]}, "Fn::If takes a list of 3"),
-        ({"Fn::If": ["IsGreen", 1, 2]}, "condition 'IsGreen' is not one of IsRed, IsBlue"),
-        ({"Fn::If": [RED, 1, 2]}, "is not one of IsRed, IsBlue"),
-        ({"Ref": "Nothing"}, "reference to 'Nothing', which is neither a parameter nor"),
-        ({"Ref": "It"}, "reference to 'It'"),
-        ({"Ref": ["Color"]}, "reference to"),
-        ({"Ref": "AWS::AccountId"}, "reference to 'AWS::AccountId'"),
-        ({"Fn::Sub": "${It.Arn}"}, "reference to 'It.Arn'"),
-        ({"Fn::Sub": 5}, "Fn::Sub takes a string"),
-        ({"Fn::Sub": ["${x}", {"x": [1]}]}, r"\[1\] stands where the template needs a string"),
-    ],
-)
-def test_what_cannot_be_evaluated_is_an_error(node: Any, message: str) -> None:
-    with pytest.raises(TemplateError, match=message):
-        evaluate(node)
-
-
-@pytest.mark.parametrize(
-    ("condition", "message"),
-    [
-        (True, "True is not a condition"),
-        ({"Fn::Not": [RED], "x": 1}, "is not a condition"),
-        ({"Fn::Not": [RED, RED]}, "Fn::Not takes a list of 1"),
-        ({"Fn::And": [RED]}, "Fn::And takes a list of 2 to 10"),
-        ({"Fn::Or": [BLUE] * 11}, "Fn::Or takes a list of 2 to 10"),
-        ({"Fn::If": ["IsRed", 1, 2]}, "Fn::If is not one of Condition, Fn::And"),
-        ({"Condition": "It"}, "condition 'It' depends on itself"),
-    ],
-)
-def test_what_is_no_condition_is_an_error(condition: Any, message: str) -> None:
-    conditions = {"IsRed": {"Fn::Equals": ["a", "a"]}, "IsBlue": {"Fn::Equals": ["a", "b"]}}
-    with pytest.raises(TemplateError, match=message):
-        evaluate({"Fn::If": ["It", 1, 2]}, Conditions={**conditions, "It": condition})
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("Resources: {T: {Type: !Ref X}}", "have to be in long form"),
-        ("Resources: [", "cannot be read"),
-        ("just text", "has no Resources"),
-        ("{Transform: AWS::Serverless-2016-10-31, Resources: {}}", "cannot follow: Transform"),
-    ],
-)
-def test_what_is_no_template_is_an_error(text: str, message: str) -> None:
-    with pytest.raises(TemplateError, match=message):
-        load_template(text)
-
-
-def test_a_parameter_without_default_is_needed() -> None:
-    document = {"Parameters": {"Needed": {"Type": "String"}}, "Resources": {}}
-    with pytest.raises(ConfigurationError, match="Needed has no default: give a value"):
-        resolve(document, {})
-
-
-def test_an_unknown_parameter_type_is_an_error() -> None:
-    document = {"Parameters": {"P": {"Type": "List<Number>", "Default": "1"}}, "Resources": {}}
-    with pytest.raises(TemplateError, match="parameter type 'List<Number>'"):
-        resolve(document, {})
-
-
-# --- the same template in another engine
-
-
-def as_text(node: Any) -> Any:
-    """Numbers as strings: CloudFormation passes either, and engines differ."""
-    if isinstance(node, dict):
-        return {key: as_text(child) for key, child in node.items()}
-    if isinstance(node, list):
-        return [as_text(child) for child in node]
-    return node if isinstance(node, bool) else str(node)
-
-
-@mock_aws
-def test_another_engine_evaluates_the_template_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    evaluated: list[dict[str, Any]] = []
-    create = MotoTable.create_from_cloudformation_json.__func__  # type: ignore[attr-defined]
-
-    def recording(cls: Any, name: str, resource: dict[str, Any], *rest: Any, **more: Any) -> Any:
-        evaluated.append(copy.deepcopy(resource["Properties"]))  # Moto adds to the original.
-        return create(cls, name, resource, *rest, **more)
-
-    monkeypatch.setattr(MotoTable, "create_from_cloudformation_json", classmethod(recording))
-    for number, config in enumerate(configs()):
-        parameters = {**parameters_of(config), "TableName": f"table-{number}"}
-        create_stack(f"stack-{number}", parameters)
-        assert as_text(evaluated.pop()) == as_text(table_of(parameters)), parameters
-        assert not evaluated
-
-
-@mock_aws
-def test_outputs() -> None:
-    stack = create_stack("chats-stack", parameters_of(DynamoDBTableConfig(table_name="chats")))
-    outputs = {output["OutputKey"]: output for output in stack["Outputs"]}
-    version = outputs["TemplateVersion"]["OutputValue"]
-    assert {name: output["OutputValue"] for name, output in outputs.items()} == {
-        "TableName": "chats",
-        "TableArn": "arn:aws:dynamodb:eu-central-1:123456789012:table/chats",
-        "Region": "eu-central-1",
-        "TtlAttribute": "ttl",
-        "TemplateVersion": version,
-    }
-    assert all(part.isdigit() for part in version.split("."))
-    exports = boto3.client("cloudformation", "eu-central-1").list_exports()["Exports"]
-    assert {export["Name"] for export in exports} == {f"chats-stack-{name}" for name in outputs}
-
-
-def create_stack(name: str, parameters: dict[str, str]) -> dict[str, Any]:
-    client = boto3.client("cloudformation", "eu-central-1")
-    client.create_stack(
-        StackName=name,
-        TemplateBody=TEMPLATE_FILE.read_text(encoding="utf-8"),
-        Parameters=[
-            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
-        ],
-    )
-    (stack,) = client.describe_stacks(StackName=name)["Stacks"]
-    assert stack["StackStatus"] == "CREATE_COMPLETE"
-    return stack
