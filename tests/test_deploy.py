@@ -73,7 +73,7 @@ def test_a_table_that_another_process_is_making_is_waited_for() -> None:
     )
 
 
-def test_the_slower_of_two_processes_waits_and_changes_nothing() -> None:
+def test_the_slower_of_two_processes_sees_to_the_settings_too() -> None:
     play(
         deploy(FULL),
         (DESCRIBE, MISSING),
@@ -81,6 +81,9 @@ def test_the_slower_of_two_processes_waits_and_changes_nothing() -> None:
         (DESCRIBE, table("CREATING")),
         (Backoff(0), None),
         (DESCRIBE, table()),
+        (ENABLE_TTL, refused("ValidationException")),
+        (DESCRIBE_TTL, ttl("ENABLED", "expires")),
+        (ENABLE_BACKUPS, OK),
     )
 
 

@@ -147,9 +147,9 @@ def deploy(config: DynamoDBTableConfig) -> Operation[None]:
     """Make the table unless it exists, and return once it can be used.
 
     A table that was there before keeps every setting. Of two processes that
-    deploy at once, the one whose CreateTable is accepted sets TTL and
-    point-in-time recovery; the other waits until the table is active, and may
-    return before those are set.
+    deploy at once, both see to TTL and point-in-time recovery, which may be
+    enabled twice: a CreateTable that is refused may be our own, sent again
+    because its answer was lost.
 
     Raises:
         ConfigurationError: The template refuses the configuration.
@@ -160,11 +160,10 @@ def deploy(config: DynamoDBTableConfig) -> Operation[None]:
     requests = requests_of(config)
     if (yield from _existing(requests)):
         return
-    created = yield from _create(requests)
+    yield from _create(requests)
     yield from _wait_until_usable(requests)
-    if created:
-        yield from _enable_time_to_live(requests)
-        yield from _enable_backups(requests)
+    yield from _enable_time_to_live(requests)
+    yield from _enable_backups(requests)
 
 
 def destroy(table_name: str) -> Operation[None]:
@@ -269,15 +268,12 @@ def _never_usable(requests: TableRequests, table: Mapping[str, Any] | None) -> U
     )
 
 
-def _create(requests: TableRequests) -> Operation[bool]:
-    """Whether this call made the table, and not another process at the same time."""
+def _create(requests: TableRequests) -> Operation[None]:
     try:
         yield [Call("create_table", requests.create_table)]
     except StorageError as error:
-        if error.code != "ResourceInUseException":
+        if error.code != "ResourceInUseException":  # another process is making it
             raise
-        return False
-    return True
 
 
 def _enable_time_to_live(requests: TableRequests) -> Operation[None]:
