@@ -6,10 +6,14 @@ whatever its states and history say, must come out the same from ours.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from typing import Any
 
 from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Interrupt, PregelTask, StateSnapshot
@@ -74,6 +78,24 @@ async def compare(
     await scenario(actual)
     assert actual.seen == expected.seen
     assert expected.seen
+
+
+def in_run_context(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    """For what calls `interrupt` or a task.
+
+    These find their run by a context variable, which asyncio hands on to the tasks it makes
+    from Python 3.11 on only.
+    """
+    if sys.version_info >= (3, 11):
+        return function
+
+    def run(value: Any, config: RunnableConfig) -> Any:
+        context = copy_context()
+        context.run(var_child_runnable_config.set, config)
+        return context.run(function, value)
+
+    run.__name__ = function.__name__
+    return run
 
 
 def checkpoint_id(config: Any) -> str:

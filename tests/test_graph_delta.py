@@ -12,7 +12,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Overwrite, Send, interrupt
 from typing_extensions import TypedDict
 
-from play import Play, Scenario, checkpoint_id, thread
+from play import Play, Scenario, checkpoint_id, in_run_context, thread
 
 
 def append(state: list[Any] | None, writes: Sequence[list[Any]]) -> list[Any]:
@@ -92,7 +92,8 @@ async def interrupted_with_writes_pending(play: Play, frequency: int) -> None:
     builder = StateGraph(state_type(frequency))
     for name in ("one", "two"):
         builder.add_node(name, lambda state, name=name: {"log": [name]}).add_edge(START, name)
-    builder.add_node("ask", lambda state: {"log": [interrupt("?")]}).add_edge(START, "ask")
+    ask = in_run_context(lambda state: {"log": [interrupt("?")]})
+    builder.add_node("ask", ask).add_edge(START, "ask")
     for turn in range(3):
         play.see(await play.graph(builder).invoke({"log": [turn]}, thread()))
         await play.see_thread(play.graph(builder), thread())

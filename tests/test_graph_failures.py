@@ -13,7 +13,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send, interrupt
 from typing_extensions import TypedDict
 
-from play import Play, Scenario, thread
+from play import Play, Scenario, in_run_context, thread
 
 LAST = 13
 DURABILITY_MODES = ("sync", "async", "exit")
@@ -153,7 +153,7 @@ async def question_after_steps(play: Play, durability: str) -> None:
         StateGraph(State)
         .add_node("a", partial(nodes.solid, "a"))
         .add_node("beside", partial(nodes.solid, "beside"))
-        .add_node("ask", lambda state: {"log": [interrupt("go on?")]})
+        .add_node("ask", in_run_context(lambda state: {"log": [interrupt("go on?")]}))
         .add_edge(START, "a")
         .add_edge("a", "ask")
         .add_edge("a", "beside")

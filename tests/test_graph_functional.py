@@ -10,7 +10,7 @@ import pytest
 from langgraph.func import entrypoint, task
 from langgraph.types import Command, interrupt
 
-from play import Play, Scenario, thread
+from play import Play, Scenario, in_run_context, thread
 
 
 async def remembers_its_last_return(play: Play) -> None:
@@ -39,6 +39,7 @@ async def many_tasks(play: Play) -> None:
             return number**2
 
         @entrypoint(checkpointer=saver)
+        @in_run_context
         def squares(count: int) -> Any:
             futures = [square(number) for number in range(count)]
             results = [future.result() for future in futures]
@@ -73,6 +74,7 @@ async def task_fails(play: Play) -> None:
             return size * 2
 
         @entrypoint(checkpointer=saver)
+        @in_run_context
         def job(names: list[str]) -> int:
             pages = [download(name).result() or b"" for name in names]
             return int(parse(sum(map(len, pages))).result())
@@ -91,10 +93,12 @@ async def task_fails(play: Play) -> None:
 async def entrypoint_in_an_entrypoint(play: Play) -> None:
     def build(saver: Any) -> Any:
         @entrypoint(checkpointer=saver)
+        @in_run_context
         def inner(name: str) -> str:
             return f"{name} says {interrupt(f'{name}?')}"
 
         @entrypoint(checkpointer=saver)
+        @in_run_context
         def outer(names: list[str]) -> str:
             return inner.invoke(names[0])
 

@@ -11,7 +11,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
-from play import Play, Scenario, checkpoint_id, thread
+from play import Play, Scenario, checkpoint_id, in_run_context, thread
 
 
 class State(TypedDict, total=False):
@@ -19,11 +19,11 @@ class State(TypedDict, total=False):
     answer: str
 
 
-def ask(name: str, *, times: int = 1) -> Callable[[State], State]:
+def ask(name: str, *, times: int = 1) -> Callable[..., State]:
     def node(state: State) -> State:
         return {"log": [f"{name}: {interrupt(f'{name} {n}')}" for n in range(times)]}
 
-    return node
+    return in_run_context(node)
 
 
 async def single(play: Play) -> None:
@@ -135,7 +135,7 @@ async def resume_with_update_and_goto(play: Play) -> None:
 
     builder = (
         StateGraph(State)
-        .add_node("gate", gate, destinations=("left", "right"))
+        .add_node("gate", in_run_context(gate), destinations=("left", "right"))
         .add_node("left", lambda state: {"log": ["left"]})
         .add_node("right", lambda state: {"log": ["right"]})
         .add_edge(START, "gate")
