@@ -89,10 +89,11 @@ async def test_chat_of_100_turns(
 
     await converse(graph, TURNS)
 
-    assert costs.requests <= 720, costs
-    assert costs.write_units <= 1100, costs
-    assert costs.read_units <= 110, costs
-    assert sum(map(item_bytes, scan(table_name))) <= 900_000
+    # Just above what it takes; ids differ from run to run, and with them what compresses.
+    assert costs.requests <= 715, costs
+    assert costs.write_units <= 750, costs
+    assert costs.read_units <= 100, costs
+    assert sum(map(item_bytes, scan(table_name))) <= 470_000
 
     # A finished thread: its newest checkpoint has no pending writes.
     costs.reset()

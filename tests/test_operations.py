@@ -260,3 +260,32 @@ def test_a_checkpoint_found_gone_is_no_longer_relied_on() -> None:
     assert get(table, around, 1) is None
     put(table, around, 2, parent=1, text=LARGE)
     assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_a_chunk_that_an_eventually_consistent_read_does_not_see_yet_is_read_again() -> None:
+    table = FakeTable()
+    put(table, context(), 1, text=LARGE)
+
+    def lag(call: Call) -> Any:
+        if call.method == "batch_get_item":
+            consistent = call.params["RequestItems"][TABLE]["ConsistentRead"]
+        else:
+            consistent = call.params["ConsistentRead"]
+        if consistent:
+            return None
+        return {"Items": [], "Responses": {}}
+
+    table.fault = lag
+    assert get(table, context()).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_checkpoints_and_writes_are_read_consistently() -> None:
+    table = FakeTable()
+    put(table, context(), 1, text=LARGE)
+    table.run(write.put_writes(context(), PLACE, "00000001", [("a", 1)], "task", ""))
+    sent = len(table.calls)
+    get(table, context())
+    reads = [call for call in table.calls[sent:] if call.method == "query"]
+    bounds = [call.params["ExpressionAttributeValues"][":low"]["S"][:2] for call in reads]
+    assert [call.params["ConsistentRead"] for call in reads] == [low == "C#" for low in bounds]
+    assert bounds == ["C#", "C#", "S#"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from typing import Any
 
@@ -119,7 +120,8 @@ async def test_a_missing_or_altered_chunk_raises(
         for read in (reader.get_tuple, reader.list):
             with pytest.raises(CorruptCheckpointError) as caught:
                 await read(thread())
-            for fact in ("thread", newest["configurable"]["checkpoint_id"]):
+            digest = urlsafe_b64decode(chunk["SK"]["S"].rpartition("#")[2] + "==").hex()
+            for fact in ("thread", newest["configurable"]["checkpoint_id"], digest):
                 assert fact in str(caught.value)
     # The checkpoint before it does not need the chunk.
     assert (await reader.get_tuple(older)).checkpoint["channel_values"] == {"a": "older"}
