@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import boto3
@@ -25,6 +26,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBTableConfig,
     TableNotFoundError,
 )
+from langgraph_checkpoint_dynamodb.async_driver import _close_first
 from threads import LARGE, chain, config_of, load_all, put
 
 SECRETS = ("SECRETID", "SECRETKEY", "SECRETTOKEN")
@@ -249,3 +251,26 @@ def test_a_botocore_config_is_merged_over_ours(make_saver: Any) -> None:
     settings = saver._sync._get_client().meta.config
     assert (settings.max_pool_connections, settings.retries["total_max_attempts"]) == (3, 1)
     assert "mine" in settings.user_agent
+
+
+def test_a_loop_that_has_seen_many_clients_come_and_go_closes_those_that_are_left() -> None:
+    loop = asyncio.new_event_loop()
+    closed: list[int] = []
+
+    async def lifetime(number: int) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            closed.append(number)
+
+    for number in range(sys.getrecursionlimit()):
+        gone = lifetime(number)
+        loop.run_until_complete(anext(gone))
+        _close_first(loop, gone)
+        loop.run_until_complete(gone.aclose())
+    left = lifetime(-1)
+    loop.run_until_complete(anext(left))
+    _close_first(loop, left)
+    loop.close()
+    assert closed[-1] == -1
+    assert loop.is_closed()

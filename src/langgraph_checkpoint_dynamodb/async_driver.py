@@ -177,14 +177,24 @@ def _close_idle_loops() -> None:
         driver.close()
 
 
+_lifetimes: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[AsyncGenerator[Any, None]]]
+_lifetimes = WeakKeyDictionary()
+
+
 def _close_first(loop: asyncio.AbstractEventLoop, lifetime: AsyncGenerator[Any, None]) -> None:
     """Have a client closed by `loop.close()`, before the loop itself."""
+    open_lifetimes = _lifetimes.get(loop)
+    if open_lifetimes is not None:
+        open_lifetimes.add(lifetime)
+        return
+    open_lifetimes = _lifetimes[loop] = WeakSet([lifetime])
     close_loop = loop.close
 
     def close() -> None:
         if not loop.is_closed() and not loop.is_running():
-            with suppress(Exception):  # a connection that will not close must not keep the loop
-                loop.run_until_complete(lifetime.aclose())
+            for one in list(open_lifetimes):
+                with suppress(Exception):  # a connection that will not close must not keep the loop
+                    loop.run_until_complete(one.aclose())
         close_loop()
 
     with suppress(AttributeError):  # a loop in C takes no attributes; asyncgens still close
