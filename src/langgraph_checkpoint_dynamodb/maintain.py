@@ -151,7 +151,7 @@ def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]
     threads: set[str] = set()
     for start in range(0, len(digests), requests.MAX_IN_OPERANDS):
         some = digests[start : start + requests.MAX_IN_OPERANDS]
-        found = yield from batches.read_range(requests.scan_runs(context.table, some, None))
+        found = yield from batches.read_range(requests.scan_runs(context.table, some))
         for item in found:
             thread_id = item["PK"]["S"]
             threads.add(thread_id)

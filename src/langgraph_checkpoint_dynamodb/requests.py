@@ -110,10 +110,10 @@ def scan_checkpoints(table: str, start: Item | None) -> Call:
     return _scan(table, "begins_with(#sk, :prefix)", {"#sk": "SK"}, {":prefix": {"S": "C#"}}, start)
 
 
-def scan_runs(table: str, run_digests: Sequence[bytes], start: Item | None) -> Call:
-    """One page of a scan for the keys of the checkpoints that some runs made."""
+def scan_runs(table: str, run_digests: Sequence[bytes]) -> Call:
+    """The first page of a scan for the keys of the checkpoints that some runs made."""
     values = {f":r{index}": {"B": digest} for index, digest in enumerate(run_digests)}
-    return _scan(table, f"#r IN ({', '.join(values)})", {"#sk": "SK", "#r": "R"}, values, start)
+    return _scan(table, f"#r IN ({', '.join(values)})", {"#sk": "SK", "#r": "R"}, values, None)
 
 
 def _scan(

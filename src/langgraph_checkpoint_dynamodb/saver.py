@@ -19,7 +19,8 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 
-from . import arguments, deploy, history, read, write
+from . import arguments, history, read, write
+from . import deploy as deploy_operations
 from .async_driver import AsyncDriver
 from .cache import Cache
 from .config import DynamoDBConfig
@@ -74,10 +75,7 @@ class DynamoDBSaver(ThreadMaintenance, BaseCheckpointSaver[str]):
         self._sync = SyncDriver(self.config)
         self._async = AsyncDriver(self.config, self._sync)
         if deploy:
-            self._deploy()
-
-    def _deploy(self) -> None:
-        self._run(deploy.deploy(self.config.table_config))
+            self._run(deploy_operations.deploy(self.config.table_config))
 
     def _run(self, operation: Operation[T]) -> T:
         return self._sync.run(operation)
@@ -328,12 +326,12 @@ class DynamoDBSaver(ThreadMaintenance, BaseCheckpointSaver[str]):
         Raises:
             StorageError: DynamoDB refused, or the table is still there after waiting.
         """
-        self._run(deploy.destroy(self.config.table_config.table_name))
+        self._run(deploy_operations.destroy(self.config.table_config.table_name))
         self._cache.clear()
 
     async def adestroy(self) -> None:
         """Async `destroy`."""
-        await self._arun(deploy.destroy(self.config.table_config.table_name))
+        await self._arun(deploy_operations.destroy(self.config.table_config.table_name))
         self._cache.clear()
 
     def __enter__(self) -> DynamoDBSaver:
