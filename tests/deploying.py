@@ -5,21 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from langgraph_checkpoint_dynamodb.config import DynamoDBTableConfig
 from langgraph_checkpoint_dynamodb.errors import (
     RequestRejectedError,
     StorageError,
     TableNotFoundError,
 )
-from langgraph_checkpoint_dynamodb.operation import Backoff, Call, Done, Operation, advance
+from langgraph_checkpoint_dynamodb.operation import (
+    AUTOSCALING,
+    Backoff,
+    Call,
+    Done,
+    Operation,
+    advance,
+)
+from langgraph_checkpoint_dynamodb.table_config import DynamoDBTableConfig
+from stacks import PROVISIONED
 
 NAME = "chats"
+ARN = f"arn:aws:dynamodb:eu-central-1:123456789012:table/{NAME}"
+UNFINISHED = "langgraph-checkpoint-dynamodb:unfinished"
 PLAIN = DynamoDBTableConfig(table_name=NAME)
 FULL = DynamoDBTableConfig(
     table_name=NAME,
     enable_ttl=True,
     ttl_attribute="expires",
     enable_point_in_time_recovery=True,
+)
+SCALED = DynamoDBTableConfig(
+    table_name=NAME, enable_run_index=True, **PROVISIONED, min_read_capacity=2, max_read_capacity=9
 )
 KEYS: dict[str, Any] = {
     "KeySchema": [
@@ -40,10 +53,17 @@ CREATE = [
             "TableName": NAME,
             **KEYS,
             "BillingMode": "PAY_PER_REQUEST",
+            "TableClass": "STANDARD",
+            "DeletionProtectionEnabled": False,
             "SSESpecification": {"Enabled": True},
         },
     )
 ]
+CREATE_UNFINISHED = [
+    Call("create_table", {**CREATE[0].params, "Tags": [{"Key": UNFINISHED, "Value": "true"}]})
+]
+LIST_TAGS = [Call("list_tags_of_resource", {"ResourceArn": ARN})]
+UNTAG = [Call("untag_resource", {"ResourceArn": ARN, "TagKeys": [UNFINISHED]})]
 ENABLE_TTL = [
     Call(
         "update_time_to_live",
@@ -59,8 +79,21 @@ ENABLE_BACKUPS = [
         "update_continuous_backups",
         {
             "TableName": NAME,
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "PointInTimeRecoverySpecification": {
+                "PointInTimeRecoveryEnabled": True,
+                "RecoveryPeriodInDays": 35,
+            },
         },
+    )
+]
+DESCRIBE_TARGETS = [
+    Call(
+        "describe_scalable_targets",
+        {
+            "ServiceNamespace": "dynamodb",
+            "ResourceIds": [f"table/{NAME}", f"table/{NAME}/index/run-id"],
+        },
+        AUTOSCALING,
     )
 ]
 OK: list[dict[str, Any]] = [{}]
@@ -70,7 +103,25 @@ Step = tuple[Any, Any]
 
 
 def table(status: str = "ACTIVE", **more: Any) -> list[dict[str, Any]]:
-    return [{"Table": {"TableName": NAME, "TableStatus": status, **KEYS, **more}}]
+    described = {"TableName": NAME, "TableArn": ARN, "TableStatus": status, **KEYS, **more}
+    return [{"Table": described}]
+
+
+def tags(**found: str) -> list[dict[str, Any]]:
+    return [{"Tags": [{"Key": key, "Value": value} for key, value in found.items()]}]
+
+
+def dimension(kind: str, resource: str = "table") -> dict[str, str]:
+    """What names a scalable target: of `Read` or `Write`, of the table or its index."""
+    return {
+        "ServiceNamespace": "dynamodb",
+        "ResourceId": f"table/{NAME}" + ("/index/run-id" if resource == "index" else ""),
+        "ScalableDimension": f"dynamodb:{resource}:{kind}CapacityUnits",
+    }
+
+
+def scaling(method: str, kind: str, resource: str = "table", **more: Any) -> list[Call]:
+    return [Call(method, {**dimension(kind, resource), **more}, AUTOSCALING)]
 
 
 def refused(code: str, kind: type[StorageError] = RequestRejectedError) -> StorageError:

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from deploying import (
     CREATE,
+    CREATE_UNFINISHED,
     DESCRIBE,
     DESCRIBE_TTL,
     ENABLE_BACKUPS,
     ENABLE_TTL,
     FULL,
     KEYS,
+    LIST_TAGS,
     MISSING,
     OK,
     PLAIN,
+    SCALED,
+    UNFINISHED,
+    UNTAG,
     Step,
     drain,
     keys_of,
     play,
     refused,
+    scaling,
     table,
+    tags,
     ttl,
 )
-from langgraph_checkpoint_dynamodb.deploy import (
-    deploy,
-)
+from langgraph_checkpoint_dynamodb.deploy import deploy
 from langgraph_checkpoint_dynamodb.errors import (
     AccessDeniedError,
     RequestRejectedError,
@@ -37,12 +44,15 @@ from langgraph_checkpoint_dynamodb.errors import (
 )
 from langgraph_checkpoint_dynamodb.operation import Backoff, advance
 
+MADE: list[Step] = [(DESCRIBE, MISSING), (CREATE_UNFINISHED, OK), (DESCRIBE, table())]
+SCRIPT: list[Step] = [*MADE, (ENABLE_TTL, OK), (ENABLE_BACKUPS, OK), (UNTAG, OK)]
+
 
 def test_a_missing_table_is_made() -> None:
     play(
         deploy(FULL),
         (DESCRIBE, MISSING),
-        (CREATE, OK),
+        (CREATE_UNFINISHED, OK),
         (DESCRIBE, MISSING),  # DescribeTable is eventually consistent.
         (Backoff(0), None),
         (DESCRIBE, table("CREATING")),
@@ -50,16 +60,68 @@ def test_a_missing_table_is_made() -> None:
         (DESCRIBE, table()),
         (ENABLE_TTL, OK),
         (ENABLE_BACKUPS, OK),
+        (UNTAG, OK),
     )
 
 
 def test_settings_that_stay_off_cost_no_call() -> None:
+    """No tag either: nothing is left to do once the table is there."""
     play(deploy(PLAIN), (DESCRIBE, MISSING), (CREATE, OK), (DESCRIBE, table()))
+
+
+def test_the_mark_comes_beside_the_tags_of_the_configuration() -> None:
+    config = replace(FULL, environment="prod")
+    operation = deploy(config)
+    advance(operation)
+    (create,) = advance(operation, error=MISSING)  # type: ignore[misc]
+    assert create.params["Tags"] == [
+        {"Key": "Environment", "Value": "prod"},
+        {"Key": UNFINISHED, "Value": "true"},
+    ]
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "UPDATING"])
 def test_an_existing_table_is_left_as_it_is(status: str) -> None:
-    play(deploy(FULL), (DESCRIBE, table(status)))
+    play(deploy(FULL), (DESCRIBE, table(status)), (LIST_TAGS, tags(Environment="prod")))
+
+
+def test_an_existing_table_is_only_described_if_it_cannot_be_unfinished() -> None:
+    play(deploy(PLAIN), (DESCRIBE, table()))
+
+
+def test_a_table_whose_tags_are_none_of_our_business_is_left_as_it_is() -> None:
+    denied = refused("AccessDeniedException", AccessDeniedError)
+    play(deploy(FULL), (DESCRIBE, table()), (LIST_TAGS, denied))
+
+
+@pytest.mark.parametrize("code", ["UnknownOperationException", "InvalidAction"])
+def test_an_engine_without_tags_is_tolerated(code: str) -> None:
+    play(deploy(FULL), (DESCRIBE, table()), (LIST_TAGS, refused(code)))
+    play(deploy(FULL), *SCRIPT[:-1], (UNTAG, refused(code)))
+
+
+def test_an_unfinished_table_is_finished() -> None:
+    play(
+        deploy(FULL),
+        (DESCRIBE, table()),
+        (LIST_TAGS, tags(**{"owner": "team", UNFINISHED: "true"})),
+        (ENABLE_TTL, refused("ValidationException")),
+        (DESCRIBE_TTL, ttl("ENABLED", "expires")),
+        (ENABLE_BACKUPS, OK),
+        (UNTAG, OK),
+    )
+
+
+def test_the_mark_is_looked_for_on_every_page_of_tags() -> None:
+    first = [{**tags(owner="team")[0], "NextToken": "more"}]
+    (call,) = LIST_TAGS
+    play(
+        deploy(FULL),
+        (DESCRIBE, table()),
+        (LIST_TAGS, first),
+        ([replace(call, params={**call.params, "NextToken": "more"})], tags(**{UNFINISHED: ""})),
+        *SCRIPT[3:],
+    )
 
 
 def test_a_table_that_another_process_is_making_is_waited_for() -> None:
@@ -70,6 +132,7 @@ def test_a_table_that_another_process_is_making_is_waited_for() -> None:
         (DESCRIBE, table("CREATING")),
         (Backoff(1), None),
         (DESCRIBE, table()),
+        (LIST_TAGS, tags()),
     )
 
 
@@ -77,13 +140,14 @@ def test_the_slower_of_two_processes_sees_to_the_settings_too() -> None:
     play(
         deploy(FULL),
         (DESCRIBE, MISSING),
-        (CREATE, refused("ResourceInUseException")),
+        (CREATE_UNFINISHED, refused("ResourceInUseException")),
         (DESCRIBE, table("CREATING")),
         (Backoff(0), None),
         (DESCRIBE, table()),
         (ENABLE_TTL, refused("ValidationException")),
         (DESCRIBE_TTL, ttl("ENABLED", "expires")),
         (ENABLE_BACKUPS, OK),
+        (UNTAG, OK),
     )
 
 
@@ -121,7 +185,7 @@ def test_other_keys_of_a_concurrent_creator_are_an_error() -> None:
         play(
             deploy(FULL),
             (DESCRIBE, MISSING),
-            (CREATE, refused("ResourceInUseException")),
+            (CREATE_UNFINISHED, refused("ResourceInUseException")),
             (DESCRIBE, table("CREATING", **keys_of(("id", "S", "HASH")))),
         )
 
@@ -135,12 +199,10 @@ def test_an_index_does_not_make_the_keys_others() -> None:
 def test_ttl_that_is_on_already_is_a_success(found: Any) -> None:
     play(
         deploy(FULL),
-        (DESCRIBE, MISSING),
-        (CREATE, OK),
-        (DESCRIBE, table()),
+        *MADE,
         (ENABLE_TTL, refused("ValidationException")),
         (DESCRIBE_TTL, found),
-        (ENABLE_BACKUPS, OK),
+        *SCRIPT[4:],
     )
 
 
@@ -150,9 +212,7 @@ def test_ttl_that_is_refused_for_another_reason_is_an_error(found: Any) -> None:
     with pytest.raises(RequestRejectedError) as raised:
         play(
             deploy(FULL),
-            (DESCRIBE, MISSING),
-            (CREATE, OK),
-            (DESCRIBE, table()),
+            *MADE,
             (ENABLE_TTL, error),
             (DESCRIBE_TTL, found),
         )
@@ -163,36 +223,54 @@ def test_backups_that_are_not_ready_are_waited_for() -> None:
     not_ready = refused("ContinuousBackupsUnavailableException")
     play(
         deploy(FULL),
-        (DESCRIBE, MISSING),
-        (CREATE, OK),
-        (DESCRIBE, table()),
+        *MADE,
         (ENABLE_TTL, OK),
         (ENABLE_BACKUPS, not_ready),
         (Backoff(0), None),
         (ENABLE_BACKUPS, not_ready),
         (Backoff(1), None),
         (ENABLE_BACKUPS, OK),
+        (UNTAG, OK),
     )
 
 
 def test_an_engine_without_backups_is_tolerated() -> None:
     play(
         deploy(FULL),
-        (DESCRIBE, MISSING),
-        (CREATE, OK),
-        (DESCRIBE, table()),
+        *MADE,
         (ENABLE_TTL, OK),
         (ENABLE_BACKUPS, refused("UnknownOperationException")),
+        (UNTAG, OK),
     )
 
 
-SCRIPT: list[Step] = [
-    (DESCRIBE, MISSING),
-    (CREATE, OK),
-    (DESCRIBE, table()),
-    (ENABLE_TTL, OK),
-    (ENABLE_BACKUPS, OK),
-]
+REGISTER = {"MinCapacity": 2, "MaxCapacity": 9}
+POLICY = {
+    "PolicyName": "target-utilization",
+    "PolicyType": "TargetTrackingScaling",
+    "TargetTrackingScalingPolicyConfiguration": {
+        "PredefinedMetricSpecification": {
+            "PredefinedMetricType": "DynamoDBReadCapacityUtilization"
+        },
+        "TargetValue": 70.0,
+    },
+}
+
+
+@pytest.mark.parametrize("answer", [OK, refused("InvalidAction")])
+def test_scaling_is_set_up_last_and_targets_before_their_policies(answer: Any) -> None:
+    """DynamoDB Local lacks it."""
+    play(
+        deploy(SCALED),
+        (DESCRIBE, MISSING),
+        (ANY, OK),
+        (DESCRIBE, table()),
+        (scaling("register_scalable_target", "Read", **REGISTER), answer),
+        (scaling("register_scalable_target", "Read", "index", **REGISTER), answer),
+        (scaling("put_scaling_policy", "Read", **POLICY), answer),
+        (scaling("put_scaling_policy", "Read", "index", **POLICY), answer),
+        (UNTAG, OK),
+    )
 
 
 @pytest.mark.parametrize("position", range(len(SCRIPT)))

@@ -12,7 +12,6 @@ from conftest import MakeSaver
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import (
-    BillingMode,
     CallerError,
     ConfigurationError,
     DynamoDBConfig,
@@ -84,61 +83,6 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Either], Any]]] = {
     ),
 }
 
-BAD_TABLES: dict[str, tuple[str, dict[str, Any]]] = {
-    "short name": ("table_name='ab'", {"table_name": "ab"}),
-    "long name": ("table_name", {"table_name": "x" * 256}),
-    "name with a space": ("table_name", {"table_name": "my table"}),
-    "name that is None": ("table_name=None", {"table_name": None}),
-    "unknown billing mode": ("PAY_PER_REQUEST, PROVISIONED", {"billing_mode": "FREE"}),
-    "provisioned without capacities": (
-        "read_capacity",
-        {"billing_mode": BillingMode.PROVISIONED},
-    ),
-    "provisioned without write capacity": (
-        "write_capacity",
-        {"billing_mode": BillingMode.PROVISIONED, "read_capacity": 1},
-    ),
-    "capacity of 0": (
-        "read_capacity=0",
-        {"billing_mode": BillingMode.PROVISIONED, "read_capacity": 0, "write_capacity": 1},
-    ),
-    "capacities on demand": ("read_capacity", {"read_capacity": 1, "write_capacity": 1}),
-    "scaling on demand": ("max_read_capacity", {"max_read_capacity": 10}),
-    "min over max": (
-        "min_read_capacity=9 is over max_read_capacity=5",
-        {
-            "billing_mode": BillingMode.PROVISIONED,
-            "read_capacity": 5,
-            "write_capacity": 5,
-            "min_read_capacity": 9,
-            "max_read_capacity": 5,
-        },
-    ),
-    "min without max": (
-        "both",
-        {
-            "billing_mode": BillingMode.PROVISIONED,
-            "read_capacity": 5,
-            "write_capacity": 5,
-            "min_write_capacity": 1,
-        },
-    ),
-    "capacity outside of its bounds": (
-        "outside",
-        {
-            "billing_mode": BillingMode.PROVISIONED,
-            "read_capacity": 50,
-            "write_capacity": 5,
-            "min_read_capacity": 1,
-            "max_read_capacity": 5,
-        },
-    ),
-    "ttl_seconds without enable_ttl": ("enable_ttl", {"ttl_seconds": 60}),
-    "ttl_seconds of 0": ("ttl_seconds=0", {"enable_ttl": True, "ttl_seconds": 0}),
-    "ttl_attribute that is a key": ("PK", {"enable_ttl": True, "ttl_attribute": "PK"}),
-    "empty ttl_attribute": ("ttl_attribute=''", {"enable_ttl": True, "ttl_attribute": ""}),
-}
-
 BAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "negative retries": ("max_retries=-1", {"max_retries": -1}),
     "retries that are no number": ("max_retries", {"max_retries": "3"}),
@@ -191,14 +135,6 @@ def test_list_refuses_before_it_is_iterated(make_saver: MakeSaver) -> None:
     for method in (saver.list, saver.alist):
         with pytest.raises(InvalidInputError):
             method(thread(), limit=-1)
-
-
-@pytest.mark.parametrize("case", BAD_TABLES)
-def test_bad_table(case: str) -> None:
-    fact, arguments = BAD_TABLES[case]
-    with pytest.raises(ConfigurationError) as caught:
-        DynamoDBTableConfig(**arguments)
-    assert fact in str(caught.value)
 
 
 @pytest.mark.parametrize("case", BAD_CONFIGS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,25 @@ from cfnlint.helpers import REGIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from langgraph_checkpoint_dynamodb import table_config
 from langgraph_checkpoint_dynamodb import template as template_module
-from langgraph_checkpoint_dynamodb.config import (
+from langgraph_checkpoint_dynamodb.errors import ConfigurationError, TemplateError
+from langgraph_checkpoint_dynamodb.requests import RUN_INDEX
+from langgraph_checkpoint_dynamodb.table_config import (
     RESERVED_ATTRIBUTES,
     BillingMode,
     DynamoDBTableConfig,
+    TableClass,
 )
-from langgraph_checkpoint_dynamodb.errors import ConfigurationError, TemplateError
 from langgraph_checkpoint_dynamodb.template import (
+    SETTINGS,
     parameters_of,
     resolve,
     template_text,
 )
-from stacks import TEMPLATE, TEMPLATE_FILE, table_of
+from stacks import KMS_KEY, TEMPLATE, TEMPLATE_FILE, configs, table_of
+
+PARAMETERS = TEMPLATE["Parameters"]
 
 
 def test_the_linter_has_no_finding() -> None:
@@ -49,15 +57,90 @@ def test_a_missing_template_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         template_text()
 
 
+def test_every_parameter_is_a_setting() -> None:
+    assert SETTINGS.keys() | {"CreatePolicies"} == PARAMETERS.keys()
+    settings = {field.name for field in fields(DynamoDBTableConfig)}
+    assert {*SETTINGS.values()} | {"ttl_seconds"} == settings
+    assert len({*SETTINGS.values()}) == len(SETTINGS)
+
+
 def test_defaults_are_those_of_the_configuration() -> None:
-    declared = TEMPLATE["Parameters"]
-    defaults = {name: str(parameter["Default"]) for name, parameter in declared.items()}
-    assert defaults == parameters_of(DynamoDBTableConfig())
+    """`None` is 0 or nothing in the template."""
+    defaults = {name: str(parameter["Default"]) for name, parameter in PARAMETERS.items()}
+    assert defaults.pop("CreatePolicies") == "false"
+    stated = parameters_of(DynamoDBTableConfig())
+    unstated = {name: default for name, default in defaults.items() if name not in stated}
+    assert stated == {name: default for name, default in defaults.items() if name in stated}
+    assert set(unstated.values()) == {"0", ""}
+    unset = {field.name for field in fields(DynamoDBTableConfig) if field.default is None}
+    assert {SETTINGS[name] for name in unstated} == unset - {"ttl_seconds"}
 
 
-def test_bounds_are_those_of_the_configuration() -> None:
-    parameters = TEMPLATE["Parameters"]
-    assert parameters["BillingMode"]["AllowedValues"] == [mode.value for mode in BillingMode]
+def test_parameters_leave_nothing_to_the_defaults_but_what_is_none() -> None:
+    for config in configs():
+        assert parameters_of(config).keys() == {
+            name for name, setting in SETTINGS.items() if getattr(config, setting) is not None
+        }
+
+
+CHOICES: dict[str, type[Enum] | type[bool]] = {
+    **{name: bool for name in PARAMETERS if name.startswith(("Enable", "Create"))},
+    "BillingMode": BillingMode,
+    "TableClass": TableClass,
+}
+NUMBERS = {name: found for name, found in PARAMETERS.items() if found["Type"] == "Number"}
+PROVISIONED = {"billing_mode": "PROVISIONED", "read_capacity": 1, "write_capacity": 1}
+
+
+def test_choices_are_those_of_the_configuration() -> None:
+    allowed = {
+        name: found["AllowedValues"] for name, found in PARAMETERS.items() if name in CHOICES
+    }
+    assert allowed == {
+        name: ["true", "false"] if kind is bool else [str(member.value) for member in kind]
+        for name, kind in CHOICES.items()
+    }
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_have_the_bounds_of_the_configuration(name: str) -> None:
+    setting, bounds = SETTINGS[name], NUMBERS[name]
+    least = bounds["MinValue"] or 1  # 0 is `None`
+    assert bounds["Default"] == 0 or bounds["Default"] in range(least, bounds["MaxValue"] + 1)
+    mode: dict[str, Any] = {} if "RequestUnits" in name else dict(PROVISIONED)
+    for value in (least, bounds["MaxValue"]):
+        given = {**mode, setting: value}
+        if setting.startswith(("min_", "max_")) and "capacity" in setting:
+            other = setting.replace("min_", "max_") if "min_" in setting else f"min_{setting[4:]}"
+            given |= {other: value, setting[4:]: value}
+        DynamoDBTableConfig(**given)
+        resolve(TEMPLATE, parameters_of(DynamoDBTableConfig(**given)))
+    for value in (least - 1, bounds["MaxValue"] + 1):
+        with pytest.raises(ConfigurationError, match=f"{setting}={value}: use"):
+            DynamoDBTableConfig(**{**mode, setting: value})
+    for value in (bounds["MinValue"] - 1, bounds["MaxValue"] + 1):
+        with pytest.raises(ConfigurationError, match=f"{name}='{value}': use"):
+            resolve(TEMPLATE, {name: str(value)})
+
+
+def test_texts_have_the_bounds_of_the_configuration() -> None:
+    """The template's pattern also takes nothing, where the configuration has `None`."""
+    texts = {name for name in PARAMETERS if name not in CHOICES and name not in NUMBERS}
+    assert texts == {"TableName", "Environment", "KmsKeyArn", "TtlAttribute"}
+    pattern = {name: PARAMETERS[name].get("AllowedPattern") for name in texts}
+    assert pattern == {
+        "TableName": f"^({table_config._TABLE_NAME.pattern})?$",
+        "Environment": f"^{table_config._TAG_VALUE.pattern.replace('{1,256}', '*')}$",
+        "KmsKeyArn": f"^({table_config._KMS_KEY.pattern})?$",
+        "TtlAttribute": None,
+    }
+    lengths = {name: PARAMETERS[name]["MaxLength"] for name in texts}
+    assert lengths == {
+        "TableName": 255,
+        "Environment": 256,
+        "KmsKeyArn": table_config._MAX_KMS_KEY,
+        "TtlAttribute": table_config._MAX_ATTRIBUTE_NAME_BYTES,
+    }
     (assertion,) = TEMPLATE["Rules"]["TtlAttributeIsFree"]["Assertions"]
     (contains,) = assertion["Assert"]["Fn::Not"]
     assert set(contains["Fn::Contains"][0]) == RESERVED_ATTRIBUTES
@@ -80,6 +163,15 @@ def test_no_stack_operation_deletes_the_table() -> None:
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
+DEFAULTS = {
+    "TableClass": "STANDARD",
+    "EnableRunIndex": "false",
+    "TargetUtilization": "70",
+    "PointInTimeRecoveryDays": "35",
+    "EnableDeletionProtection": "false",
+}
+
+
 def test_parameters_of_a_provisioned_table() -> None:
     config = DynamoDBTableConfig(
         table_name="chats",
@@ -100,78 +192,82 @@ def test_parameters_of_a_provisioned_table() -> None:
         "EnablePointInTimeRecovery": "true",
         "EnableTtl": "true",
         "TtlAttribute": "expires",
+        **DEFAULTS,
     }
 
 
-def test_every_parameter_has_a_field_in_the_configuration() -> None:
-    assert parameters_of(DynamoDBTableConfig()).keys() == TEMPLATE["Parameters"].keys()
+def test_the_index_is_the_one_that_is_queried() -> None:
+    indexes = table_of({"EnableRunIndex": "true"})["GlobalSecondaryIndexes"]
+    assert [index["IndexName"] for index in indexes] == [RUN_INDEX]
+    assert "GlobalSecondaryIndexes" not in table_of({})
 
 
-units = st.integers(1, 10_000_000)
+def test_a_table_that_cloudformation_names() -> None:
+    assert "TableName" not in table_of({"TableName": ""})
+    scaled = parameters_of(configs()[-1]) | {"MaxReadCapacity": "9", "MinReadCapacity": "1"}
+    with pytest.raises(TemplateError, match="'Table', whose name CloudFormation would choose"):
+        resolve(TEMPLATE, {**scaled, "TableName": ""})
+
+
+def test_the_policies_are_cloudformation_s_alone() -> None:
+    with pytest.raises(TemplateError, match=r"Fn::GetAtt.*with CloudFormation"):
+        resolve(TEMPLATE, {"CreatePolicies": "true"})
+
+
+units = st.none() | st.integers(1, 10_000_000)
+bounds = st.none() | st.tuples(st.integers(1, 10_000_000), st.integers(1, 10_000_000))
+
+
+@st.composite
+def modes(draw: st.DrawFn) -> dict[str, Any]:
+    if draw(st.booleans()):
+        return {f"max_{kind}_request_units": draw(units) for kind in ("read", "write")}
+    mode: dict[str, Any] = {
+        "billing_mode": "PROVISIONED",
+        "target_utilization": draw(st.integers(20, 90)),
+    }
+    for kind in ("read", "write"):
+        mode[f"{kind}_capacity"] = draw(st.integers(1, 10_000_000))
+        if given := draw(bounds):
+            low, high = sorted(given)
+            mode |= {f"min_{kind}_capacity": low, f"max_{kind}_capacity": high}
+            mode[f"{kind}_capacity"] = draw(st.integers(low, high))
+    return mode
 
 
 @settings(deadline=None)
 @given(
-    name=st.from_regex(r"[a-zA-Z0-9_.-]{3,255}", fullmatch=True),
+    name=st.from_regex(table_config._TABLE_NAME, fullmatch=True),
+    environment=st.none() | st.from_regex(table_config._TAG_VALUE, fullmatch=True),
     attribute=st.text(min_size=1, max_size=63).filter(lambda text: text not in RESERVED_ATTRIBUTES),
-    capacities=st.none() | st.tuples(units, units),
-    switches=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    encryption=st.booleans() | st.just(KMS_KEY),
+    days=st.integers(1, 35),
+    mode=modes(),
+    switches=st.tuples(*[st.booleans()] * 4),
 )
 def test_the_template_takes_every_configuration(
     name: str,
+    environment: str | None,
     attribute: str,
-    capacities: tuple[int, int] | None,
-    switches: tuple[bool, bool, bool],
+    encryption: bool | str,
+    days: int,
+    mode: dict[str, Any],
+    switches: tuple[bool, ...],
 ) -> None:
-    mode: dict[str, Any] = {}
-    if capacities:
-        read, write = capacities
-        mode = {"billing_mode": "PROVISIONED", "read_capacity": read, "write_capacity": write}
-    encryption, recovery, ttl = switches
+    recovery, ttl, protection, index = switches
     config = DynamoDBTableConfig(
         table_name=name,
+        environment=environment,
         ttl_attribute=attribute,
-        enable_encryption=encryption,
+        enable_encryption=bool(encryption),
+        kms_key_arn=encryption if isinstance(encryption, str) else None,
         enable_point_in_time_recovery=recovery,
+        point_in_time_recovery_days=days,
         enable_ttl=ttl,
+        enable_deletion_protection=protection,
+        enable_run_index=index,
         **mode,
     )
     properties = table_of(parameters_of(config))
     assert properties["TableName"] == name
     assert properties["TimeToLiveSpecification"] == {"AttributeName": attribute, "Enabled": ttl}
-
-
-def test_capacities_beyond_the_template_are_refused_by_the_configuration() -> None:
-    with pytest.raises(ConfigurationError, match="read_capacity=10000001: use at most 10000000"):
-        DynamoDBTableConfig(billing_mode="PROVISIONED", read_capacity=10_000_001, write_capacity=1)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"TableName": "ab"}, "TableName='ab': use 3 to 255 characters"),
-        ({"TableName": "a" * 256}, "use 3 to 255 characters"),
-        ({"TableName": "a/b/c"}, "TableName='a/b/c': it has to match"),
-        ({"BillingMode": "FREE"}, "BillingMode='FREE': use one of PAY_PER_REQUEST, PROVISIONED"),
-        ({"EnableTtl": "yes"}, "EnableTtl='yes': use one of true, false"),
-        ({"ReadCapacity": "many"}, "ReadCapacity='many': use a number"),
-        ({"ReadCapacity": "-1"}, "ReadCapacity='-1': use 0 to 10000000"),
-        ({"WriteCapacity": "10000001"}, "use 0 to 10000000"),
-        ({"TtlAttribute": ""}, "TtlAttribute='': use 1 to 255 characters"),
-        ({"Nmae": "x"}, "unknown template parameters Nmae: use TableName, "),
-        (
-            {"BillingMode": "PROVISIONED", "WriteCapacity": "1"},
-            "ReadCapacity='0': BillingMode PROVISIONED needs ReadCapacity",
-        ),
-        (
-            {"BillingMode": "PROVISIONED", "ReadCapacity": "1"},
-            "WriteCapacity='0': BillingMode PROVISIONED needs WriteCapacity",
-        ),
-        ({"ReadCapacity": "1"}, "ReadCapacity='1': ReadCapacity belongs to BillingMode PROV"),
-        ({"WriteCapacity": "1"}, "WriteCapacity='1': WriteCapacity belongs to BillingMode PROV"),
-        ({"TtlAttribute": "SK"}, "TtlAttribute='SK': TtlAttribute is an attribute that the saver"),
-    ],
-)
-def test_the_template_refuses(parameters: dict[str, str], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        resolve(TEMPLATE, parameters)

@@ -13,6 +13,13 @@ from langgraph_checkpoint_dynamodb.template import (
     resolve,
 )
 
+TABLE = "AWS::DynamoDB::Table"
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def table(name: Any) -> Any:
+    return {"Type": TABLE, "Properties": {"TableName": name}}
+
 
 def evaluate(node: Any, **template: Any) -> Any:
     """What a property comes to, with parameters `Color` ("red") and `Size` ("3")."""
@@ -25,14 +32,17 @@ def evaluate(node: Any, **template: Any) -> Any:
             "IsRed": {"Fn::Equals": [{"Ref": "Color"}, "red"]},
             "IsBlue": {"Fn::Equals": [{"Ref": "Color"}, "blue"]},
         },
-        "Resources": {"It": {"Type": "T", "Properties": {"node": node}}},
+        "Resources": {
+            "It": {"Type": "T", "Properties": {"node": node}},
+            "Chats": table({"Fn::Sub": "${Color}-chats"}),
+            "Fixed": table("fixed"),
+            "Generated": table(NO_VALUE),
+            "Nameless": {"Type": TABLE},
+        },
         **template,
     }
     resources = resolve(document, {}, {"AWS::Region": "eu-central-1"})
     return resources["It"].properties.get("node", "(none)")
-
-
-NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 @pytest.mark.parametrize(
@@ -55,6 +65,10 @@ NO_VALUE = {"Ref": "AWS::NoValue"}
         ({"Fn::If": ["IsRed", {"Fn::If": ["IsBlue", 1, {"Ref": "Color"}]}, 2]}, "red"),
         ({"Fn::Sub": "${Color}-${AWS::Region}-${!Color}-$5"}, "red-eu-central-1-${Color}-$5"),
         ({"Fn::Sub": ["${Color} ${x}", {"x": {"Ref": "Size"}, "Color": "own"}]}, "own 3"),
+        ({"Ref": "Chats"}, "red-chats"),
+        ({"Ref": "Fixed"}, "fixed"),
+        ({"Fn::Sub": "table/${Chats}/index/x"}, "table/red-chats/index/x"),
+        ({"Fn::Sub": ["${Chats}", {"Chats": "own"}]}, "own"),
         ({"Condition": "IsRed", "Effect": "Allow"}, {"Condition": "IsRed", "Effect": "Allow"}),
     ],
 )
@@ -126,11 +140,17 @@ def test_a_rule_is_checked_only_when_its_condition_holds() -> None:
         ({"Fn::If": ["IsRed", 1]}, "Fn::If takes a list of 3"),
         ({"Fn::If": ["IsGreen", 1, 2]}, "condition 'IsGreen' is not one of IsRed, IsBlue"),
         ({"Fn::If": [RED, 1, 2]}, "is not one of IsRed, IsBlue"),
-        ({"Ref": "Nothing"}, "reference to 'Nothing', which is neither a parameter nor"),
+        ({"Ref": "Nothing"}, "reference to 'Nothing', which is neither a parameter, nor"),
         ({"Ref": "It"}, "reference to 'It'"),
         ({"Ref": ["Color"]}, "reference to"),
         ({"Ref": "AWS::AccountId"}, "reference to 'AWS::AccountId'"),
+        ({"Ref": "Generated"}, "'Generated', whose name CloudFormation would choose: give it"),
+        ({"Fn::Sub": "table/${Generated}"}, "'Generated', whose name CloudFormation would choose"),
+        ({"Ref": "Nameless"}, "reference to 'Nameless', which is neither .* nor a table with a"),
         ({"Fn::Sub": "${It.Arn}"}, "reference to 'It.Arn'"),
+        ({"Fn::Sub": "${Chats.Arn}"}, "reference to 'Chats.Arn'"),
+        ({"Fn::Sub": ["${x}", ["x"]]}, "Fn::Sub takes a string, or a string and a map"),
+        ({"Fn::Sub": ["${x}"]}, "Fn::Sub takes a list of 2"),
         ({"Fn::Sub": 5}, "Fn::Sub takes a string"),
         ({"Fn::Sub": ["${x}", {"x": [1]}]}, r"\[1\] stands where the template needs a string"),
     ],

@@ -1,6 +1,6 @@
 """A LangGraph checkpointer on one DynamoDB table."""
 
-from .config import BillingMode, DynamoDBConfig, DynamoDBTableConfig
+from .config import DynamoDBConfig
 from .errors import (
     AccessDeniedError,
     CallerError,
@@ -11,14 +11,18 @@ from .errors import (
     InvalidInputError,
     RequestRejectedError,
     SerializationError,
+    StackError,
     StorageError,
     TableMismatchError,
     TableNotFoundError,
+    TableProtectedError,
     TemplateError,
     ThrottledError,
     UnavailableError,
 )
+from .plan import Drift, Plan
 from .saver import DynamoDBSaver
+from .table_config import BillingMode, DynamoDBTableConfig, TableClass
 
 __all__ = [
     "AccessDeniedError",
@@ -27,16 +31,21 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "CorruptCheckpointError",
+    "Drift",
     "DynamoDBConfig",
     "DynamoDBSaver",
     "DynamoDBSaverError",
     "DynamoDBTableConfig",
     "InvalidInputError",
+    "Plan",
     "RequestRejectedError",
     "SerializationError",
+    "StackError",
     "StorageError",
+    "TableClass",
     "TableMismatchError",
     "TableNotFoundError",
+    "TableProtectedError",
     "TemplateError",
     "ThrottledError",
     "UnavailableError",

@@ -28,6 +28,7 @@ class Context:
         cache: Shared by all calls of a saver.
         serde: The saver's serde at the time of the call.
         now: Time of the call, in epoch seconds.
+        run_index: Whether the table has the index by run id.
     """
 
     table: str
@@ -37,6 +38,7 @@ class Context:
     cache: Cache
     serde: SerializerProtocol
     now: float
+    run_index: bool = False
 
     @property
     def expiry(self) -> int | None:

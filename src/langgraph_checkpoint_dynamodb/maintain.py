@@ -146,12 +146,11 @@ def _unstored_deltas(entry: Entry) -> set[str]:
 
 
 def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]:
-    """Delete the checkpoints that some runs made, with their writes: a scan of the table."""
+    """Delete the checkpoints that some runs made, with their writes."""
     digests = sorted({items.run_digest(run_id) for run_id in run_ids})
     threads: set[str] = set()
-    for start in range(0, len(digests), requests.MAX_IN_OPERANDS):
-        some = digests[start : start + requests.MAX_IN_OPERANDS]
-        found = yield from batches.read_range(requests.scan_runs(context.table, some))
+    for call in _find_runs(context, digests):
+        found = yield from batches.read_range(call)
         for item in found:
             thread_id = item["PK"]["S"]
             threads.add(thread_id)
@@ -160,6 +159,17 @@ def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]
             yield from batches.delete_all(context, own)
     for thread_id in sorted(threads):
         yield from sweep(context, thread_id)
+
+
+def _find_runs(context: Context, digests: Sequence[bytes]) -> list[Call]:
+    """A query for each run if the table has the index, else a scan for each 100 runs."""
+    if context.run_index:
+        return [requests.query_run(context.table, digest) for digest in digests]
+    size = requests.MAX_IN_OPERANDS
+    return [
+        requests.scan_runs(context.table, digests[start : start + size])
+        for start in range(0, len(digests), size)
+    ]
 
 
 def sweep(context: Context, thread_id: str) -> Operation[None]:

@@ -46,9 +46,11 @@ class ThreadMaintenance:
         """Delete the checkpoints that some runs made, with their writes.
 
         Costs a consistent scan of the whole table: one read unit for every 4 KB
-        stored, for each 100 run ids. Checkpoints of later runs stay; one whose delta
-        channels were built from what is deleted raises `CorruptCheckpointError` when
-        it is read.
+        stored, for each 100 run ids. With `enable_run_index` a query for each run
+        id; the index follows the table by a moment, so a run has to have ended a
+        little before. Checkpoints of later runs stay; one whose delta channels
+        were built from what is deleted raises `CorruptCheckpointError` when it is
+        read.
 
         Raises:
             InvalidInputError: A run id that is no string.

@@ -18,6 +18,9 @@ MAX_BATCH_GET = 100
 MAX_IN_OPERANDS = 100
 """Operands of an `IN` in an expression; the same page."""
 
+RUN_INDEX = "run-id"
+"""The template's optional index: the keys of the checkpoints of a run."""
+
 
 def key(thread_id: str, sort_key: str) -> Item:
     """An item's primary key."""
@@ -114,6 +117,24 @@ def scan_runs(table: str, run_digests: Sequence[bytes]) -> Call:
     """The first page of a scan for the keys of the checkpoints that some runs made."""
     values = {f":r{index}": {"B": digest} for index, digest in enumerate(run_digests)}
     return _scan(table, f"#r IN ({', '.join(values)})", {"#sk": "SK", "#r": "R"}, values, None)
+
+
+def query_run(table: str, run_digest: bytes) -> Call:
+    """The first page of the keys of the checkpoints that a run made, by the index.
+
+    An index is eventually consistent.
+    """
+    return Call(
+        "query",
+        {
+            "TableName": table,
+            "IndexName": RUN_INDEX,
+            "KeyConditionExpression": "#r = :run",
+            "ProjectionExpression": "#pk, #sk",
+            "ExpressionAttributeNames": {"#pk": "PK", "#sk": "SK", "#r": "R"},
+            "ExpressionAttributeValues": {":run": {"B": run_digest}},
+        },
+    )
 
 
 def _scan(
