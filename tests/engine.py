@@ -64,7 +64,7 @@ def _find_jar() -> Path:
 def _start(java: str, jar: Path) -> tuple[subprocess.Popen[bytes], str]:
     # Another process may take the free port before the engine does.
     for _ in range(_PORT_TRIES):
-        port = _free_port()
+        port = free_port()
         process = subprocess.Popen(
             [
                 java,
@@ -96,7 +96,7 @@ def _start(java: str, jar: Path) -> tuple[subprocess.Popen[bytes], str]:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

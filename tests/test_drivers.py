@@ -16,6 +16,7 @@ from botocore.exceptions import (
     NoRegionError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from langgraph_checkpoint_dynamodb import (
     AccessDeniedError,
@@ -81,7 +82,7 @@ class Runner:
         config = DynamoDBConfig(aws_access_key_id="id", aws_secret_access_key=SECRET, **settings)
         self.client = ScriptedClient(script, use_async=self.mode == "async")
         sync = SyncDriver(config)
-        sync._client = self.client
+        sync._clients["dynamodb"] = self.client
         driver = AsyncDriver(config, sync)
         driver._native = self.mode == "async"
         self._patch(driver)
@@ -93,7 +94,7 @@ class Runner:
             sync.close()
 
     def _patch(self, driver: AsyncDriver) -> None:
-        async def get_client() -> Any:
+        async def get_client(service: str) -> Any:
             return self.client
 
         real_sleep = asyncio.sleep
@@ -227,6 +228,8 @@ RETRYABLE = [
     (ConnectTimeoutError(endpoint_url="http://x"), UnavailableError),
     (ReadTimeoutError(endpoint_url="http://x"), UnavailableError),
     (ConnectionResetError("reset"), UnavailableError),
+    # A proxy's page instead of an answer.
+    (ResponseParserError("invalid XML received"), UnavailableError),
 ]
 FINAL = [
     (aws("ValidationException"), RequestRejectedError),

@@ -16,14 +16,15 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 # Each level imports modules of earlier levels, or of its own.
 LEVELS = [
     {"errors", "operation", "cache"},
-    {"config", "chunking", "codec", "keys", "requests", "versions"},
-    {"context", "bodies", "items"},
+    {"table_config", "chunking", "codec", "keys", "requests", "versions"},
+    {"config", "context", "bodies", "items", "intrinsics"},
     {"batches", "chunks", "template"},
-    {"read", "listing", "history"},
-    {"write", "maintain", "deploy"},
+    {"read", "listing", "history", "table_requests", "describe"},
+    {"write", "maintain", "deploy", "destroy", "plan", "stack"},
     {"service", "sync_driver", "async_driver", "arguments"},
-    {"maintenance", "saver"},
+    {"maintenance", "provisioning", "saver"},
     {"__init__"},
+    {"infra"},
 ]
 DRIVERS = {"service", "sync_driver", "async_driver"}
 CLIENT_LIBRARIES = {"boto3", "botocore", "aiobotocore", "aioboto3", "asyncio", "tenacity"}

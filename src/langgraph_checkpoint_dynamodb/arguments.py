@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -14,8 +16,12 @@ from .context import Place
 from .errors import ConfigurationError, InvalidInputError
 from .keys import MAX_THREAD_ID_BYTES
 from .listing import Query
+from .table_config import DynamoDBTableConfig
 
 T = TypeVar("T")
+
+_STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
+_STACK_ARN = re.compile(r"arn:[a-z-]+:cloudformation:([a-z0-9-]+):\d+:stack/[a-zA-Z][^:]*")
 
 
 def saver_config(config: DynamoDBConfig | None) -> DynamoDBConfig:
@@ -28,6 +34,35 @@ def saver_config(config: DynamoDBConfig | None) -> DynamoDBConfig:
             "(a table goes into its table_config)"
         )
     return config
+
+
+def stack_config(
+    stack_name: Any, config: DynamoDBConfig | None, ttl_seconds: int | None
+) -> DynamoDBConfig:
+    """The configuration to read a stack by: of an ARN, in the region that stands in it."""
+    name = text("stack_name", stack_name)
+    arn = _STACK_ARN.fullmatch(name)
+    if arn is None and not _STACK_NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"stack_name={name!r}: use a stack's name (a letter, then letters, digits and '-', at "
+            "most 128) or its ARN"
+        )
+    found = saver_config(config)
+    if found.table_config != DynamoDBTableConfig():
+        raise ConfigurationError(
+            "config has a table_config: the table is the stack's; leave it out, and give "
+            "ttl_seconds to from_stack"
+        )
+    if ttl_seconds is not None:
+        DynamoDBTableConfig(enable_ttl=True, ttl_seconds=ttl_seconds)  # checks it
+    if arn is None:
+        return found
+    if found.region_name not in {None, arn[1]}:
+        raise ConfigurationError(
+            f"region_name={found.region_name!r}, but the stack is in {arn[1]!r} by its ARN "
+            f"{name!r}: leave region_name out"
+        )
+    return replace(found, region_name=arn[1])
 
 
 def text(name: str, value: Any) -> str:

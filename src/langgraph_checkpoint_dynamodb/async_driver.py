@@ -1,7 +1,7 @@
 """The async driver: the same operations on an event loop.
 
-Calls go through an aiobotocore client if aiobotocore (or aioboto3, which brings
-it) is installed, else through the sync driver's client in worker threads. A
+Calls go through aiobotocore clients if aiobotocore (or aioboto3, which brings
+it) is installed, else through the sync driver's clients in worker threads. A
 client belongs to the event loop that made it and is closed before that loop is, also
 if the user never closes the saver. It lives in an async generator: `asyncio.run`
 closes those that are still open (`loop.shutdown_asyncgens`). A loop that is
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class _LoopClient:
-    """One event loop's client, made once however many tasks ask for it first."""
+    """One event loop's client of a service, made once however many tasks ask for it first."""
 
     def __init__(self, lifetime: AsyncGenerator[Any, None]) -> None:
         self.lifetime = lifetime
@@ -67,7 +67,7 @@ class AsyncDriver:
         self._sync_driver = sync_driver
         self._native = _is_native(config)
         self._policy = service.retry_policy(config)
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClient] = (
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _LoopClient]] = (
             WeakKeyDictionary()
         )
         self._lock = threading.Lock()
@@ -92,16 +92,20 @@ class AsyncDriver:
             operation.close()
 
     async def aclose(self) -> None:
-        """Close the running loop's client."""
+        """Close the running loop's clients."""
         with self._lock:
-            client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
+            clients = self._clients.pop(asyncio.get_running_loop(), {})
+        for client in clients.values():
             await client.lifetime.aclose()
 
     def close(self) -> None:
         """Close the clients of other loops, as far as these still run or can."""
         with self._lock:
-            clients = list(self._clients.items())
+            clients = [
+                (loop, client)
+                for loop, of_loop in self._clients.items()
+                for client in of_loop.values()
+            ]
             self._clients.clear()
         for loop, client in clients:
             if loop.is_closed():
@@ -146,7 +150,7 @@ class AsyncDriver:
 
     async def _try(self, call: Call) -> Reply:
         try:
-            client = await self._get_client()
+            client = await self._get_client(call.service)
             return await getattr(client, call.method)(**call.params)
         except service.AWS_ERRORS as error:
             translated = service.translate(error, self._config, call)
@@ -158,12 +162,13 @@ class AsyncDriver:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._sync_driver.executor, function)
 
-    async def _get_client(self) -> Any:
+    async def _get_client(self, name: str) -> Any:
         loop = asyncio.get_running_loop()
         with self._lock:
-            client = self._clients.get(loop)
+            clients = self._clients.setdefault(loop, {})
+            client = clients.get(name)
             if client is None or client.failed:
-                client = self._clients[loop] = _LoopClient(_lifetime(self._config))
+                client = clients[name] = _LoopClient(_lifetime(self._config, name))
                 _close_first(loop, client.lifetime)
         return await client.get()
 
@@ -212,20 +217,20 @@ def _is_native(config: DynamoDBConfig) -> bool:
     return config.session is None and find_spec("aiobotocore") is not None
 
 
-async def _lifetime(config: DynamoDBConfig) -> AsyncGenerator[Any, None]:
+async def _lifetime(config: DynamoDBConfig, name: str) -> AsyncGenerator[Any, None]:
     session = config.async_session
     if session is None:
         from aiobotocore.session import get_session  # noqa: PLC0415 - an optional extra
 
         session = get_session()
     create = getattr(session, "create_client", None) or session.client
-    async with create("dynamodb", **_client_arguments(config)) as client:
+    async with create(name, **_client_arguments(config, name)) as client:
         yield client
 
 
-def _client_arguments(config: DynamoDBConfig) -> dict[str, Any]:
+def _client_arguments(config: DynamoDBConfig, name: str) -> dict[str, Any]:
     from aiobotocore.config import AioConfig  # noqa: PLC0415 - an optional extra
 
-    arguments = service.client_arguments(config)
+    arguments = service.client_arguments(config, name)
     arguments["config"] = AioConfig().merge(arguments["config"])
     return arguments

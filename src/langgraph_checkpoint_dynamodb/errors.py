@@ -37,7 +37,7 @@ class StorageError(DynamoDBSaverError):
 
     Attributes:
         retryable: Whether the same call may succeed later, unchanged.
-        code: The error code in DynamoDB's answer, such as
+        code: The error code in the service's answer, such as
             `ResourceInUseException`; `None` when there was no such answer.
     """
 
@@ -53,12 +53,20 @@ class TableMismatchError(StorageError):
     """A table of this name exists with other keys than the saver's."""
 
 
+class TableProtectedError(StorageError):
+    """The table may not be deleted: its protection is on, or a CloudFormation stack owns it."""
+
+
+class StackError(StorageError):
+    """The CloudFormation stack is missing, not ready, or not of this package's template."""
+
+
 class AccessDeniedError(StorageError):
     """Credentials are missing, expired, or do not allow the call."""
 
 
 class ThrottledError(StorageError):
-    """DynamoDB still refused the call for its rate after the last retry."""
+    """The service still refused the call for its rate after the last retry."""
 
     retryable = True
 
@@ -70,7 +78,7 @@ class UnavailableError(StorageError):
 
 
 class RequestRejectedError(StorageError):
-    """DynamoDB refused a request for a reason that a retry cannot mend."""
+    """The service refused a request for a reason that a retry cannot mend."""
 
 
 class ConflictError(StorageError):

@@ -12,7 +12,7 @@ it yields              it is sent
                        thread because it is CPU work on large values
 =====================  ====================================================
 
-A reply is DynamoDB's response, or `ConditionFailed` for a call whose
+A reply is the service's response, or `ConditionFailed` for a call whose
 condition did not hold. Any other failure is thrown into the operation after
 all calls of the round have ended. What the operation returns is its result.
 Operations read no clock and draw no random number: both come as arguments, so
@@ -30,13 +30,18 @@ T = TypeVar("T")
 Item: TypeAlias = dict[str, Any]
 """A DynamoDB item in the typed form of the low-level API: `{"PK": {"S": …}}`."""
 
+DYNAMODB = "dynamodb"
+CLOUDFORMATION = "cloudformation"
+AUTOSCALING = "application-autoscaling"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One DynamoDB API call: a boto3 client method name and its arguments."""
+    """One API call: a boto3 client method name, its arguments, and the service's name."""
 
     method: str
     params: dict[str, Any]
+    service: str = DYNAMODB
 
 
 @dataclass(frozen=True, slots=True)

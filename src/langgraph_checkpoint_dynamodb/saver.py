@@ -28,13 +28,14 @@ from .context import Context
 from .listing import Listing
 from .maintenance import ThreadMaintenance
 from .operation import Operation
+from .provisioning import TableProvisioning
 from .sync_driver import SyncDriver
 from .versions import next_version
 
 T = TypeVar("T")
 
 
-class DynamoDBSaver(ThreadMaintenance, BaseCheckpointSaver[str]):
+class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[str]):
     """A LangGraph checkpointer on one DynamoDB table, sync and async.
 
     Making a saver sends nothing unless `deploy` is set. All methods may be called
@@ -89,6 +90,7 @@ class DynamoDBSaver(ThreadMaintenance, BaseCheckpointSaver[str]):
             table=table.table_name,
             ttl_attribute=table.ttl_attribute if table.enable_ttl else None,
             ttl_seconds=table.ttl_seconds,
+            run_index=table.enable_run_index,
             max_resends=self.config.max_retries,
             cache=self._cache,
             # Looked up at every call: users assign it after construction, and
@@ -319,20 +321,6 @@ class DynamoDBSaver(ThreadMaintenance, BaseCheckpointSaver[str]):
         """Give back the running loop's async connections, and the sync ones."""
         await self._async.aclose()
         self._sync.close()
-
-    def destroy(self) -> None:
-        """Delete the table with all that is in it; a missing table is fine.
-
-        Raises:
-            StorageError: DynamoDB refused, or the table is still there after waiting.
-        """
-        self._run(deploy_operations.destroy(self.config.table_config.table_name))
-        self._cache.clear()
-
-    async def adestroy(self) -> None:
-        """Async `destroy`."""
-        await self._arun(deploy_operations.destroy(self.config.table_config.table_name))
-        self._cache.clear()
 
     def __enter__(self) -> DynamoDBSaver:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import (
@@ -19,6 +20,8 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotocoreConnectionError,
 )
+from botocore.parsers import ResponseParserError
+from botocore.session import get_session
 from tenacity import stop_after_attempt, wait_random_exponential
 from tenacity.retry import retry_if_exception
 
@@ -33,21 +36,26 @@ from .errors import (
     ThrottledError,
     UnavailableError,
 )
-from .operation import Call, ConditionFailed
+from .operation import AUTOSCALING, CLOUDFORMATION, DYNAMODB, Call, ConditionFailed
 
 MAX_CONCURRENT_CALLS = 16
 """Calls of one round that run at once, and the size of a client's connection pool."""
 
 _ERRORS: dict[str, type[StorageError]] = {
+    "AccessDenied": AccessDeniedError,
     "AccessDeniedException": AccessDeniedError,
+    "ExpiredToken": AccessDeniedError,
     "ExpiredTokenException": AccessDeniedError,
     "IncompleteSignatureException": AccessDeniedError,
     "InvalidClientTokenId": AccessDeniedError,
     "InvalidSignatureException": AccessDeniedError,
+    "SignatureDoesNotMatch": AccessDeniedError,
     "MissingAuthenticationTokenException": AccessDeniedError,
     "UnrecognizedClientException": AccessDeniedError,
+    "ConcurrentUpdateException": UnavailableError,
     "InternalFailure": UnavailableError,
     "InternalServerError": UnavailableError,
+    "InternalServiceException": UnavailableError,
     "RequestTimeout": UnavailableError,
     "ServiceUnavailable": UnavailableError,
     "ProvisionedThroughputExceededException": ThrottledError,
@@ -55,9 +63,21 @@ _ERRORS: dict[str, type[StorageError]] = {
     "Throttling": ThrottledError,
     "ThrottlingException": ThrottledError,
     "TooManyRequestsException": ThrottledError,
-    "ResourceNotFoundException": TableNotFoundError,
 }
-"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html"""
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
+https://docs.aws.amazon.com/autoscaling/application/APIReference/CommonErrors.html"""
+
+_RESOURCES = {
+    CLOUDFORMATION: ("stack", "StackName"),
+    AUTOSCALING: ("scalable target", "ResourceId"),
+}
+"""What a call of another service than DynamoDB is about, and the parameter that names it."""
+
+_AWS_DOMAINS = (
+    *("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu"),
+    *("api.aws", "api.amazonwebservices.com.cn"),
+)
 
 _NO_CREDENTIALS = (
     NoCredentialsError,
@@ -68,14 +88,15 @@ _NO_CREDENTIALS = (
 _NO_ANSWER = (HTTPClientError, BotocoreConnectionError)
 _SERVER_ERROR = 500
 
-# OSError: what aiohttp raises below aiobotocore's own translation; asyncio's TimeoutError
-# is a class of its own before Python 3.11.
-AWS_ERRORS = (BotoCoreError, ClientError, OSError, asyncio.TimeoutError)
+# Of no base of botocore's: ResponseParserError, for a proxy's page instead of an answer; OSError,
+# which aiohttp raises below aiobotocore's own translation; asyncio's TimeoutError, which is a
+# class of its own before Python 3.11.
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError, OSError, asyncio.TimeoutError)
 """What a client may raise; `translate` knows them all."""
 
 
-def client_arguments(config: DynamoDBConfig) -> dict[str, Any]:
-    """Keyword arguments that make a DynamoDB client of any of the three libraries."""
+def client_arguments(config: DynamoDBConfig, service: str = DYNAMODB) -> dict[str, Any]:
+    """Keyword arguments that make a service's client of any of the three libraries."""
     settings = Config(
         # One layer retries, and it is ours: the delays of `DynamoDBConfig` are honoured.
         retries={"total_max_attempts": 1, "mode": "standard"},
@@ -85,12 +106,21 @@ def client_arguments(config: DynamoDBConfig) -> dict[str, Any]:
         settings = settings.merge(config.botocore_config)
     return {
         "region_name": config.region_name,
-        "endpoint_url": config.endpoint_url,
+        "endpoint_url": _endpoint_url(config, service),
         "aws_access_key_id": config.aws_access_key_id,
         "aws_secret_access_key": config.aws_secret_access_key,
         "aws_session_token": config.aws_session_token,
         "config": settings,
     }
+
+
+def _endpoint_url(config: DynamoDBConfig, service: str) -> str | None:
+    """An emulator has one endpoint for all services, each service of AWS its own."""
+    if config.endpoint_url is None or service == DYNAMODB:
+        return config.endpoint_url
+    host = urlsplit(config.endpoint_url).hostname or ""
+    is_aws = any(host == domain or host.endswith(f".{domain}") for domain in _AWS_DOMAINS)
+    return None if is_aws else config.endpoint_url
 
 
 def retry_policy(config: DynamoDBConfig) -> dict[str, Any]:
@@ -116,11 +146,14 @@ def translate(
 ) -> DynamoDBSaverError | ConditionFailed:
     """An error of botocore or aiobotocore as a reply or an error of ours.
 
-    Messages name the call, table and region; a credential never stands in them.
+    Messages name the call, what it is about, and the region; a credential never stands
+    in them.
     """
-    what = f"{call.method} on {_table(config, call)}"
     if isinstance(error, ClientError):
-        return _client_error(error, what)
+        if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+            return ConditionFailed(error.response.get("Item"))  # type: ignore[arg-type]
+        return _client_error(error, _what(config, call), call.service)
+    what = _what(config, call)
     if isinstance(error, _NO_CREDENTIALS):
         return AccessDeniedError(
             f"{what}: no usable AWS credentials ({type(error).__name__}); give DynamoDBConfig a "
@@ -136,16 +169,17 @@ def translate(
     return UnavailableError(f"{what}: no answer ({type(error).__name__}: {error})")
 
 
-def _client_error(error: ClientError, what: str) -> DynamoDBSaverError | ConditionFailed:
+def _client_error(error: ClientError, what: str, service: str) -> StorageError:
     details = error.response.get("Error", {})
     code = details.get("Code", "")
-    if code == "ConditionalCheckFailedException":
-        return ConditionFailed(error.response.get("Item"))  # type: ignore[arg-type]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    fallback = UnavailableError if status >= _SERVER_ERROR else RequestRejectedError
+    fallback: type[StorageError] = (
+        UnavailableError if status >= _SERVER_ERROR else RequestRejectedError
+    )
     kind = _ERRORS.get(code, fallback)
     message = f"{what}: {code}: {details.get('Message', '')}"
-    if kind is TableNotFoundError:
+    if service == DYNAMODB and code == "ResourceNotFoundException":
+        kind = TableNotFoundError
         message = (
             f"{what}: there is no such table. Make it with DynamoDBSaver(config, deploy=True), or "
             "deploy template.yaml (aws cloudformation deploy) and use the stack's table name and "
@@ -156,10 +190,28 @@ def _client_error(error: ClientError, what: str) -> DynamoDBSaverError | Conditi
     return made
 
 
-def _table(config: DynamoDBConfig, call: Call) -> str:
-    name = call.params.get("TableName", config.table_config.table_name)
-    region = config.region_name or getattr(config.session, "region_name", None) or "the default"
-    return f"table {name!r} in region {region}"
+def _what(config: DynamoDBConfig, call: Call) -> str:
+    region = config.region_name or _session_region(config)
+    if call.service == DYNAMODB:
+        name = call.params.get("TableName", config.table_config.table_name)
+        return f"{call.method} on table {name!r} in region {region}"
+    kind, parameter = _RESOURCES.get(call.service, ("resource", "ResourceId"))
+    name = call.params.get(parameter) or call.params.get(f"{parameter}s") or "?"
+    return f"{call.service} {call.method} on {kind} {name!r} in region {region}"
+
+
+def _session_region(config: DynamoDBConfig) -> str | None:
+    """The region that a client gets if the configuration names none."""
+    session: Any = config.session or config.async_session or get_session()
+    try:
+        region: str | None = (
+            session.region_name
+            if hasattr(session, "region_name")
+            else session.get_config_variable("region")
+        )
+    except BotoCoreError:  # a profile that is missing has a message of its own
+        return None
+    return region
 
 
 def gave_up(error: StorageError, config: DynamoDBConfig) -> StorageError:

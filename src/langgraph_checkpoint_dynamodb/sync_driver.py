@@ -1,4 +1,4 @@
-"""The sync driver: runs operations with a boto3 client, and calls of a round in threads."""
+"""The sync driver: runs operations with boto3 clients, and calls of a round in threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from tenacity import Retrying
 from . import service
 from .config import DynamoDBConfig
 from .errors import StorageError
-from .operation import Backoff, Call, Compute, ConditionFailed, Done, Operation, Reply, advance
+from .operation import (
+    DYNAMODB,
+    Backoff,
+    Call,
+    Compute,
+    ConditionFailed,
+    Done,
+    Operation,
+    Reply,
+    advance,
+)
 
 T = TypeVar("T")
 
@@ -23,14 +33,14 @@ T = TypeVar("T")
 class SyncDriver:
     """Runs operations on the calling thread.
 
-    The client is made on first use (making a saver sends nothing and reads no
+    A service's client is made on first use (making a saver sends nothing and reads no
     credentials) and shared: boto3 clients are safe to use from several threads.
     """
 
     def __init__(self, config: DynamoDBConfig) -> None:
         self._config = config
         self._lock = threading.Lock()
-        self._client: Any = None
+        self._clients: dict[str, Any] = {}
         self._executor: ThreadPoolExecutor | None = None
         self._policy = service.retry_policy(config)
 
@@ -70,11 +80,11 @@ class SyncDriver:
     def close(self) -> None:
         """Give back connections and threads; the next call opens them again."""
         with self._lock:
-            client, self._client = self._client, None
+            clients, self._clients = self._clients, {}
             executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=True)
-        if client is not None:
+        for client in clients.values():
             client.close()
 
     def _perform(self, effect: Sequence[Call] | Backoff | Compute[Any]) -> Any:
@@ -91,23 +101,20 @@ class SyncDriver:
 
     def _try(self, call: Call) -> Reply:
         try:
-            return getattr(self._get_client(), call.method)(**call.params)
+            return getattr(self._get_client(call.service), call.method)(**call.params)
         except service.AWS_ERRORS as error:
             translated = service.translate(error, self._config, call)
             if isinstance(translated, ConditionFailed):
                 return translated
             raise translated from error
 
-    def _get_client(self) -> Any:
-        client = self._client
-        if client is None:
-            with self._lock:
-                if self._client is None:
-                    # A session of its own: boto3's default session is not safe to share
-                    # while it makes clients.
-                    session = self._config.session or boto3.Session()
-                    self._client = session.client(
-                        "dynamodb", **service.client_arguments(self._config)
-                    )
-                client = self._client
-        return client
+    def _get_client(self, name: str = DYNAMODB) -> Any:
+        with self._lock:
+            if name not in self._clients:
+                # A session of its own: boto3's default session is not safe to share
+                # while it makes clients.
+                session: Any = self._config.session or boto3.Session()
+                self._clients[name] = session.client(
+                    name, **service.client_arguments(self._config, name)
+                )
+            return self._clients[name]
