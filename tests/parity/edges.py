@@ -1,0 +1,53 @@
+"""Parameter sets at and past what the template allows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from parity.oracle import Parameters
+from parity.parameter_sets import DECLARED, FACTORS, KEY_ARN
+
+BASES = FACTORS[0]
+"""One accepted set for each way to give capacities."""
+
+_KMS = "arn:aws:kms:eu-central-1:123456789012:key/"
+
+
+def edges(name: str) -> Sequence[str]:
+    """Values of a parameter on both sides of each of its bounds."""
+    rules: dict[str, Any] = DECLARED[name]
+    if "AllowedValues" in rules:
+        return [*rules["AllowedValues"], "", "True", "other"]
+    if rules["Type"] == "Number":
+        bounds = (rules["MinValue"], rules["MaxValue"])
+        numbers = {bound + step for bound in bounds for step in (-1, 0, 1)} | {0, 5}
+        return ["", "five", *map(str, sorted(numbers))]
+    longest = rules["MaxLength"]
+    texts = ["a" * length for length in (0, 1, 2, 3, longest, longest + 1)]
+    if name == "KmsKeyArn":
+        texts += [KEY_ARN, _KMS, *(_KMS.ljust(length, "a") for length in (longest, longest + 1))]
+    return [*texts, "PK", "SK", "B", "R", "T", "a*b", "a b", "a\n", "\u00e9", "\u00e9" * 128]
+
+
+def with_edges(names: Sequence[str]) -> Iterator[Parameters]:
+    """Every base with one of these parameters at each of its edges."""
+    for base, name in itertools.product(BASES, names):
+        for value in edges(name):
+            yield base | {name: value}
+
+
+def with_pairs(names: Sequence[str]) -> Iterator[Parameters]:
+    """Every base with each two of these parameters present, absent or otherwise at odds."""
+    values = {name: _telling(name) for name in names}
+    for base, (one, other) in itertools.product(BASES, itertools.combinations(names, 2)):
+        for first, second in itertools.product(values[one], values[other]):
+            yield base | {one: first, other: second}
+
+
+def _telling(name: str) -> Sequence[str]:
+    rules = DECLARED[name]
+    if "AllowedValues" in rules:
+        return list(rules["AllowedValues"])
+    return ["0", "5"] if rules["Type"] == "Number" else ["", KEY_ARN]

@@ -1,0 +1,62 @@
+"""The comparison is worth something: it notices every small edit of the template."""
+
+from __future__ import annotations
+
+from parity.cfn_to_api import NOT_DEPLOYED, canonical, requests_of_stack
+from parity.deployed import deployed
+from parity.mutants import mutants_of
+from parity.oracle import Answer, Oracle
+from parity.parameter_sets import config_of, every_combination, pairwise
+from stacks import TEMPLATE
+
+CHUNK = 6
+"""Parameter sets asked at once; most mutants fall to the first few."""
+
+EQUIVALENT = {
+    # A new table has both off, and CloudFormation asks only to switch them on. The template
+    # says off all the same, for stack updates.
+    "Resources.Table.Properties.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled"
+    ".Fn::If.2: nothing",
+    "Resources.Table.Properties.TimeToLiveSpecification.Enabled.Fn::If.2: nothing",
+    # Without point-in-time recovery nothing is asked, so its period is not either.
+    "Resources.Table.Properties.PointInTimeRecoverySpecification.RecoveryPeriodInDays: always",
+    # Rules refuse bounds of autoscaling without PROVISIONED, and one bound without the other.
+    "Conditions.HasReadScaling: only operand 1",
+    "Conditions.HasReadScaling.Fn::And.1.Fn::Not.0.Fn::Equals.0: now MinReadCapacity",
+    "Conditions.HasWriteScaling: only operand 1",
+    "Conditions.HasWriteScaling.Fn::And.1.Fn::Not.0.Fn::Equals.0: now MinWriteCapacity",
+}
+"""Edits that no parameter set can tell from the template by the requests for a new stack."""
+
+
+def signature(answer: Answer) -> object:
+    """All that the comparison looks at; a refusal, or what has no request, is none of ours."""
+    if answer.resources is None:
+        return answer.refused
+    try:
+        requests = canonical(requests_of_stack(answer.resources))
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        return repr(error)
+    found = answer.resources.items()
+    return requests, sum(resource["type"] in NOT_DEPLOYED for _, resource in found)
+
+
+def test_every_edit_of_the_template_is_noticed(oracle: Oracle) -> None:
+    parameter_sets = [*pairwise(), *every_combination()[::47]]
+    expected = [
+        (canonical(deployed(config_of(parameters))), 3 if "CreatePolicies" in parameters else 0)
+        for parameters in parameter_sets
+    ]
+
+    def is_noticed(text: str) -> bool:
+        for start in range(0, len(parameter_sets), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            answers = oracle.resolve(parameter_sets[chunk], text)
+            if [*map(signature, answers)] != expected[chunk]:
+                return True
+        return False
+
+    mutants = list(mutants_of(TEMPLATE))
+    survivors = {mutant.name for mutant in mutants if not is_noticed(mutant.text)}
+    assert survivors == EQUIVALENT
+    assert len(mutants) > 1000
