@@ -16,6 +16,7 @@ from costs import Costs
 from either import Either
 from engine import EngineMissingError, run_engine
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+from permissions import Calls
 from play import Scenario
 
 REGION = "eu-central-1"
@@ -46,6 +47,22 @@ def async_session() -> Any:
         session.set_credentials("test", "test")
         return session
     return aioboto3.Session(region_name=REGION, **KEYS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def calls_of_savers() -> Iterator[Calls]:
+    calls = Calls()
+    with calls.recorded():
+        yield calls
+
+
+@pytest.fixture(autouse=True)
+def every_call_is_documented(calls_of_savers: Calls) -> Iterator[None]:
+    """No method asks AWS for more than `docs/infrastructure.md` says; see `test_permissions.py`."""
+    yield
+    found = calls_of_savers.undocumented()
+    calls_of_savers.found.clear()
+    assert found == []
 
 
 @pytest.fixture(scope="session")

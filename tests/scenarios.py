@@ -1,0 +1,200 @@
+"""Every method on data in all its variants: what makes its calls differ."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+
+import threads
+from conftest import MakeSaver, async_session, sync_session
+from either import Either
+from langgraph_checkpoint_dynamodb import maintain
+from permissions import Wire
+from threads import LARGE, config_of
+
+TENANT = "acme"
+THREAD = f"{TENANT}:thread"
+TTL = 30 * 24 * 3600
+FEW_CHUNKS = LARGE[:3000]
+
+
+class Site:
+    """A table, and savers on it that each know as little as a new process."""
+
+    def __init__(self, make_saver: MakeSaver, mode: str) -> None:
+        self.wire = Wire()
+        self._make_saver = make_saver
+        self._use_async = mode == "async"
+        self._session = self.wire.watch(async_session() if self._use_async else sync_session())
+        self._settings = {"enable_run_index": True, "enable_ttl": True}
+        # Deploying is another row's affair.
+        made = make_saver(**self._settings)
+        self._table = made.config.table_config.table_name
+
+    def client(self, **table: Any) -> Either:
+        session = "async_session" if self._use_async else "session"
+        settings = {**self._settings, **table, session: self._session}
+        saver = self._make_saver(table_name=self._table, deploy=False, **settings)
+        return Either(saver, use_async=self._use_async)
+
+
+Scenario = Callable[[Site], Awaitable[None]]
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def row(name: str) -> Callable[[Scenario], Scenario]:
+    def register(scenario: Scenario) -> Scenario:
+        SCENARIOS[name] = scenario
+        return scenario
+
+    return register
+
+
+async def stored(site: Site) -> list[Any]:
+    """A thread of a run: values of few chunks, of many, and of so many that lists of them are
+    chunks too; their writes; a namespace; and a newest checkpoint of another run."""
+    client = site.client()
+    configs = await threads.chain(client, THREAD, 2, run_id="run")
+    await threads.chain(client, THREAD, 1, ns="child")
+    for seed, run_id in enumerate(("run", "run", "other")):
+        wide = random.Random(seed).randbytes(300_000)
+        values = {"few": FEW_CHUNKS, "wide": wide}
+        configs.append(await threads.put(client, configs[-1], values, {"run_id": run_id}))
+    return configs
+
+
+async def of_few_chunks(site: Site) -> Any:
+    return await threads.put(site.client(), config_of(f"{THREAD}-2"), {"few": FEW_CHUNKS})
+
+
+async def chain_of_deltas(site: Site, thread_id: str, value: bytes, **table: Any) -> Any:
+    """A snapshot, and a child that has only its writes."""
+    client = site.client(**table)
+    parent = await threads.put(client, config_of(thread_id), {"d": _DeltaSnapshot([value])})
+    await client.put_writes(parent, [("d", value)], "task")
+    version = client.target.get_next_version(None, None)
+    return await threads.put(client, parent, {}, None, d=version)
+
+
+def let_chunks_age(client: Either) -> None:
+    now = client.target.clock()
+    client.target.clock = lambda: now + maintain.GRACE_SECONDS + 60
+
+
+@row("`get_tuple`")
+async def _get_tuple(site: Site) -> None:
+    configs = [*await stored(site), await of_few_chunks(site), config_of(THREAD)]
+    with site.wire.open():
+        for config in configs:
+            assert await site.client().get_tuple(config)
+
+
+@row("`list`")
+async def _list(site: Site) -> None:
+    await stored(site)
+    few = await of_few_chunks(site)
+    with site.wire.open():
+        assert len(await threads.load_all(site.client(), THREAD)) == 6
+        assert len(await site.client().list(few)) == 1
+
+
+@row("`list(None)`")
+async def _list_all(site: Site) -> None:
+    await stored(site)
+    await of_few_chunks(site)
+    with site.wire.open():
+        assert len(await site.client().list(None)) == 7
+
+
+@row("`get_delta_channel_history`")
+async def _history(site: Site) -> None:
+    heads = [
+        await chain_of_deltas(site, f"{THREAD}-{len(value)}", value)
+        for value in (FEW_CHUNKS, LARGE)
+    ]
+    with site.wire.open():
+        for head in heads:
+            await site.client().get_delta_channel_history(config=head, channels=["d"])
+
+
+@row("`get_delta_channel_history` with `ttl_seconds`")
+async def _history_renewed(site: Site) -> None:
+    heads = [
+        await chain_of_deltas(site, f"{THREAD}-{len(value)}", value, ttl_seconds=TTL)
+        for value in (FEW_CHUNKS, LARGE)
+    ]
+    with site.wire.open():
+        for head in heads:
+            later = site.client(ttl_seconds=TTL)
+            now = later.target.clock()
+            later.target.clock = lambda now=now: now + TTL // 2
+            await later.get_delta_channel_history(config=head, channels=["d"])
+
+
+@row("`put`")
+async def _put(site: Site) -> None:
+    with site.wire.open():
+        warm = site.client(ttl_seconds=TTL)
+        first = await threads.put(warm, config_of(THREAD), {"a": LARGE})
+        await threads.put(warm, first, {"a": LARGE + LARGE})
+        await threads.put(site.client(), first, {"a": LARGE})
+
+
+@row("`put_writes`")
+async def _put_writes(site: Site) -> None:
+    checkpoint = config_of(THREAD, checkpoint_id=empty_checkpoint()["id"])
+    with site.wire.open():
+        for size in (10, 9000, len(LARGE)):
+            task = f"task-{size}"
+            await site.client().put_writes(checkpoint, [("a", LARGE[:size])], task)
+            # The same task once more, from a process that does not know what is stored.
+            await site.client().put_writes(checkpoint, [("a", 1), ("b", 2)], task)
+        await site.client().put_writes(checkpoint, [("__interrupt__", LARGE)], "task")
+
+
+@row("`delete_thread`")
+async def _delete_thread(site: Site) -> None:
+    await stored(site)
+    with site.wire.open():
+        await site.client().delete_thread(THREAD)
+
+
+@row("`copy_thread`")
+async def _copy_thread(site: Site) -> None:
+    await stored(site)
+    with site.wire.open():
+        for client in (site.client(), site.client()):
+            await client.copy_thread(THREAD, f"{THREAD}-copy")
+
+
+@row("`prune`")
+async def _prune(site: Site) -> None:
+    await stored(site)
+    client = site.client()
+    let_chunks_age(client)
+    with site.wire.open():
+        await client.prune([THREAD])
+        await client.prune([THREAD], strategy="delete")
+
+
+async def delete_for_runs(site: Site, *, enable_run_index: bool) -> None:
+    await stored(site)
+    client = site.client(enable_run_index=enable_run_index)
+    let_chunks_age(client)
+    with site.wire.open():
+        await client.delete_for_runs(["run"])
+    assert len(await threads.load_all(client, THREAD)) == 2
+
+
+@row("`delete_for_runs`")
+async def _delete_for_runs(site: Site) -> None:
+    await delete_for_runs(site, enable_run_index=False)
+
+
+@row("`delete_for_runs` with the index")
+async def _delete_for_runs_by_index(site: Site) -> None:
+    await delete_for_runs(site, enable_run_index=True)
