@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import botocore.session
+import calls
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"}
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
@@ -62,6 +63,7 @@ class Meter:
         botocore.session.Session.__init__ = make_watched
 
     def _count(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        calls.count_request()
         units = _units(parsed.get("ConsumedCapacity"))
         if units and model.name not in READS | WRITES:
             raise NotImplementedError(f"{model.name}: are its units for reading or for writing?")

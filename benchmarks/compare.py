@@ -1,9 +1,11 @@
-"""Compare this project's saver with the others on PyPI, on DynamoDB Local.
+"""Compare this project's saver with others from PyPI, on DynamoDB Local.
 
-    python benchmarks/compare.py --endpoint http://localhost:8000
+    make bench
+    make bench ARGS="--workloads chat-100 agent-15 --savers ours aws"
 
 Each saver runs in a virtual environment of its own, made at the first run. Prints the
-comparison as Markdown and writes its figures as JSON; a run of parts only prints.
+comparison as Markdown; a run of everything also writes it to `results/`, with its figures
+as JSON and its pictures.
 """
 
 import argparse
@@ -13,74 +15,125 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
-from environments import python_of
+import pictures
+import prices
+from environments import ROOT, python_of
 from report import Run, markdown
-from savers import SAVERS
-from workloads import WORKLOADS
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from savers import SAVERS, Saver
+from workloads import COST, TIMING, WORKLOADS, Workload
+
+sys.path.append(str(ROOT / "tests"))
+from engine import EngineMissingError, run_engine
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results" / "compare.json"
+RESULTS = HERE / "results"
+OURS = "ours"
+GRACE = 30
+"""Seconds that a worker has to stop by itself before it is killed."""
 
 
 def main() -> None:
     chosen = arguments()
-    environment = worker_environment(chosen.endpoint)
-    pythons = {name: python_of(SAVERS[name]) for name in chosen.savers}
-    runs = []
-    for workload in chosen.workloads:
-        for saver, python in pythons.items():
-            started = time.monotonic()
-            run = run_worker(python, saver, workload, environment, chosen.timeout)
-            seconds = time.monotonic() - started
-            outcome = run["error"] or run["wrong"] or "done"
-            print(f"{workload}, {saver}: {outcome} ({seconds:.0f} s)", file=sys.stderr)
-            runs.append(run)
-    date = datetime.now(timezone.utc).date().isoformat()
-    results = {"date": date, "python": platform.python_version(), "runs": runs}
+    try:
+        with run_engine() as endpoint:
+            runs = run_all(chosen, endpoint)
+    except EngineMissingError as error:
+        sys.exit(str(error))
+    results = {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "python": platform.python_version(),
+        "prices": prices.as_json(),
+        "runs": runs,
+    }
     if chosen.output:
-        chosen.output.parent.mkdir(parents=True, exist_ok=True)
-        chosen.output.write_text(as_json(results))
+        write(results, chosen.output)
     print(markdown(results))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--endpoint",
-        default=os.environ.get("DYNAMODB_ENDPOINT"),
-        help="where DynamoDB Local listens (default: $DYNAMODB_ENDPOINT)",
-    )
     parser.add_argument("--savers", nargs="+", choices=SAVERS, default=list(SAVERS))
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
-    parser.add_argument("--timeout", type=float, default=1800, help="seconds for one workload")
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=[])
+    parser.add_argument("--kind", choices=(COST, TIMING), help="all workloads of one kind")
     parser.add_argument(
-        "--output", type=Path, help="JSON to write (default, of a full run: results/compare.json)"
+        "--seconds", type=float, help="time for another saver's workload (default: its own)"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="directory to write (default, of a full run: results/)"
     )
     chosen = parser.parse_args()
-    if not chosen.endpoint or not answers(chosen.endpoint):
-        # Else every saver would be shown as failed.
-        parser.error("no DynamoDB at the endpoint: start DynamoDB Local and pass its --endpoint")
-    if chosen.savers == list(SAVERS) and chosen.workloads == list(WORKLOADS):
+    full = chosen.savers == list(SAVERS) and not chosen.workloads and not chosen.kind
+    chosen.workloads = chosen.workloads or [
+        name for name, each in WORKLOADS.items() if chosen.kind in (None, each.kind)
+    ]
+    if full:
         chosen.output = chosen.output or RESULTS
     return chosen
 
 
-def answers(endpoint: str) -> bool:
-    try:
-        urlopen(endpoint, timeout=10).close()
-    except HTTPError:
-        return True  # an unsigned request is refused, which is an answer
-    except (OSError, ValueError):
-        return False
-    return True
+def pairs(savers: list[str], workloads: list[str]) -> list[tuple[Workload, Saver]]:
+    """What is to be run: not every saver can run every workload."""
+    return [
+        (workload, saver)
+        for workload in map(WORKLOADS.__getitem__, workloads)
+        for saver in map(SAVERS.__getitem__, savers)
+        if workload.kind in saver.kinds
+        and saver.name in (workload.savers or SAVERS)
+        # A file's listing has no cost to show.
+        and (saver.on_dynamodb or workload.scenario != "history")
+    ]
+
+
+def run_all(chosen: argparse.Namespace, endpoint: str) -> list[Run]:
+    environment = worker_environment(endpoint)
+    pythons = {name: python_of(SAVERS[name]) for name in chosen.savers}
+    todo = pairs(chosen.savers, chosen.workloads)
+    runs = []
+    with bars() as progress:
+        overall = progress.add_task("all", total=len(todo))
+        for workload, saver in todo:
+            task = progress.add_task(f"{workload.name}, {saver.name}", total=None)
+            started = time.monotonic()
+            seconds = (chosen.seconds or workload.seconds) * (10 if saver.name == OURS else 1)
+            run = run_worker(
+                pythons[saver.name],
+                saver.name,
+                workload.name,
+                environment,
+                seconds,
+                lambda done, of, task=task: progress.update(task, completed=done, total=of),
+            )
+            took = time.monotonic() - started
+            progress.remove_task(task)
+            progress.advance(overall)
+            outcome = run["error"] or run["wrong"] or "done"
+            progress.console.print(
+                f"{workload.name}, {saver.name}: {outcome[:200]} ({took:.0f} s)",
+                markup=False,
+                highlight=False,
+            )
+            runs.append(run)
+    return runs
+
+
+def bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
 
 
 def worker_environment(endpoint: str) -> dict[str, str]:
@@ -101,28 +154,64 @@ def worker_environment(endpoint: str) -> dict[str, str]:
 
 
 def run_worker(
-    python: Path, saver: str, workload: str, environment: Mapping[str, str], timeout: float
+    python: Path,
+    saver: str,
+    workload: str,
+    environment: Mapping[str, str],
+    seconds: float,
+    progress: Callable[[int, int], None],
 ) -> Run:
     """One workload with one saver. A process that gives no answer is a failed run."""
-    command = [python, HERE / "worker.py", saver, workload]
-    try:
-        done = subprocess.run(
-            command, env=environment, timeout=timeout, check=True, capture_output=True, text=True
+    command = [python, HERE / "worker.py", saver, workload, str(seconds)]
+    last: dict[str, Any] = {}
+    with tempfile.TemporaryFile("w+") as told:
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=told, text=True
         )
-        return json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        error = f"no end after {timeout:.0f} s"
-    except subprocess.CalledProcessError as failure:
-        error = (failure.stderr.strip().splitlines() or [str(failure)])[-1]
+        overdue = threading.Event()
+
+        def stop() -> None:
+            overdue.set()
+            process.kill()
+
+        killer = threading.Timer(seconds + GRACE, stop)
+        killer.start()
+        try:
+            assert process.stdout
+            for line in process.stdout:
+                last = json.loads(line)
+                if "done" in last:
+                    progress(last["done"], last["of"])
+            process.wait()
+        finally:
+            killer.cancel()
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if "saver" in last:
+            return last
+        told.seek(0)
+        error = (told.read().strip().splitlines() or [f"exit {process.returncode}"])[-1]
     return {
         "saver": saver,
         "workload": workload,
         "versions": {},
         "measures": {},
+        "rounds": {},
         "series": {},
         "wrong": None,
-        "error": error,
+        "cold_error": None,
+        "error": f"no end in {seconds:.0f} s" if overdue.is_set() else error,
     }
+
+
+def write(results: dict[str, Any], directory: Path) -> None:
+    """Figures, tables and pictures of a run."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "compare.json").write_text(as_json(results))
+    (directory / "compare.md").write_text(markdown(results) + "\n")
+    for name, picture in pictures.of_results(results).items():
+        (directory / f"{name}.svg").write_text(picture)
 
 
 def as_json(results: dict[str, Any]) -> str:

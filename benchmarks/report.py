@@ -5,19 +5,21 @@ python benchmarks/report.py benchmarks/results/compare.json
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import prices
 from savers import SAVERS
-from workloads import WORKLOADS, Workload
+from workloads import COST, WORKLOADS, Workload
 
 BASELINE = "ours"
 NONE = "-"
 LONGEST_ERROR = 160
 TURNS_OF_MEAN = 10
+METHODS = ("put", "put_writes", "get_tuple")
 
 Run = dict[str, Any]
 
@@ -27,7 +29,17 @@ def count(value: float) -> str:
 
 
 def size(value: float) -> str:
-    return f"{value / 1e6:,.1f} MB" if value >= 1e5 else f"{value / 1e3:,.1f} kB"
+    if value >= 1e6:
+        return f"{value / 1e6:,.1f} MB"
+    return f"{value / 1e3:,.0f} kB" if value >= 1e4 else f"{value / 1e3:,.1f} kB"
+
+
+def precise(value: float) -> str:
+    return f"{value:,.2f}"
+
+
+def dollars(value: float) -> str:
+    return f"{value:,.4f}" if value < 0.1 else f"{value:,.2f}"
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,8 @@ class Column:
     show: Callable[[float], str] = count
     partial: bool = False
     """Whether the figure of a run that failed later still compares."""
+    compared: bool = True
+    """Whether its ratio to this project's is shown."""
 
 
 def measure(name: str, title: str, show: Callable[[float], str] = count) -> Column:
@@ -54,13 +68,91 @@ def at_turn(turn: int) -> Column:
     return Column(title, value, partial=True)
 
 
+def round_trips(method: str, of: str = "mean") -> Column:
+    def value(run: Run) -> float | None:
+        return run["rounds"].get(method, {}).get(of)
+
+    return Column(f"round trips of {method}", value, precise, compared=False)
+
+
+def price(title: str, prefix: str = "") -> Column:
+    """US$ for 1,000 turns."""
+
+    def value(run: Run) -> float | None:
+        found = run["measures"]
+        if f"{prefix}write_units" not in found or "turns" not in found:
+            return None
+        return prices.per_1000_turns(
+            found[f"{prefix}write_units"], found[f"{prefix}read_units"], found["turns"]
+        )
+
+    return Column(title, value, dollars)
+
+
+def to_floor(run: Run) -> float | None:
+    found = run["measures"]
+    if "write_units" not in found or "floor_write_units" not in found:
+        return None
+    return found["write_units"] / found["floor_write_units"]
+
+
+def to_new(run: Run) -> float | None:
+    """What is written beyond a unit a call, by what is new."""
+    found = run["measures"]
+    if not {"write_units", "durable_calls", "new_compressed"} <= found.keys():
+        return None
+    return (found["write_units"] - found["durable_calls"]) * 1024 / found["new_compressed"]
+
+
+WARM_PRICE = price("US$, warm")
+COLD_PRICE = price("US$, cold", "cold_")
+FLOOR = Column("× floor", to_floor, precise, compared=False)
+
 MEASURES = (
     measure("requests", "requests"),
     measure("write_units", "write units"),
+    FLOOR,
     measure("read_units", "read units"),
     measure("stored_bytes", "stored", size),
-    measure("load_requests", "requests to load"),
-    measure("load_read_units", "read units to load"),
+    measure("stored_items", "items"),
+    measure("warm_load_requests", "requests to load, warm"),
+    measure("warm_load_read_units", "read units to load, warm"),
+    measure("load_requests", "requests to load, cold"),
+    measure("load_rounds", "round trips to load, cold"),
+    measure("load_read_units", "read units to load, cold"),
+    measure("list10_requests", "requests of list(limit=10)"),
+    measure("list10_rounds", "its round trips"),
+    measure("list10_read_units", "its read units"),
+    measure("history_requests", "requests of the history"),
+    measure("history_rounds", "its round trips"),
+    measure("history_read_units", "its read units"),
+    *map(round_trips, METHODS),
+    WARM_PRICE,
+    COLD_PRICE,
+)
+SUMMARY = (
+    measure("durable_calls", "durable calls"),
+    measure("new_compressed", "new, compressed", size),
+    measure("floor_write_units", "floor"),
+    measure("write_units", "write units"),
+    FLOOR,
+    Column("rest × new", to_new, precise),
+    measure("resumes", "resumes"),
+    measure("read_units", "read units"),
+    measure("requests", "requests"),
+    measure("stored_bytes", "stored", size),
+    *(
+        Column(f"{method}, {of}", round_trips(method, of).value, precise)
+        for method in METHODS
+        for of in ("mean", "max")
+    ),
+    measure("warm_load_requests", "load, warm: requests"),
+    measure("warm_load_read_units", "read units"),
+    measure("load_requests", "load, cold: requests"),
+    measure("load_rounds", "round trips"),
+    measure("load_read_units", "read units"),
+    WARM_PRICE,
+    COLD_PRICE,
 )
 
 
@@ -69,8 +161,23 @@ def markdown(results: dict[str, Any]) -> str:
     sections = [
         section(workload, [run for run in runs if run["workload"] == name])
         for name, workload in WORKLOADS.items()
+        if workload.kind == COST
     ]
-    return "\n\n".join([*filter(None, sections), versions(runs)])
+    return "\n\n".join([*filter(None, (summary(runs), *sections)), versions(runs), priced()])
+
+
+def summary(runs: Sequence[Run]) -> str:
+    """This project alone: every workload beside its floor."""
+    own = {run["workload"]: run for run in runs if run["saver"] == BASELINE}
+    shown = [name for name, each in WORKLOADS.items() if name in own and each.scenario == "play"]
+    if not shown:
+        return ""
+    rows = [
+        [WORKLOADS[name].title, *(cell(own[name], each, None) for each in SUMMARY)]
+        for name in shown
+    ]
+    header = ["", *(column.title for column in SUMMARY)]
+    return "\n".join(["### This project and the floor", "", *table(header, rows, text_last=False)])
 
 
 def section(workload: Workload, runs: list[Run]) -> str:
@@ -100,15 +207,18 @@ def cell(run: Run, column: Column, baseline: Run | None) -> str:
     if value is None:
         return NONE
     ours = figure(baseline, column) if baseline and baseline is not run else None
-    return column.show(value) + (f" ({value / ours:,.1f}x)" if ours else "")
+    ratio = f" ({value / ours:,.1f}×)" if ours and column.compared else ""
+    return column.show(value) + ratio
 
 
 def outcome(run: Run) -> str:
     if run["error"]:
-        when = len(run["series"].get("requests", []))
+        when = len(run["series"].get("durable_calls", []))
         turn = f" in turn {when + 1}" if when else ""
         return f"**failed**{turn}: {shortened(run['error'])}"
-    return f"**wrong**: {run['wrong']}" if run["wrong"] else "correct"
+    if run["wrong"]:
+        return f"**wrong**: {run['wrong']}"
+    return f"correct; cold: {run['cold_error']}" if run["cold_error"] else "correct"
 
 
 def shortened(error: str) -> str:
@@ -117,8 +227,8 @@ def shortened(error: str) -> str:
     return line if len(line) <= LONGEST_ERROR else line[:LONGEST_ERROR] + "…"
 
 
-def table(header: list[str], rows: list[list[str]]) -> Iterator[str]:
-    rule = ["---", *["---:"] * (len(header) - 2), "---"]
+def table(header: list[str], rows: list[list[str]], text_last: bool = True) -> Iterator[str]:
+    rule = ["---", *["---:"] * (len(header) - 2), "---" if text_last else "---:"]
     for row in (header, rule, *rows):
         yield f"| {' | '.join(row)} |"
 
@@ -131,6 +241,15 @@ def versions(runs: Iterable[Run]) -> str:
         for saver, found in installed.items()
     ]
     return "\n".join(["### Versions", "", *lines])
+
+
+def priced() -> str:
+    found = prices.as_json()
+    return (
+        f"US$ are for 1,000 turns, on demand in {found['region']} at the list prices of "
+        f"{found['date']}: {found['million_write_units']} for a million write request units, "
+        f"{found['million_read_units']} for a million read request units ({found['source']})."
+    )
 
 
 if __name__ == "__main__":

@@ -27,6 +27,10 @@ class Saver:
     create_table: Callable[[str], None]
     open: Callable[[str], "BaseCheckpointSaver[Any]"]
     """A fresh saver on an existing table: nothing that another one cached."""
+    on_dynamodb: bool = True
+    """Else the table is a file, and only bytes and CPU time compare."""
+    kinds: tuple[str, ...] = ("cost", "timing")
+    """Kinds of workloads that it runs."""
 
 
 def _open_ours(table: str) -> "BaseCheckpointSaver[Any]":
@@ -75,9 +79,25 @@ def _create_dynamodb_checkpoint(table: str) -> None:
     _open_dynamodb_checkpoint(table)  # opening creates a missing table
 
 
+def _open_sqlite(table: str) -> "BaseCheckpointSaver[Any]":
+    import sqlite3
+
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    return SqliteSaver(sqlite3.connect(table, check_same_thread=False))
+
+
+def _create_sqlite(table: str) -> None:
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    with SqliteSaver.from_conn_string(table) as saver:
+        saver.setup()
+
+
 AWS = "langgraph-checkpoint-aws"
 AMAZON_DYNAMODB = "langgraph-checkpoint-amazon-dynamodb"
 DYNAMODB_CHECKPOINT = "langgraph-dynamodb-checkpoint"
+SQLITE = "langgraph-checkpoint-sqlite"
 
 _ALL = (
     Saver(
@@ -124,6 +144,16 @@ _ALL = (
         requirements=(LANGGRAPH, f"{DYNAMODB_CHECKPOINT}==0.5.0"),
         create_table=_create_dynamodb_checkpoint,
         open=_open_dynamodb_checkpoint,
+    ),
+    Saver(
+        name="sqlite",
+        title=f"{SQLITE} (a file)",
+        distribution=SQLITE,
+        environment="sqlite",
+        requirements=(LANGGRAPH, f"{SQLITE}==3.1.2", "boto3", "zstandard"),
+        create_table=_create_sqlite,
+        open=_open_sqlite,
+        on_dynamodb=False,
     ),
 )
 SAVERS = {saver.name: saver for saver in _ALL}
