@@ -11,6 +11,7 @@ from typing import Any
 
 from langgraph_checkpoint_dynamodb.cache import Cache
 from langgraph_checkpoint_dynamodb.context import Context
+from langgraph_checkpoint_dynamodb.in_flight import InFlight
 from langgraph_checkpoint_dynamodb.operation import (
     Backoff,
     Call,
@@ -31,6 +32,7 @@ class FakeTable:
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
         self.calls: list[Call] = []
         self.backoffs: list[int] = []
+        self.rounds = 0
         self.fault = fault
 
     def run(self, operation: Operation[Any]) -> Any:
@@ -50,6 +52,7 @@ class FakeTable:
         if isinstance(effect, Backoff):
             self.backoffs.append(effect.attempt)
             return None
+        self.rounds += 1
         return [self.answer(call) for call in effect]
 
     def answer(self, call: Call) -> Any:
@@ -127,6 +130,7 @@ def context(**changes: Any) -> Context:
         "ttl_seconds": None,
         "max_resends": 3,
         "cache": Cache(1 << 24),
+        "in_flight": InFlight(),
         "serde": JsonPlusSerializer(),
         "now": 1_800_000_000.0,
     }

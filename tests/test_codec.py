@@ -24,6 +24,7 @@ from langgraph_checkpoint_dynamodb.codec import (
     pack_body,
     unpack_body,
 )
+from langgraph_checkpoint_dynamodb.items import MAX_CHUNK_BYTES
 
 KIB = 1024
 
@@ -69,10 +70,54 @@ def test_a_trimmed_front_makes_few_new_chunks() -> None:
     assert len(cut(data[5 * KIB :]).chunks.keys() - cut(data).chunks.keys()) <= 4
 
 
-def test_equal_runs_are_one_chunk() -> None:
-    document = noise(50 * KIB)
-    once, twice = cut(document), cut(document + noise(10 * KIB, seed=2) + document)
-    assert sum(map(len, twice.chunks.values())) < 1.5 * sum(map(len, once.chunks.values()))
+@pytest.mark.parametrize(("size", "most"), [(10 * KIB, 1.5), (1024 * KIB, 1.1)])
+def test_equal_runs_are_one_chunk(size: int, most: float) -> None:
+    document = noise(size)
+    once, twice = cut(document), cut(document + noise(1 * KIB, seed=2) + document)
+    assert sum(map(len, twice.chunks.values())) < most * sum(map(len, once.chunks.values()))
+
+
+def test_a_long_new_stretch_is_cut_coarsely() -> None:
+    chunks = cut(noise(300 * KIB)).chunks.values()
+    assert sum(map(len, chunks)) / len(chunks) > 16 * KIB
+    assert max(map(len, chunks)) <= MAX_CHUNK_BYTES
+
+
+def test_an_edit_of_what_was_cut_coarsely_sends_no_more_than_one_pack() -> None:
+    document = noise(300 * KIB)
+    before = cut(document)
+    known = frozenset(before.chunks)
+    edited = document[: 150 * KIB] + b"edited" + document[150 * KIB :]
+    first = cut(edited, known)
+    sent = {digest: data for digest, data in first.chunks.items() if digest not in known}
+    assert 0 < sum(map(len, sent.values())) < 60 * KIB
+    # It left small chunks behind, so the next edit there is a small one.
+    known |= frozenset(first.chunks)
+    again = cut(edited.replace(b"edited", b"edited again"), known)
+    assert sum(len(data) for digest, data in again.chunks.items() if digest not in known) < 9 * KIB
+
+
+def test_what_is_known_in_small_chunks_stays_so() -> None:
+    grown = b""
+    known: frozenset[bytes] = frozenset()
+    sent = 0
+    for turn in range(200):
+        grown += noise(1 * KIB, seed=turn)
+        made = cut(grown, known).chunks
+        sent += sum(len(data) for digest, data in made.items() if digest not in known)
+        known |= frozenset(made)
+    assert sent < 1.2 * len(grown)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_what_is_known_never_changes_the_bytes(data: st.DataObject) -> None:
+    value = noise(data.draw(st.integers(1, 200_000)), seed=1)
+    shorter = value[: data.draw(st.integers(0, 30_000))]
+    stored = sorted({*cut(value).chunks, *cut(shorter).chunks})
+    known = frozenset(digest for digest in stored if data.draw(st.booleans()))
+    made, pieces = store_value(("bytes", value), 0, known)
+    assert join(made.record, pieces) == value
 
 
 def test_refs_of_a_reused_record_are_those_of_its_chunks() -> None:
@@ -156,7 +201,7 @@ def test_a_body_of_another_shape_is_refused(shape: object) -> None:
 def test_a_body_too_large_for_an_item_is_cut_itself() -> None:
     records = tuple(Record("bytes", 1000, noise(1000, seed=seed)) for seed in range(600))
     body = Body(0, ("msgpack", b"header"), records)
-    sealed = seal(body, {})
+    sealed = seal(body, {}, frozenset())
     assert len(sealed.body) < 20 * KIB
     cut_body = unpack_body(decompress(sealed.body, 1 << 20))
     assert isinstance(cut_body, tuple)

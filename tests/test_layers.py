@@ -15,8 +15,8 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 
 # Each level imports modules of earlier levels, or of its own.
 LEVELS = [
-    {"errors", "operation", "cache"},
-    {"table_config", "chunking", "codec", "keys", "requests", "versions"},
+    {"errors", "operation", "cache", "in_flight"},
+    {"table_config", "elements", "chunking", "codec", "keys", "requests", "versions"},
     {"config", "context", "bodies", "items", "intrinsics"},
     {"batches", "chunks", "template"},
     {"read", "listing", "history", "table_requests", "describe"},
@@ -34,6 +34,7 @@ MAY_BE_IMPURE = {
     "saver": {"time"},
     "versions": {"secrets"},
     "cache": {"threading"},
+    "in_flight": {"threading"},
     "codec": {"threading"},
 }
 

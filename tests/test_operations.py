@@ -22,7 +22,7 @@ from langgraph_checkpoint_dynamodb.context import Place
 from langgraph_checkpoint_dynamodb.operation import Call, ConditionFailed
 
 PLACE = Place("thread", "")
-LARGE = random.Random(3).randbytes(60_000)
+LARGE = random.Random(3).randbytes(600_000)
 
 
 def checkpoint(step: int, **values: Any) -> Any:

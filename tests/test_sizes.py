@@ -82,7 +82,7 @@ async def test_more_than_1_mb_of_pending_writes(client: Either) -> None:
 
 async def test_more_than_25_items_in_one_call(client: Either, scan: Callable[..., Any]) -> None:
     table_name = client.target.config.table_config.table_name
-    value = noise(MB)
+    value = noise(4 * MB)
     config = await put(client, thread(), a=value)
     await client.put_writes(config, [(f"c{n}", noise(6_000, n)) for n in range(60)], "task")
     stored = len(scan(table_name))
@@ -103,7 +103,7 @@ async def test_a_missing_or_altered_chunk_raises(
 ) -> None:
     table_name = client.target.config.table_config.table_name
     older = await put(client, thread(), a="older")
-    newest = await put(client, older, a=noise(100_000))
+    newest = await put(client, older, a=noise(200_000))
     chunks = [item for item in scan(table_name) if item["SK"]["S"].startswith("S#")]
     assert len(chunks) > 5
     cold = make_saver(mode=mode, table_name=table_name, deploy=False, cache_bytes=0)

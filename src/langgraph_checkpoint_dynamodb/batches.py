@@ -12,16 +12,39 @@ from typing import Any, TypeVar
 from . import requests
 from .context import Context
 from .errors import ThrottledError
+from .items import body_size
 from .operation import Backoff, Call, Item, Operation
 
 T = TypeVar("T")
 
-_CALLS_A_ROUND = 16
+CALLS_A_ROUND = 16
 """Enough to keep a connection pool busy; a bound on what one round holds in memory."""
+
+
+_MAX_REQUEST_BYTES = 256 * 1024
+"""DynamoDB takes 16 MB, but a larger request holds an event loop up while it is serialized."""
+
+_BATCH_GET = 40
+"""DynamoDB takes 100 keys; fewer keep a reply's parsing short, for the same read units."""
 
 
 def _batches(entries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (entries[start : start + size] for start in range(0, len(entries), size))
+
+
+def _write_batches(entries: Sequence[Any]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    size = 0
+    for entry in entries:
+        weight = body_size(entry["PutRequest"]["Item"]) if "PutRequest" in entry else 0
+        full = len(batch) == requests.MAX_BATCH_WRITE or size + weight > _MAX_REQUEST_BYTES
+        if batch and full:
+            yield batch
+            batch, size = [], 0
+        batch.append(entry)
+        size += weight
+    if batch:
+        yield batch
 
 
 def put_all(context: Context, items: Iterable[Item]) -> Operation[None]:
@@ -39,9 +62,7 @@ def _write(context: Context, pending: list[Any]) -> Operation[None]:
     attempt = 0
     while pending:
         now, later = _split_round(pending, requests.MAX_BATCH_WRITE)
-        replies = yield [
-            requests.batch_write(table, batch) for batch in _batches(now, requests.MAX_BATCH_WRITE)
-        ]
+        replies = yield [requests.batch_write(table, batch) for batch in _write_batches(now)]
         left = [
             request
             for reply in replies
@@ -60,10 +81,10 @@ def get_all(
     found: list[Item] = []
     attempt = 0
     while pending:
-        now, later = _split_round(pending, requests.MAX_BATCH_GET)
+        now, later = _split_round(pending, _BATCH_GET)
         replies = yield [
             requests.batch_get(table, batch, consistent=consistent)
-            for batch in _batches(now, requests.MAX_BATCH_GET)
+            for batch in _batches(now, _BATCH_GET)
         ]
         left: list[Item] = []
         for reply in replies:
@@ -75,7 +96,7 @@ def get_all(
 
 
 def _split_round(pending: list[T], batch: int) -> tuple[list[T], list[T]]:
-    size = batch * _CALLS_A_ROUND
+    size = batch * CALLS_A_ROUND
     return pending[:size], pending[size:]
 
 

@@ -7,14 +7,14 @@ the keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from .chunking import cut
+from .chunking import Cut, cut
 from .codec import Body, Record, Typed, compress, pack_body, pack_cut_body
 from .context import Known
 from .errors import CorruptCheckpointError, SerializationError
@@ -24,6 +24,9 @@ INLINE_BYTES = 1024
 
 INLINE_WRITE_BYTES = 8192
 """A pending write up to this stays whole: it is stored once, so cutting gains little."""
+
+_MAX_WALK = 400
+"""Objects that are looked at to find how large a value is, some 50 microseconds."""
 
 _CUT_BODY_BYTES = 16 * 1024
 """A packed body over this is cut as a value would be: what did not change is not sent again."""
@@ -81,25 +84,69 @@ def serialize(serde: SerializerProtocol, value: Any, what: str) -> Typed:
     return kind, bytes(data)
 
 
-def store_value(value: Typed, inline_bytes: int) -> tuple[Known, dict[bytes, bytes]]:
-    """A record for a value, and its chunks."""
+def bytes_at_most(value: Any) -> int | None:
+    """An upper bound of the bytes that a small value holds; `None` if that is not soon found."""
+    size = 0
+    objects = _MAX_WALK
+    left = [value]
+    while left:
+        one = left.pop()
+        objects -= 1
+        match one:
+            case str() | bytes() | bytearray():
+                size += len(one)
+            case dict():
+                left += one.values()
+            case list() | tuple() | set():
+                left += one
+            case None | bool() | int() | float():
+                pass
+            case _:  # a message, say; what keeps its content elsewhere is not known
+                fields = getattr(one, "__dict__", None)
+                if fields is None:
+                    return None
+                left.append(fields)
+        if objects < len(left):
+            return None
+    return size
+
+
+def store_value(
+    value: Typed, inline_bytes: int, known: Set[bytes] = frozenset(), *, defer: bool = False
+) -> tuple[Known, dict[bytes, bytes]]:
+    """A record for a value, and its chunks.
+
+    Args:
+        value: The value.
+        inline_bytes: Up to this it is not cut.
+        known: Chunks that are stored already.
+        defer: See `chunking.cut`.
+    """
     kind, data = value
-    if len(data) > inline_bytes:
-        pieces = cut(data)
-        if pieces.chunks:
-            record = Record(kind, len(data), pieces.head, pieces.levels, pieces.tail)
-            return Known(record, frozenset(pieces.chunks)), pieces.chunks
-    return Known(Record(kind, len(data), data)), {}
+    if len(data) <= inline_bytes:
+        return Known(Record(kind, len(data), data)), {}
+    pieces = cut(data, known, defer=defer)
+    if pieces.closed is None:
+        return _known(kind, data, pieces), pieces.chunks
+    closed = _known(kind, data, pieces.closed)
+    return replace(_known(kind, data, pieces), closed=closed), pieces.closed.chunks
 
 
-def seal(body: Body, chunks: dict[bytes, bytes]) -> Encoded:
+def _known(kind: str, data: bytes, pieces: Cut) -> Known:
+    if not pieces.chunks:
+        return Known(Record(kind, len(data), data))
+    record = Record(kind, len(data), pieces.head, pieces.levels, pieces.tail)
+    return Known(record, frozenset(pieces.chunks))
+
+
+def seal(body: Body, chunks: dict[bytes, bytes], known: Set[bytes]) -> Encoded:
     """Compress a body; one that is too large for an item is cut first."""
     packed = pack_body(body)
     if len(packed) > _CUT_BODY_BYTES:
-        known, pieces = store_value(("", packed), 0)
+        stored, pieces = store_value(("", packed), 0, known)
         if pieces:
             return Encoded(
-                compress(pack_cut_body(body.generation, known.record)), {**chunks, **pieces}
+                compress(pack_cut_body(body.generation, stored.record)), {**chunks, **pieces}
             )
     return Encoded(compress(packed), chunks)
 
@@ -135,6 +182,7 @@ def encode_writes(
     writes: Sequence[Write],
     task_path: str,
     hidden_task_id: str | None,
+    known: Set[bytes],
 ) -> Encoded:
     """The body of a writes item."""
     header = [
@@ -146,11 +194,11 @@ def encode_writes(
     records = []
     chunks: dict[bytes, bytes] = {}
     for write in writes:
-        known, pieces = store_value(write.value, INLINE_WRITE_BYTES)
-        records.append(known.record)
+        stored, pieces = store_value(write.value, INLINE_WRITE_BYTES, known)
+        records.append(stored.record)
         chunks.update(pieces)
     typed = serialize(serde, header, "the names of a task's writes")
-    return seal(Body(generation, typed, tuple(records)), chunks)
+    return seal(Body(generation, typed, tuple(records)), chunks, known)
 
 
 def read_writes_header(serde: SerializerProtocol, body: Body, where: str) -> WritesHeader:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from . import batches, items, keys, requests
-from .chunking import AVERAGE_CHUNK_BYTES, split_refs
+from .batches import CALLS_A_ROUND
+from .chunking import AVERAGE_RUN, split_refs
 from .codec import Record
 from .context import Context, chunk_key
 from .errors import CorruptCheckpointError
-from .operation import Compute, Item, Operation
+from .in_flight import Key
+from .operation import Call, Compute, Item, Join, Operation
 
-_RANGE_READ_FROM = 8
-"""From so many missing chunks on, one query over the thread's chunks is tried first."""
+_RANGE_READ_RATIO = 6
+"""A chunk read by key takes half a read unit, as much as about six in a range."""
 
-_RANGE_READ_SLACK = 16  # chunks that a young thread has already left behind
+_RANGE_CHUNKS = 1000
+_RANGE_BYTES = 1 << 20
+"""How many chunks, and bytes of values, a range holds: about a page of a query (1 MB)."""
+
+_RANGE_READ_SLACK = 16  # chunks of other namespaces, and the luck of digests
 
 _CACHE_OVERHEAD = 250  # bytes of Python objects around a cached chunk
 
@@ -85,17 +92,80 @@ class Chunks:
 def store(
     context: Context, thread_id: str, generation: int, chunks: dict[bytes, bytes], known: Set[bytes]
 ) -> Operation[None]:
-    """Write the chunks that are not known to exist; returns when all are acknowledged."""
-    missing = {digest: data for digest, data in chunks.items() if digest not in known}
-    if missing:
-        made = yield Compute(
-            lambda: [
-                items.chunk(context, thread_id, generation, digest, data)
-                for digest, data in missing.items()
-            ]
-        )
-        yield from batches.put_all(context, made)
-    for digest, data in missing.items():
+    """Write the chunks that are not known to exist; returns when all are acknowledged.
+
+    A chunk that another operation of this process is writing is waited for. It is
+    then acknowledged during this call, as if this call had written it.
+    """
+    missing = {
+        (thread_id, generation, digest): data
+        for digest, data in chunks.items()
+        if digest not in known
+    }
+    while missing:
+        mine, others = context.in_flight.claim(missing)
+        written = False
+        try:
+            yield from _write(context, {key: missing[key] for key in mine})
+            written = True
+        finally:
+            context.in_flight.settle(mine, written=written)
+        if not others:
+            return
+        arrived = yield Join(list(others.values()))
+        missing = {
+            key: missing[key] for key, there in zip(others, arrived, strict=True) if not there
+        }
+
+
+class Announcement:
+    """Chunks sent in the same round as an item that names them and does not need them."""
+
+    def __init__(
+        self,
+        context: Context,
+        thread_id: str,
+        generation: int,
+        chunks: dict[bytes, bytes],
+        known: Set[bytes],
+    ) -> None:
+        self._context = context
+        self._thread_id = thread_id
+        self._known = frozenset(known)
+        new = [(digest, data) for digest, data in chunks.items() if digest not in known]
+        # What does not fit is not sent: it stands in the item anyway.
+        self._sent = dict(new[: requests.MAX_BATCH_WRITE])
+        self._puts = [
+            {"PutRequest": {"Item": items.chunk(context, thread_id, generation, digest, data)}}
+            for digest, data in self._sent.items()
+        ]
+
+    def calls(self) -> list[Call]:
+        """The calls to send beside the item's."""
+        return [requests.batch_write(self._context.table, self._puts)] if self._puts else []
+
+    def arrived(self, replies: Sequence[Any]) -> frozenset[bytes]:
+        """The chunks that are known to be stored, given the replies to the calls."""
+        lost = {
+            keys.chunk_digest(items.sort_key(request["PutRequest"]["Item"]))
+            for reply in replies
+            for request in reply.get("UnprocessedItems", {}).get(self._context.table, ())
+        }
+        stored = self._sent.keys() - lost
+        for digest in stored:
+            _remember(self._context, self._thread_id, digest, self._sent[digest])
+        return self._known | stored
+
+
+def _write(context: Context, chunks: Mapping[Key, bytes]) -> Operation[None]:
+    if not chunks:
+        return
+    made = yield Compute(
+        lambda: [items.chunk(context, *key, data) for key, data in chunks.items()],
+        sum(map(len, chunks.values())),
+    )
+    yield from batches.put_all(context, made)
+    for (thread_id, _, digest), data in chunks.items():
         _remember(context, thread_id, digest, data)
 
 
@@ -104,12 +174,22 @@ def _remember(context: Context, thread_id: str, digest: bytes, data: bytes) -> N
 
 
 def load(
-    context: Context, thread_id: str, wanted: Sequence[tuple[int, Record]]
+    context: Context,
+    thread_id: str,
+    wanted: Sequence[tuple[int, Record]],
+    *,
+    written: int = 0,
 ) -> Operation[Chunks]:
     """Read the chunks of some records, given with their generations.
 
     Level by level: lists of refs first name what is read next. What cannot be
     read is left out of the result; `Chunks.join` raises for it.
+
+    Args:
+        context: The call's surroundings.
+        thread_id: The thread.
+        wanted: The records.
+        written: About how many chunks the thread has (`Body.written`), if known.
     """
     chunks = Chunks(thread_id)
     frontier = {
@@ -118,14 +198,14 @@ def load(
         for depth, level in enumerate(record.levels)
         for ref in level
     }
-    tried_range = False
+    first = True
     while frontier:
         missing = _take_cached(context, chunks, frontier)
-        if missing and not tried_range:
-            tried_range = True
-            if len(missing) >= _RANGE_READ_FROM or any(frontier[ref] for ref in missing):
-                yield from _read_range(context, chunks, missing[0][0], _expected(wanted, missing))
-                missing = [ref for ref in missing if ref[1] not in chunks.data]
+        if first and _is_range_cheaper([frontier[ref] for ref in missing], written):
+            size = max(record.size for _, record in wanted)
+            yield from _read_ranges(context, chunks, missing[0][0], written, size)
+            missing = [ref for ref in missing if ref[1] not in chunks.data]
+        first = False
         for consistent in (False, True):
             if missing:
                 yield from _read(context, chunks, missing, consistent=consistent)
@@ -154,33 +234,44 @@ def _take_cached(
     return missing
 
 
-def _expected(wanted: Sequence[tuple[int, Record]], missing: Sequence[object]) -> int:
-    largest = max(record.size for _, record in wanted)
-    return len(missing) + largest // AVERAGE_CHUNK_BYTES
-
-
-def _read_range(
-    context: Context, chunks: Chunks, generation: int, expected: int
-) -> Operation[None]:
-    """Read a thread's chunks in key order, about as many as are wanted.
+def _is_range_cheaper(depths: Sequence[int], written: int) -> bool:
+    """Whether reading all of a thread's chunks costs less than reading some by key.
 
     A query pays for the sum of its items, a batch for each of them rounded up to
-    4 KB, and it brings lists of refs together with what they list. In a thread
-    whose chunks are mostly in use (a conversation), it finds nearly all of them
-    in one request; in another it costs at most a fraction of what it may save.
+    4 KB. A query also brings lists of refs together with what they list.
     """
-    room = expected + expected // 2 + _RANGE_READ_SLACK
-    bounds = keys.below(f"{keys.CHUNKS}{generation}")
-    call = requests.query(context.table, chunks.thread_id, bounds, limit=room, consistent=False)
-    while room > 0:
-        (reply,) = yield [call]
-        yield Compute(partial(_take, context, chunks, reply["Items"]))
-        room -= len(reply["Items"])
-        following = batches.next_page(call, reply)
-        if following is None:
-            return
-        call = following
-        call.params["Limit"] = max(room, 1)
+    wanted: int = sum(AVERAGE_RUN**depth for depth in depths)
+    return 0 < written <= wanted * _RANGE_READ_RATIO
+
+
+def _read_ranges(
+    context: Context, chunks: Chunks, generation: int, written: int, size: int
+) -> Operation[None]:
+    """Read a thread's chunks, in as many ranges at once as fill a page each.
+
+    Chunks that others have written meanwhile do not make it read for ever.
+    """
+    parts = max(written // _RANGE_CHUNKS, size // _RANGE_BYTES) + 1
+    parts = min(parts, keys.MAX_CHUNK_RANGES)
+    room = written // parts * 5 // 4 + _RANGE_READ_SLACK
+    calls = [
+        requests.query(context.table, chunks.thread_id, bounds, limit=room, consistent=False)
+        for bounds in keys.chunk_ranges(generation, parts)
+    ]
+    while calls:
+        now, later = calls[:CALLS_A_ROUND], calls[CALLS_A_ROUND:]
+        replies = yield now
+        found = [item for reply in replies for item in reply["Items"]]
+        yield _taking(context, chunks, found)
+        more = [_rest(call, reply) for call, reply in zip(now, replies, strict=True)]
+        calls = [call for call in more if call is not None] + later
+
+
+def _rest(call: Call, reply: Any) -> Call | None:
+    """The call for what a page left of its limit."""
+    room = call.params["Limit"] - len(reply["Items"])
+    following = batches.next_page(call, reply) if room > 0 else None
+    return following and Call(following.method, {**following.params, "Limit": room})
 
 
 def _read(
@@ -191,7 +282,11 @@ def _read(
         for generation, digest in missing
     ]
     found = yield from batches.get_all(context, wanted, consistent=consistent)
-    yield Compute(lambda: _take(context, chunks, found))
+    yield _taking(context, chunks, found)
+
+
+def _taking(context: Context, chunks: Chunks, found: Sequence[Item]) -> Compute[None]:
+    return Compute(partial(_take, context, chunks, found), sum(map(items.body_size, found)))
 
 
 def _take(context: Context, chunks: Chunks, found: Iterable[Item]) -> None:

@@ -60,11 +60,24 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a checkpoint or writes item holds."""
+    """What a checkpoint or writes item holds.
+
+    Attributes:
+        generation: The generation of the chunks that the records refer to.
+        header: All but the values.
+        records: The values.
+        announced: Chunks sent along with the item, for the next one to refer to. They
+            may not have arrived: only who sent them knows. They are named so that
+            nobody deletes them as chunks that nothing refers to.
+        written: About how many chunks its chain of checkpoints has written in this
+            generation: what a reader weighs reading all of them against.
+    """
 
     generation: int
     header: Typed
     records: tuple[Record, ...]
+    announced: tuple[bytes, ...] = ()
+    written: int = 0
 
 
 class _Local(threading.local):
@@ -131,9 +144,9 @@ def decompress(data: bytes, limit: int) -> bytes:
 
 def pack_body(body: Body) -> bytes:
     """A body as bytes, not yet compressed."""
-    return ormsgpack.packb(
-        [body.generation, *body.header, [_pack_record(record) for record in body.records]]
-    )
+    records = [_pack_record(record) for record in body.records]
+    announced = b"".join(body.announced)
+    return ormsgpack.packb([body.generation, *body.header, records, announced, body.written])
 
 
 def pack_cut_body(generation: int, record: Record) -> bytes:
@@ -158,9 +171,9 @@ def unpack_body(packed: bytes) -> Body | tuple[int, Record]:
         match ormsgpack.unpackb(packed):
             case [int(generation), [str(), *_] as record]:
                 return generation, _unpack_record(record)
-            case [int(generation), str(kind), bytes(header), [*records]]:
+            case [int(generation), str(kind), bytes(header), [*records], bytes(refs), int(written)]:
                 unpacked = tuple(_unpack_record(record) for record in records)
-                return Body(generation, (kind, header), unpacked)
+                return Body(generation, (kind, header), unpacked, split_refs(refs), written)
     except (ValueError, TypeError, RecursionError) as error:
         raise CorruptCheckpointError(f"a body that cannot be read: {error}") from error
     raise CorruptCheckpointError("a body of an unknown shape")

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
     from .cache import Cache
     from .codec import Record
+    from .in_flight import InFlight
 
 NEVER = 0
 """The generation of chunks that do not expire."""
@@ -26,6 +29,7 @@ class Context:
         ttl_seconds: How long what is written now shall live; `None` for ever.
         max_resends: How often in a row unprocessed items may come back unprocessed.
         cache: Shared by all calls of a saver.
+        in_flight: The same.
         serde: The saver's serde at the time of the call.
         now: Time of the call, in epoch seconds.
         run_index: Whether the table has the index by run id.
@@ -36,6 +40,7 @@ class Context:
     ttl_seconds: int | None
     max_resends: int
     cache: Cache
+    in_flight: InFlight
     serde: SerializerProtocol
     now: float
     run_index: bool = False
@@ -73,10 +78,26 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A stored record, and every chunk that it refers to at any depth."""
+    """A stored record.
+
+    Attributes:
+        record: The record.
+        refs: Every chunk that it refers to at any depth.
+        closed: The same value once what was announced beside this record has arrived.
+    """
 
     record: Record
     refs: frozenset[bytes] = frozenset()
+    closed: Known | None = None
+
+    @property
+    def announced(self) -> frozenset[bytes]:
+        """Chunks that are sent along with the record, for the next one to refer to."""
+        return self.closed.refs - self.refs if self.closed else frozenset()
+
+    def once_arrived(self, arrived: Set[bytes]) -> Known:
+        """What the next checkpoint stores for the same value."""
+        return self.closed if self.closed and self.announced <= arrived else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +108,14 @@ class Remembered:
     versions: dict[str, str | int | float]
     records: dict[str, Known]
     refs: frozenset[bytes]
+    written: int
+    """See `Body.written`."""
 
     @property
     def size(self) -> int:
         """About how much memory it takes, in bytes."""
-        inline = sum(known.record.inline_bytes + 300 for known in self.records.values())
+        stored = [one for known in self.records.values() for one in (known, known.closed) if one]
+        inline = sum(known.record.inline_bytes + 300 for known in stored)
         return 500 + inline + 120 * len(self.refs) + 150 * len(self.versions)
 
 

@@ -72,6 +72,11 @@ def expired(context: Context, item: Item) -> bool:
     return expiry is not None and float(expiry) <= context.now
 
 
+def body_size(item: Item) -> int:
+    """The bytes of an item's body, as stored."""
+    return len(item.get("B", {}).get("B", b""))
+
+
 def packed_body(item: Item) -> bytes:
     """The packed body of a checkpoint or writes item."""
     return decompress(_binary(item), MAX_BODY_BYTES)

@@ -37,6 +37,11 @@ _LOW = re.compile(r"[\x00-%]")
 _HASHED = "%="  # no encoded part holds it: "%" is always followed by two hex digits
 
 CHECKPOINTS = "C#"
+_ALPHABET = sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+"""What a digest's text is made of, in the order of DynamoDB's keys (UTF-8)."""
+
+MAX_CHUNK_RANGES = len(_ALPHABET)
+
 CHUNKS = "S#"
 
 
@@ -100,6 +105,17 @@ def chunk(generation: int, digest: bytes) -> str:
 def chunk_digest(sort_key: str) -> bytes:
     """The digest in a chunk's sort key."""
     return urlsafe_b64decode(sort_key.rsplit("#", 1)[1] + "==")
+
+
+def chunk_ranges(generation: int, count: int) -> list[tuple[str, str]]:
+    """Bounds (both inclusive) that part a generation's chunks into about equal ranges.
+
+    Digests are as good as random, so each range holds about as many.
+    """
+    prefix = f"{CHUNKS}{generation}#"
+    starts = [_ALPHABET[len(_ALPHABET) * part // count] for part in range(count)]
+    ends = [*starts[1:], "~"]  # `~` comes after all of the alphabet
+    return [(f"{prefix}{start}", f"{prefix}{end}") for start, end in zip(starts, ends, strict=True)]
 
 
 def parse(sort_key: str) -> CheckpointKey:

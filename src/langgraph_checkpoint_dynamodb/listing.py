@@ -60,6 +60,8 @@ class _Cursor:
     """One namespace, read backwards."""
 
     call: Call | None
+    reply: Any = None
+    """The reply to `call`, if it is there already."""
     ready: deque[Entry] = field(default_factory=deque)
     carried: list[Item] = field(default_factory=list)
 
@@ -97,15 +99,25 @@ class Listing:
             return False
         thread_id = self._last_thread = self._threads.popleft()
         if self._query.checkpoint_ns is not None:
-            namespaces = [keys.namespace(self._query.checkpoint_ns)]
+            ns = keys.namespace(self._query.checkpoint_ns)
+            call = self._first_call(context, thread_id, ns, self._page_items)
+            self._cursors = [_Cursor(call)]
         else:
-            namespaces = yield from find_namespaces(context, thread_id)
+            self._cursors = yield from self._open_namespaces(context, thread_id)
+        return True
+
+    def _open_namespaces(self, context: Context, thread_id: str) -> Operation[list[_Cursor]]:
+        """Look for namespaces, and at once for what most often is the only one: the root's."""
+        call = self._first_call(context, thread_id, _ROOT, self._page_items)
+        names, reply = yield [_namespace_page(context, thread_id, 1, None), call]
+        root = _Cursor(call, reply)
+        namespaces = yield from find_namespaces(context, thread_id, names)
         # Each namespace may hold the newest checkpoint, but hardly all of the newest ones.
         size = max(self._page_items // max(len(namespaces), 1), _MIN_PAGE)
-        self._cursors = [
-            _Cursor(self._first_call(context, thread_id, ns, size)) for ns in namespaces
+        return [
+            root if ns == _ROOT else _Cursor(self._first_call(context, thread_id, ns, size))
+            for ns in namespaces
         ]
-        return True
 
     def _scan_page(self, context: Context) -> Operation[None]:
         """Find threads. A scan returns a partition's items one after another."""
@@ -145,9 +157,15 @@ class Listing:
         return found
 
     def _fill(self, context: Context, cursors: Sequence[_Cursor]) -> Operation[None]:
-        calls = [cursor.call for cursor in cursors if cursor.call is not None]
-        replies = yield calls
-        for cursor, call, reply in zip(cursors, calls, replies, strict=True):
+        asking = [cursor for cursor in cursors if cursor.call and cursor.reply is None]
+        if asking:
+            replies = yield [cursor.call for cursor in asking if cursor.call]
+            for cursor, reply in zip(asking, replies, strict=True):
+                cursor.reply = reply
+        for cursor in cursors:
+            call, reply, cursor.reply = cursor.call, cursor.reply, None
+            if call is None:
+                continue
             groups = [
                 group
                 for group in collect(context, reply["Items"], cursor.carried)
@@ -166,7 +184,9 @@ class Listing:
         cursor.ready.extend(e for e in entries if self._query.matches(e.header.metadata))
 
 
-def find_namespaces(context: Context, thread_id: str) -> Operation[list[str]]:
+def find_namespaces(
+    context: Context, thread_id: str, first_page: Any = None
+) -> Operation[list[str]]:
     """The key parts of all namespaces of a thread.
 
     Backwards, a few keys at a time: a page within one namespace means that the rest
@@ -174,23 +194,28 @@ def find_namespaces(context: Context, thread_id: str) -> Operation[list[str]]:
     namespace, which sorts first, that there are no more.
     """
     found: dict[str, None] = {}
-    bounds = keys.below(keys.CHECKPOINTS.rstrip("#"))
     start: Item | None = None
     size = 1
+    reply = first_page
     while True:
-        call = requests.query(
-            context.table,
-            thread_id,
-            bounds,
-            newest_first=True,
-            limit=size,
-            start=start,
-            attributes=("SK",),
-        )
-        (reply,) = yield [call]
+        if reply is None:
+            (reply,) = yield [_namespace_page(context, thread_id, size, start)]
         page = [keys.parse(items.sort_key(item)).namespace for item in reply["Items"]]
         found.update(dict.fromkeys(page))
         if not page or page[-1] == _ROOT:
             return list(found)
         size = 1 if page[0] == page[-1] and size > 1 else min(size * 2, _MAX_DISCOVERY_PAGE)
         start = requests.key(thread_id, f"{keys.CHECKPOINTS}{page[-1]}#")
+        reply = None
+
+
+def _namespace_page(context: Context, thread_id: str, size: int, start: Item | None) -> Call:
+    return requests.query(
+        context.table,
+        thread_id,
+        keys.below(keys.CHECKPOINTS.rstrip("#")),
+        newest_first=True,
+        limit=size,
+        start=start,
+        attributes=("SK",),
+    )

@@ -10,6 +10,7 @@ it yields              it is sent
 `Backoff(attempt)`     `None`, after the driver has waited
 `Compute(function)`    `function()`, which an async driver may run in a
                        thread because it is CPU work on large values
+`Join(futures)`        their results, once other operations have set them
 =====================  ====================================================
 
 A reply is the service's response, or `ConditionFailed` for a call whose
@@ -22,6 +23,7 @@ a test can replay every case. Only drivers do I/O.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -60,13 +62,27 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class Compute(Generic[T]):
-    """CPU work that should not block an event loop."""
+    """CPU work that should not block an event loop.
+
+    Attributes:
+        function: The work.
+        size: About how many bytes it works on; `None` if that is not known. A little
+            is done sooner than handed to a thread.
+    """
 
     function: Callable[[], T]
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Wait for what other operations of this process, on any thread or event loop, are doing."""
+
+    futures: Sequence[Future[bool]]
 
 
 Reply: TypeAlias = Any
-Effect: TypeAlias = "Sequence[Call] | Backoff | Compute[Any]"
+Effect: TypeAlias = "Sequence[Call] | Backoff | Compute[Any] | Join"
 Operation: TypeAlias = Generator[Effect, Any, T]
 
 

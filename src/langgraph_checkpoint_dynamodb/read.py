@@ -140,7 +140,8 @@ def open_bodies(
     """Decompress and unpack bodies; those that were cut are put together first."""
     try:
         unpacked: list[Any] = yield Compute(
-            lambda: [unpack_body(items.packed_body(item)) for item in found]
+            lambda: [unpack_body(items.packed_body(item)) for item in found],
+            sum(map(items.body_size, found)),
         )
     except CorruptCheckpointError as error:
         raise CorruptCheckpointError(f"{where}: {error}") from error
@@ -192,11 +193,15 @@ def read_tuples(
     pending = [item for entry in entries for item in entry.writes]
     opened = yield from open_bodies(context, thread_id, pending, f"thread {thread_id!r}, writes")
     all_bodies = [entry.opened.body for entry in entries] + [one.body for one in opened]
-    loaded = yield from chunks.load(context, thread_id, bodies.records_of(all_bodies))
+    written = max(body.written for body in all_bodies)
+    loaded = yield from chunks.load(
+        context, thread_id, bodies.records_of(all_bodies), written=written
+    )
     writes = iter(opened)
     with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
     tuples: list[CheckpointTuple] = yield Compute(
-        lambda: [_tuple(context, entry, own, loaded) for entry, own in with_writes]
+        lambda: [_tuple(context, entry, own, loaded) for entry, own in with_writes],
+        sum(record.size for body in all_bodies for record in body.records),
     )
     if remember:
         for entry, own in with_writes:
@@ -244,14 +249,22 @@ def pending_writes(
 
 def _remember(context: Context, entry: Entry, writes: Sequence[Opened], loaded: Chunks) -> None:
     body, where = entry.opened.body, entry.where
+    key = remembered_key(entry.place, entry.checkpoint_id)
+    sent: Remembered | None = context.cache.get(key)
     stored = {
         channel: Known(record, loaded.refs(record, where))
         for channel, record in zip(entry.header.channels, body.records, strict=True)
     }
     refs = entry.opened.refs.union(*(known.refs for known in stored.values()))
+    if sent is not None and sent.generation == body.generation:
+        # What this process has announced itself and knows to have arrived.
+        refs |= sent.refs.intersection(body.announced)
+        for channel, known in stored.items():
+            before = sent.records.get(channel)
+            if before is not None and before.record == known.record:
+                stored[channel] = before
     versions = entry.header.checkpoint.get("channel_versions") or {}
-    remembered = Remembered(body.generation, versions, stored, refs)
-    key = remembered_key(entry.place, entry.checkpoint_id)
+    remembered = Remembered(body.generation, versions, stored, refs, body.written)
     context.cache.put(key, remembered, remembered.size)
     written = frozenset(
         (opened.body.generation, ref)
@@ -273,9 +286,9 @@ def refs_of(
     records = bodies.records_of(one.body for one in opened)
     nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
     loaded = yield from chunks.load(context, thread_id, nodes)
-    return {(one.body.generation, ref) for one in opened for ref in one.refs} | {
-        (generation, ref) for generation, record in records for ref in loaded.refs(record, where)
-    }
+    return {
+        (one.body.generation, ref) for one in opened for ref in (*one.refs, *one.body.announced)
+    } | {(generation, ref) for generation, record in records for ref in loaded.refs(record, where)}
 
 
 def config_of(place: Place, checkpoint_id: str) -> RunnableConfig:

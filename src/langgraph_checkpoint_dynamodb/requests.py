@@ -12,7 +12,6 @@ from typing import Any
 from .operation import Call, Item
 
 MAX_BATCH_WRITE = 25
-MAX_BATCH_GET = 100
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
 MAX_IN_OPERANDS = 100
@@ -159,6 +158,6 @@ def batch_write(table: str, requests: Sequence[Any]) -> Call:
 
 
 def batch_get(table: str, item_keys: Sequence[Item], *, consistent: bool) -> Call:
-    """Up to 100 items by key."""
+    """Some items by key, at most 100."""
     wanted = {"Keys": list(item_keys), "ConsistentRead": consistent}
     return Call("batch_get_item", {"RequestItems": {table: wanted}})

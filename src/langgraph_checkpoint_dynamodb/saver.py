@@ -25,6 +25,7 @@ from .async_driver import AsyncDriver
 from .cache import Cache
 from .config import DynamoDBConfig
 from .context import Context
+from .in_flight import InFlight
 from .listing import Listing
 from .maintenance import ThreadMaintenance
 from .operation import Operation
@@ -73,6 +74,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         super().__init__(serde=serde)
         self.config = arguments.saver_config(config)
         self._cache = Cache(self.config.cache_bytes)
+        self._in_flight = InFlight()
         self._sync = SyncDriver(self.config)
         self._async = AsyncDriver(self.config, self._sync)
         if deploy:
@@ -93,6 +95,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             run_index=table.enable_run_index,
             max_resends=self.config.max_retries,
             cache=self._cache,
+            in_flight=self._in_flight,
             # Looked up at every call: users assign it after construction, and
             # `with_allowlist` clones the saver and swaps it.
             serde=maybe_add_typed_methods(self.serde),

@@ -22,7 +22,15 @@ from langgraph.checkpoint.base import (
 from . import batches, bodies, chunks, items, keys, requests
 from .bodies import Encoded, Write
 from .codec import Body
-from .context import Context, Known, Place, Remembered, remembered_key, written_key
+from .context import (
+    Context,
+    Known,
+    Place,
+    Remembered,
+    forget_checkpoint,
+    remembered_key,
+    written_key,
+)
 from .errors import ConflictError
 from .operation import Compute, ConditionFailed, Item, Operation
 from .read import open_bodies
@@ -31,11 +39,61 @@ _MERGE_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
+class _Base:
+    """What a new item of a thread can build on.
+
+    Attributes:
+        generation: The generation to write chunks in.
+        parent: The checkpoint that the item follows, if its chunks live long enough.
+        known: Chunks of that generation that the parent or its writes refer to.
+        written: About how many chunks of that generation were written so far.
+    """
+
+    generation: int
+    parent: Remembered | None
+    known: frozenset[bytes]
+    written: int
+
+
+def _base(context: Context, place: Place, parent_id: str | None) -> _Base:
+    if parent_id is None:
+        return _Base(context.generation(None), None, frozenset(), 0)
+    parent: Remembered | None = context.cache.get(remembered_key(place, parent_id))
+    generation = context.generation(parent.generation if parent else None)
+    written = context.cache.get(written_key(place, parent_id)) or ()
+    known = frozenset(digest for made_in, digest in written if made_in == generation)
+    if parent is None or parent.generation != generation:
+        return _Base(generation, None, known, len(known))
+    written = parent.written + len(known - parent.refs)
+    return _Base(generation, parent, known | parent.refs, written)
+
+
+@dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A checkpoint, encoded, and what its child may rely on once it is stored."""
+    """A checkpoint, encoded.
+
+    Attributes:
+        encoded: Its body, and the chunks that it needs.
+        announced: The chunks that are sent along with it.
+        body: The body, before it was encoded.
+        versions: The checkpoint's channel versions.
+        stored: What is stored for each channel.
+    """
 
     encoded: Encoded
-    remembered: Remembered
+    announced: dict[bytes, bytes]
+    body: Body
+    versions: ChannelVersions
+    stored: dict[str, Known]
+
+    def remembered(self, arrived: frozenset[bytes]) -> Remembered:
+        """What a child may rely on, once the item and these announced chunks are stored."""
+        stored = self.stored
+        refs = frozenset(self.encoded.chunks).union(
+            *(known.refs | (known.announced & arrived) for known in stored.values())
+        )
+        body = self.body
+        return Remembered(body.generation, dict(self.versions), stored, refs, body.written)
 
 
 def put(
@@ -46,26 +104,21 @@ def put(
     parent_id: str | None,
     new_versions: ChannelVersions,
 ) -> Operation[None]:
-    """Store a checkpoint: one item, after the chunks that it needs."""
+    """Store a checkpoint: one item, after the chunks that it needs.
+
+    Chunks that only its child may need are sent at the same time as the item.
+    """
     sort_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint["id"])
-    parent: Remembered | None = None
-    known: frozenset[bytes] = frozenset()
-    if parent_id is not None:
-        parent = context.cache.get(remembered_key(place, parent_id))
-    generation = context.generation(parent.generation if parent else None)
-    if parent is not None and parent_id is not None:
-        if parent.generation != generation:
-            parent = None  # its chunks expire too early for this checkpoint
-        else:
-            known = parent.refs
-        known |= _written_refs(context, place, parent_id, generation)
+    base = _base(context, place, parent_id)
     prepared: _Prepared = yield Compute(
-        lambda: _prepare(
-            context, place, checkpoint, metadata, parent_id, new_versions, generation, parent
-        )
+        lambda: _prepare(context, place, checkpoint, metadata, parent_id, new_versions, base),
+        bodies.bytes_at_most(checkpoint["channel_values"]),
     )
     encoded = prepared.encoded
-    yield from chunks.store(context, place.thread_id, generation, encoded.chunks, known)
+    yield from chunks.store(context, place.thread_id, base.generation, encoded.chunks, base.known)
+    announcement = chunks.Announcement(
+        context, place.thread_id, base.generation, prepared.announced, base.known
+    )
     run_id = metadata.get("run_id")
     item = items.stored(
         context,
@@ -74,8 +127,12 @@ def put(
         encoded.body,
         run_id if isinstance(run_id, str) else None,
     )
-    yield [requests.put(context.table, item)]
-    remembered = prepared.remembered
+    _, *replies = yield [requests.put(context.table, item), *announcement.calls()]
+    remembered = prepared.remembered(announcement.arrived(replies))
+    if parent_id is not None:
+        # What a long thread remembers would push its chunks out of the cache. A fork from
+        # the parent reads it first, and then it is remembered again.
+        forget_checkpoint(context, place, parent_id)
     context.cache.put(remembered_key(place, checkpoint["id"]), remembered, remembered.size)
 
 
@@ -86,8 +143,7 @@ def _prepare(
     metadata: CheckpointMetadata,
     parent_id: str | None,
     new_versions: ChannelVersions,
-    generation: int,
-    parent: Remembered | None,
+    base: _Base,
 ) -> _Prepared:
     rest: dict[str, Any] = dict(checkpoint)
     values: dict[str, Any] = rest.pop("channel_values")
@@ -95,10 +151,10 @@ def _prepare(
     pieces: dict[bytes, bytes] = {}
     stored: dict[str, Known] = {}
     for channel, value in values.items():
-        known = _unchanged(channel, versions, new_versions, parent)
+        known = _unchanged(channel, versions, new_versions, base.parent)
         if known is None:
             typed = bodies.serialize(context.serde, value, f"channel {channel!r}")
-            known, made = bodies.store_value(typed, bodies.INLINE_BYTES)
+            known, made = bodies.store_value(typed, bodies.INLINE_BYTES, base.known, defer=True)
             pieces.update(made)
         stored[channel] = known
     ns = place.checkpoint_ns
@@ -111,9 +167,14 @@ def _prepare(
     )
     typed_header = bodies.checkpoint_header(context.serde, header)
     records = tuple(known.record for known in stored.values())
-    encoded = bodies.seal(Body(generation, typed_header, records), pieces)
-    refs = frozenset(encoded.chunks).union(*(known.refs for known in stored.values()))
-    return _Prepared(encoded, Remembered(generation, dict(versions), stored, refs))
+    needed = frozenset[bytes]().union(*(known.refs for known in stored.values()))
+    announced = frozenset[bytes]().union(*(known.announced for known in stored.values())) - needed
+    written = base.written + len(pieces.keys() - base.known)
+    body = Body(base.generation, typed_header, records, tuple(sorted(announced)), written)
+    at_once = {digest: data for digest, data in pieces.items() if digest not in announced}
+    encoded = bodies.seal(body, at_once, base.known)
+    later = {digest: pieces[digest] for digest in announced & pieces.keys()}
+    return _Prepared(encoded, later, body, versions, stored)
 
 
 def _unchanged(
@@ -127,14 +188,8 @@ def _unchanged(
         return None
     if parent.versions.get(channel) != versions[channel]:
         return None
-    return parent.records.get(channel)
-
-
-def _written_refs(
-    context: Context, place: Place, checkpoint_id: str, generation: int
-) -> frozenset[bytes]:
-    written = context.cache.get(written_key(place, checkpoint_id)) or ()
-    return frozenset(digest for made_in, digest in written if made_in == generation)
+    known = parent.records.get(channel)
+    return known.once_arrived(parent.refs) if known else None
 
 
 def put_writes(
@@ -162,7 +217,8 @@ def put_writes(
                 bodies.serialize(context.serde, value, f"channel {channel!r}"),
             )
             for index, (channel, value) in enumerate(writes)
-        ]
+        ],
+        bodies.bytes_at_most([value for _, value in writes]),
     )
     groups = {task_key: [entry for entry in entries if entry.index >= 0]}
     for entry in entries:
@@ -198,18 +254,22 @@ class _Task:
     def item(self, sort_key: str, writes: Sequence[Write]) -> Operation[Item]:
         """Make a writes item, and write the chunks that it refers to."""
         context, place = self.context, self.place
-        remembered: Remembered | None = context.cache.get(remembered_key(place, self.checkpoint_id))
-        generation = context.generation(remembered.generation if remembered else None)
-        known: frozenset[bytes] = frozenset()
-        if remembered is not None and remembered.generation == generation:
-            known = remembered.refs
+        base = _base(context, place, self.checkpoint_id)
         encoded: Encoded = yield Compute(
             lambda: bodies.encode_writes(
-                context.serde, generation, writes, self.task_path, self.hidden_task_id
-            )
+                context.serde,
+                base.generation,
+                writes,
+                self.task_path,
+                self.hidden_task_id,
+                base.known,
+            ),
+            sum(len(write.value[1]) for write in writes),
         )
-        yield from chunks.store(context, place.thread_id, generation, encoded.chunks, known)
-        remember_written(context, place, self.checkpoint_id, generation, encoded.chunks)
+        yield from chunks.store(
+            context, place.thread_id, base.generation, encoded.chunks, base.known
+        )
+        remember_written(context, place, self.checkpoint_id, base.generation, encoded.chunks)
         return items.stored(context, place.thread_id, sort_key, encoded.body)
 
     def merge(self, sort_key: str, writes: Sequence[Write], found: Item | None) -> Operation[None]:

@@ -1,0 +1,116 @@
+"""Two operations of one process that store the same chunks at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from costs import Costs
+from either import Either
+from fake_table import TABLE, FakeTable, context
+from langgraph_checkpoint_dynamodb import UnavailableError, chunks
+from langgraph_checkpoint_dynamodb.operation import Compute, Done, Join, Operation, advance
+from threads import config_of, put
+
+DATA = {bytes([n]) * 16: bytes([n]) * 2_000 for n in range(30)}
+
+
+def store(around: Any, data: dict[bytes, bytes] = DATA) -> Operation[None]:
+    return chunks.store(around, "thread", 0, data, frozenset())
+
+
+def until_calls(operation: Operation[None]) -> Any:
+    """Run an operation up to its first calls, or to where it waits for another."""
+    effect = advance(operation)
+    while isinstance(effect, Compute):
+        effect = advance(operation, effect.function())
+    return effect
+
+
+def test_the_second_waits_and_sends_nothing() -> None:
+    around = context()
+    table = FakeTable()
+    first, second = store(around), store(around)
+    calls = until_calls(first)
+    waiting = until_calls(second)
+    assert isinstance(waiting, Join)
+    assert not any(future.done() for future in waiting.futures)
+    assert isinstance(advance(first, [table.answer(call) for call in calls]), Done)
+    assert [future.result(0) for future in waiting.futures] == [True] * len(DATA)
+    assert isinstance(advance(second, [True] * len(DATA)), Done)
+
+
+def test_each_sends_its_own_before_it_waits_for_the_other() -> None:
+    around = context()
+    names = list(DATA)
+    first = store(around, {name: DATA[name] for name in names[:20]})
+    second = store(around, {name: DATA[name] for name in names[10:]})
+    table = FakeTable()
+    calls = until_calls(first)
+    own = until_calls(second)
+    assert len(own[0].params["RequestItems"][TABLE]) == 10
+    waiting = advance(second, [table.answer(call) for call in own])
+    assert isinstance(waiting, Join)
+    advance(first, [table.answer(call) for call in calls])
+    assert all(future.result(0) for future in waiting.futures)
+    assert len(table.items) == len(DATA)
+
+
+@pytest.mark.parametrize("ended_by", ["an error", "cancellation"])
+def test_who_waited_for_one_that_failed_writes_itself(ended_by: str) -> None:
+    around = context()
+    first, second = store(around), store(around)
+    until_calls(first)
+    waiting = until_calls(second)
+    if ended_by == "an error":
+        with pytest.raises(UnavailableError):
+            advance(first, error=UnavailableError("no answer"))
+    else:
+        first.close()
+    arrived = [future.result(0) for future in waiting.futures]
+    assert arrived == [False] * len(DATA)
+    table = FakeTable()
+    effect = advance(second, arrived)
+    while not isinstance(effect, Done):
+        answer = effect.function() if isinstance(effect, Compute) else None
+        effect = advance(second, answer or [table.answer(call) for call in effect])  # type: ignore[union-attr]
+    assert len(table.items) == len(DATA)
+
+
+def test_nothing_is_left_behind() -> None:
+    around = context()
+    FakeTable().run(store(around))
+    mine, others = around.in_flight.claim([("thread", 0, name) for name in DATA])
+    assert len(mine) == len(DATA)
+    assert not others
+
+
+async def test_a_large_value_that_is_written_and_put_at_once_is_sent_once(
+    make_saver: Callable[..., Any], mode: str
+) -> None:
+    costs = Costs()
+    client = Either(make_saver(mode=mode, costs=costs), use_async=mode != "sync")
+    value = random.Random(5).randbytes(1 << 20)
+    parent = await put(client, config_of("thread"), {"b": "small"})
+    costs.reset()
+    saver = client.target
+    writes = [("a", value)]
+    if mode == "sync":
+        with ThreadPoolExecutor(2) as pool:
+            done = pool.submit(saver.put_writes, parent, writes, "task")
+            await put(client, parent, {"a": value})
+            done.result()
+    else:
+        await asyncio.gather(
+            saver.aput_writes(parent, writes, "task"), put(client, parent, {"a": value})
+        )
+    assert costs.write_units < 1.1 * len(value) / 1024
+    for reader in (parent, None):
+        found = await client.get_tuple(reader or config_of("thread"))
+        wanted = found.pending_writes[0][2] if reader else found.checkpoint["channel_values"]["a"]
+        assert wanted == value
