@@ -33,6 +33,7 @@ from .operation import (
     ConditionFailed,
     Done,
     Effect,
+    Join,
     Operation,
     Reply,
     advance,
@@ -118,20 +119,29 @@ class AsyncDriver:
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Compute):
+            if effect.size is not None and effect.size <= service.SMALL_COMPUTE_BYTES:
+                return effect.function()
             return await self._in_thread(effect.function)
         if isinstance(effect, Backoff):
             bound = service.backoff_bound(self._config, effect.attempt)
             await asyncio.sleep(random.uniform(0, bound))  # noqa: S311 - jitter
             return None
+        if isinstance(effect, Join):
+            # Shielded: who gives up waiting must not cancel another's future.
+            return [await asyncio.shield(asyncio.wrap_future(f)) for f in effect.futures]
         if len(effect) == 1:
             return [await self._call(effect[0])]
         return await self._call_all(effect)
 
     async def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
         gate = asyncio.Semaphore(service.MAX_CONCURRENT_CALLS)
+        turn = asyncio.Lock()
 
         async def one(call: Call) -> Reply:
             async with gate:
+                # A large request takes milliseconds to serialize: others of the loop run between.
+                async with turn:
+                    await asyncio.sleep(0)
                 return await self._call(call)
 
         replies = await asyncio.gather(*map(one, calls), return_exceptions=True)
@@ -144,7 +154,16 @@ class AsyncDriver:
         if not self._native:
             return await self._in_thread(lambda: self._sync_driver.call(call))
         try:
-            return await AsyncRetrying(**self._policy)(self._try, call)
+            return await self._try(call)
+        except StorageError as error:
+            first = error
+        attempt = service.after_first(first, self._try)
+
+        async def again() -> Reply:
+            return await attempt(call)
+
+        try:
+            return await AsyncRetrying(**self._policy)(again)
         except StorageError as error:
             raise service.gave_up(error, self._config) from error.__cause__
 

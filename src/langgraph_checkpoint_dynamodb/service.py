@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from botocore.config import Config
@@ -37,6 +38,11 @@ from .errors import (
     UnavailableError,
 )
 from .operation import AUTOSCALING, CLOUDFORMATION, DYNAMODB, Call, ConditionFailed
+
+T = TypeVar("T")
+
+SMALL_COMPUTE_BYTES = 64 * 1024
+"""Up to this, work takes an event loop about a millisecond; a thread costs as much CPU."""
 
 MAX_CONCURRENT_CALLS = 16
 """Calls of one round that run at once, and the size of a client's connection pool."""
@@ -133,6 +139,21 @@ def retry_policy(config: DynamoDBConfig) -> dict[str, Any]:
         ),
         "reraise": True,
     }
+
+
+def after_first(first: StorageError, attempt: Callable[[Call], T]) -> Callable[[Call], T]:
+    """An attempt for tenacity that begins with one that has failed already.
+
+    Most calls succeed at once, and then need no state of retries.
+    """
+    failed = [first]
+
+    def again(call: Call) -> T:
+        if failed:
+            raise failed.pop()
+        return attempt(call)
+
+    return again
 
 
 def backoff_bound(config: DynamoDBConfig, attempt: int) -> float:

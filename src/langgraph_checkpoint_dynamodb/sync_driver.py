@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
@@ -22,6 +21,8 @@ from .operation import (
     Compute,
     ConditionFailed,
     Done,
+    Effect,
+    Join,
     Operation,
     Reply,
     advance,
@@ -61,9 +62,12 @@ class SyncDriver:
 
     def call(self, call: Call) -> Reply:
         """One call, with retries; `ConditionFailed` is a reply."""
-        retrying = Retrying(**self._policy)
         try:
-            return retrying(self._try, call)
+            return self._try(call)
+        except StorageError as error:
+            first = error
+        try:
+            return Retrying(**self._policy)(service.after_first(first, self._try), call)
         except StorageError as error:
             raise service.gave_up(error, self._config) from error.__cause__
 
@@ -87,12 +91,14 @@ class SyncDriver:
         for client in clients.values():
             client.close()
 
-    def _perform(self, effect: Sequence[Call] | Backoff | Compute[Any]) -> Any:
+    def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Compute):
             return effect.function()
         if isinstance(effect, Backoff):
             time.sleep(random.uniform(0, service.backoff_bound(self._config, effect.attempt)))  # noqa: S311
             return None
+        if isinstance(effect, Join):
+            return [future.result() for future in effect.futures]
         if len(effect) == 1:
             return [self.call(effect[0])]
         futures = [self.executor.submit(self.call, call) for call in effect]
