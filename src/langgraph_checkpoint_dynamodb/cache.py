@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from threading import Lock
 from typing import Any
 
@@ -29,6 +29,15 @@ class Cache:
                 return None
             self._entries.move_to_end(key)
             return entry[0]
+
+    def get_all(self, keys: Iterable[Hashable]) -> list[Any]:
+        """The value of each key, or `None`."""
+        with self._lock:
+            entries = [(key, self._entries.get(key)) for key in keys]
+            for key, entry in entries:
+                if entry is not None:
+                    self._entries.move_to_end(key)
+        return [None if entry is None else entry[0] for _, entry in entries]
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
         """Keep `value`, which takes `size` bytes; drop the oldest beyond the limit."""

@@ -23,7 +23,7 @@ at the highest level. So a stored value stays small at any size.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeAlias
@@ -266,9 +266,7 @@ def _build_levels(
     while True:
         upper: list[bytes] = []
         listed = 0
-        for run in _runs(refs):
-            if not _ends_run(run):
-                break
+        for run in _finished_runs(refs):
             listing = b"".join(run)
             digest = digest_of(listing)
             if known is not None and digest not in known and len(refs) - listed <= _MAX_OPEN_REFS:
@@ -282,19 +280,17 @@ def _build_levels(
         refs = upper
 
 
-def _ends_run(run: list[bytes]) -> bool:
-    return len(run) == _MAX_RUN or (len(run) >= _MIN_RUN and not run[-1][-1] & _LOW_BITS)
-
-
-def _runs(refs: Iterable[bytes]) -> Iterator[list[bytes]]:
-    run: list[bytes] = []
-    for ref in refs:
-        run.append(ref)
-        if _ends_run(run):
-            yield run
-            run = []
-    if run:
-        yield run
+def _finished_runs(refs: list[bytes]) -> Iterator[list[bytes]]:
+    start = 0
+    while len(refs) - start >= _MIN_RUN:
+        end = start + _MIN_RUN
+        longest = min(start + _MAX_RUN, len(refs))
+        while end < longest and refs[end - 1][-1] & _LOW_BITS:
+            end += 1
+        if end - start < _MAX_RUN and refs[end - 1][-1] & _LOW_BITS:
+            return
+        yield refs[start:end]
+        start = end
 
 
 def split_refs(listing: bytes) -> tuple[bytes, ...]:

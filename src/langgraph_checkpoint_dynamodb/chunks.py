@@ -223,10 +223,9 @@ def _take_cached(
     context: Context, chunks: Chunks, frontier: Iterable[tuple[int, bytes]]
 ) -> list[tuple[int, bytes]]:
     missing = []
-    for generation, digest in frontier:
-        if digest in chunks.data:
-            continue
-        data = context.cache.get(chunk_key(chunks.thread_id, digest))
+    wanted = [ref for ref in frontier if ref[1] not in chunks.data]
+    cached = context.cache.get_all([chunk_key(chunks.thread_id, digest) for _, digest in wanted])
+    for (generation, digest), data in zip(wanted, cached, strict=True):
         if data is None:
             missing.append((generation, digest))
         else:
