@@ -61,14 +61,17 @@ async def stored(site: Site) -> list[Any]:
     configs = await threads.chain(client, THREAD, 2, run_id="run")
     await threads.chain(client, THREAD, 1, ns="child")
     for seed, run_id in enumerate(("run", "run", "other")):
-        wide = random.Random(seed).randbytes(300_000)
+        wide = random.Random(seed).randbytes(1_500_000)
         values = {"few": FEW_CHUNKS, "wide": wide}
         configs.append(await threads.put(client, configs[-1], values, {"run_id": run_id}))
     return configs
 
 
 async def of_few_chunks(site: Site) -> Any:
-    return await threads.put(site.client(), config_of(f"{THREAD}-2"), {"few": FEW_CHUNKS})
+    """A small checkpoint whose writes are large: their chunks are read by key."""
+    config = await threads.put(site.client(), config_of(f"{THREAD}-2"), {"few": b"few"})
+    await site.client().put_writes(config, [("few", LARGE)], "task")
+    return config
 
 
 async def chain_of_deltas(site: Site, thread_id: str, value: bytes, **table: Any) -> Any:

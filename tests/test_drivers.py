@@ -142,7 +142,7 @@ def test_replies_come_in_the_order_of_the_calls(run: Runner) -> None:
 
 def test_computations_backoffs_and_the_result_pass_through(run: Runner) -> None:
     def operation() -> Operation[Any]:
-        computed = yield Compute(lambda: 6 * 7)
+        computed = yield Compute(lambda: 6 * 7, lambda: None)
         nothing = yield Backoff(0)
         return computed, nothing
 
@@ -168,7 +168,7 @@ def test_an_error_is_thrown_in_after_all_calls_of_its_round_have_ended(run: Runn
 def test_an_error_of_a_computation_is_thrown_in(run: Runner) -> None:
     def operation() -> Operation[str]:
         try:
-            yield Compute(lambda: 1 // 0)
+            yield Compute(lambda: 1 // 0, lambda: None)
         except ZeroDivisionError:
             return "seen"
         return "not seen"

@@ -119,7 +119,8 @@ class AsyncDriver:
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Compute):
-            if effect.size is not None and effect.size <= service.SMALL_COMPUTE_BYTES:
+            size = effect.size()
+            if size is not None and size <= service.SMALL_COMPUTE_BYTES:
                 return effect.function()
             return await self._in_thread(effect.function)
         if isinstance(effect, Backoff):

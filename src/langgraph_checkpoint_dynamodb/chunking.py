@@ -218,8 +218,11 @@ def _pack(pieces: list[Leaf], known: Set[bytes], packing: _Packing) -> list[Leaf
     fresh: list[tuple[Leaf, list[Leaf]]] = []
 
     def settle() -> None:
+        # At its start, a value that was known differs when it stood elsewhere before: within
+        # a graph's input, say.
+        joined = len(fresh) >= packing.stretch or not leaves
         for pack, members in fresh:
-            leaves.extend([pack] if len(fresh) >= packing.stretch else members)
+            leaves.extend([pack] if joined else members)
         fresh.clear()
 
     for members, whole in _packs(pieces, packing):

@@ -162,7 +162,7 @@ def _write(context: Context, chunks: Mapping[Key, bytes]) -> Operation[None]:
         return
     made = yield Compute(
         lambda: [items.chunk(context, *key, data) for key, data in chunks.items()],
-        sum(map(len, chunks.values())),
+        lambda: sum(map(len, chunks.values())),
     )
     yield from batches.put_all(context, made)
     for (thread_id, _, digest), data in chunks.items():
@@ -285,7 +285,8 @@ def _read(
 
 
 def _taking(context: Context, chunks: Chunks, found: Sequence[Item]) -> Compute[None]:
-    return Compute(partial(_take, context, chunks, found), sum(map(items.body_size, found)))
+    take = partial(_take, context, chunks, found)
+    return Compute(take, lambda: sum(map(items.body_size, found)))
 
 
 def _take(context: Context, chunks: Chunks, found: Iterable[Item]) -> None:

@@ -66,12 +66,12 @@ class Compute(Generic[T]):
 
     Attributes:
         function: The work.
-        size: About how many bytes it works on; `None` if that is not known. A little
-            is done sooner than handed to a thread.
+        size: Finds about how many bytes it works on; `None` if that is not known. A
+            little is done sooner than handed to a thread.
     """
 
     function: Callable[[], T]
-    size: int | None = None
+    size: Callable[[], int | None]
 
 
 @dataclass(frozen=True, slots=True)

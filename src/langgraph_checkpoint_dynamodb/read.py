@@ -141,7 +141,7 @@ def open_bodies(
     try:
         unpacked: list[Any] = yield Compute(
             lambda: [unpack_body(items.packed_body(item)) for item in found],
-            sum(map(items.body_size, found)),
+            lambda: sum(map(items.body_size, found)),
         )
     except CorruptCheckpointError as error:
         raise CorruptCheckpointError(f"{where}: {error}") from error
@@ -201,7 +201,7 @@ def read_tuples(
     with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
     tuples: list[CheckpointTuple] = yield Compute(
         lambda: [_tuple(context, entry, own, loaded) for entry, own in with_writes],
-        sum(record.size for body in all_bodies for record in body.records),
+        lambda: sum(record.size for body in all_bodies for record in body.records),
     )
     if remember:
         for entry, own in with_writes:

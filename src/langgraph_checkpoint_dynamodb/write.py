@@ -112,7 +112,7 @@ def put(
     base = _base(context, place, parent_id)
     prepared: _Prepared = yield Compute(
         lambda: _prepare(context, place, checkpoint, metadata, parent_id, new_versions, base),
-        bodies.bytes_at_most(checkpoint["channel_values"]),
+        lambda: bodies.bytes_at_most(checkpoint["channel_values"]),
     )
     encoded = prepared.encoded
     yield from chunks.store(context, place.thread_id, base.generation, encoded.chunks, base.known)
@@ -218,7 +218,7 @@ def put_writes(
             )
             for index, (channel, value) in enumerate(writes)
         ],
-        bodies.bytes_at_most([value for _, value in writes]),
+        lambda: bodies.bytes_at_most([value for _, value in writes]),
     )
     groups = {task_key: [entry for entry in entries if entry.index >= 0]}
     for entry in entries:
@@ -264,7 +264,7 @@ class _Task:
                 self.hidden_task_id,
                 base.known,
             ),
-            sum(len(write.value[1]) for write in writes),
+            lambda: sum(len(write.value[1]) for write in writes),
         )
         yield from chunks.store(
             context, place.thread_id, base.generation, encoded.chunks, base.known
