@@ -25,6 +25,7 @@ from typing import Any
 
 import pictures
 import prices
+import timing_rounds
 from environments import ROOT, python_of
 from report import Run, markdown
 from rich.console import Console
@@ -97,7 +98,7 @@ def pairs(savers: list[str], workloads: list[str]) -> list[tuple[Workload, Saver
 def run_all(chosen: argparse.Namespace, endpoint: str) -> list[Run]:
     environment = worker_environment(endpoint)
     pythons = {name: python_of(SAVERS[name]) for name in chosen.savers}
-    todo = pairs(chosen.savers, chosen.workloads)
+    todo = [pair for pair in pairs(chosen.savers, chosen.workloads) if pair[0].kind == COST]
     runs = []
     with bars() as progress:
         overall = progress.add_task("all", total=len(todo))
@@ -123,6 +124,29 @@ def run_all(chosen: argparse.Namespace, endpoint: str) -> list[Run]:
                 highlight=False,
             )
             runs.append(run)
+        for name in chosen.workloads:
+            if WORKLOADS[name].kind == TIMING:
+                runs += run_timed(name, pythons, environment, progress)
+    return runs
+
+
+def run_timed(
+    name: str, pythons: Mapping[str, Path], environment: Mapping[str, str], progress: Progress
+) -> list[Run]:
+    """One timed workload with all of its savers, which take turns."""
+    task = progress.add_task(name, total=None)
+    started = time.monotonic()
+    runs = timing_rounds.measure(
+        WORKLOADS[name],
+        {saver.name: pythons[saver.name] for _, saver in pairs(list(pythons), [name])},
+        environment,
+        lambda done, of: progress.update(task, completed=done, total=of),
+    )
+    progress.remove_task(task)
+    told = "; ".join(f"{run['saver']}: {(run['error'] or 'done')[:100]}" for run in runs)
+    progress.console.print(
+        f"{name}: {told} ({time.monotonic() - started:.0f} s)", markup=False, highlight=False
+    )
     return runs
 
 

@@ -19,7 +19,7 @@ def python_of(saver: Saver) -> Path:
     home = ROOT / ".venvs" / f"bench-{saver.environment}"
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     wanted = "\n".join((sys.version, *saver.requirements))
-    if "--editable=." in saver.requirements:
+    if any(each.startswith("--editable=.") for each in saver.requirements):
         wanted += (ROOT / "pyproject.toml").read_text()
     # Written last: an environment whose installation was cut short has no stamp.
     stamp = home / "requirements.stamp"

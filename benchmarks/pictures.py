@@ -8,6 +8,7 @@ because a README is read on both, and the background is left to the page.
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -200,6 +201,25 @@ def size(value: float) -> str:
     return f"{value:,.4g} B"
 
 
+def latency_by_turn(
+    results: Mapping[str, Any], durability: str = "sync", delay: int = 10
+) -> str | None:
+    """How long a turn takes, at the turns that were timed."""
+    runs = [run for run in results["runs"] if run["workload"] == "latency"]
+    series: dict[str, Points] = {}
+    for run in runs:
+        found = (
+            (re.fullmatch(rf"turn_(\d+)_{durability}_{delay}ms", name), value)
+            for name, value in run["measures"].items()
+        )
+        series[run["saver"]] = [(int(match[1]), value) for match, value in found if match]
+    if not any(series.values()):
+        return None
+    ended = {run["saver"]: "no longer threads" for run in runs if run["error"]}
+    title = f"Milliseconds a turn, {delay} ms a request, durability={durability!r}"
+    return lines(title, series, LABELS, ended=ended)
+
+
 def of_results(results: Mapping[str, Any]) -> dict[str, str]:
     """The pictures of a run, by the names of their files."""
     found = {
@@ -217,6 +237,7 @@ def of_results(results: Mapping[str, Any]) -> dict[str, str]:
             "Bytes stored after a turn, chat of 1,000 turns",
             show=size,
         ),
+        "latency": latency_by_turn(results),
     }
     return {name: picture for name, picture in found.items() if picture}
 

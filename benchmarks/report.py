@@ -12,6 +12,7 @@ from statistics import mean
 from typing import Any
 
 import prices
+import timing_report
 from savers import SAVERS
 from workloads import COST, WORKLOADS, Workload
 
@@ -163,7 +164,9 @@ def markdown(results: dict[str, Any]) -> str:
         for name, workload in WORKLOADS.items()
         if workload.kind == COST
     ]
-    return "\n\n".join([*filter(None, (summary(runs), *sections)), versions(runs), priced()])
+    timed = timing_report.sections(runs)
+    told = filter(None, (summary(runs), *sections, *timed))
+    return "\n\n".join([*told, versions(runs), priced()])
 
 
 def summary(runs: Sequence[Run]) -> str:

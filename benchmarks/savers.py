@@ -94,6 +94,12 @@ def _create_sqlite(table: str) -> None:
         saver.setup()
 
 
+def _open_null(table: str) -> "BaseCheckpointSaver[Any]":
+    from null_saver import NullSaver
+
+    return NullSaver(table)
+
+
 AWS = "langgraph-checkpoint-aws"
 AMAZON_DYNAMODB = "langgraph-checkpoint-amazon-dynamodb"
 DYNAMODB_CHECKPOINT = "langgraph-dynamodb-checkpoint"
@@ -105,7 +111,7 @@ _ALL = (
         title="this project",
         distribution=AMAZON_DYNAMODB,
         environment="ours",
-        requirements=(LANGGRAPH, "--editable=."),
+        requirements=(LANGGRAPH, "--editable=.[async]"),
         create_table=_create_ours,
         open=_open_ours,
     ),
@@ -154,6 +160,16 @@ _ALL = (
         create_table=_create_sqlite,
         open=_open_sqlite,
         on_dynamodb=False,
+    ),
+    Saver(
+        name="null",
+        title="null saver",
+        distribution="aiobotocore",
+        environment="ours",
+        requirements=(LANGGRAPH, "--editable=.[async]"),
+        create_table=_create_pk_sk,
+        open=_open_null,
+        kinds=("timing",),
     ),
 )
 SAVERS = {saver.name: saver for saver in _ALL}

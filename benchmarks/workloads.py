@@ -66,6 +66,8 @@ def _document(source: str, title: str) -> Workload:
     )
 
 
+_ON_DYNAMODB = ("ours", "aws", "aws-gzip", "amazon-0.1.3", "dynamodb-checkpoint")
+
 _ALL = (
     _chat(10, cold=True, at=(10,)),
     _chat(100, cold=True, at=(10, 50, 100)),
@@ -147,5 +149,70 @@ _ALL = (
     ),
     _history(300),
     _history(3000),
+    Workload(
+        "latency",
+        "Latency of a turn",
+        "latency",
+        {
+            "turns": (10, 100, 250, 1000),
+            "delays": (0, 2, 10),
+            "durabilities": ("sync", "async"),
+            "rounds": 5,
+            "step": 2,
+        },
+        kind=TIMING,
+        seconds=120,
+        savers=(*_ON_DYNAMODB, "null"),
+        short={"turns": (3, 12), "delays": (0, 1), "rounds": 1},
+    ),
+    Workload(
+        "throughput",
+        "Throughput of 64 chats at once",
+        "throughput",
+        {"delay": 2, "chats": 64, "turns": 10, "rounds": 3, "modes": ("async", "threads")},
+        kind=TIMING,
+        seconds=180,
+        savers=(*_ON_DYNAMODB, "null"),
+        short={"chats": 3, "turns": 2, "rounds": 1},
+    ),
+    Workload(
+        "cpu",
+        "CPU time of a turn of the chat of 100 turns",
+        "cpu",
+        {
+            "turns": 100,
+            "rounds": 5,
+            "sources": {
+                "ours": ("stub", "engine"),
+                "null": ("engine",),
+                "sqlite": ("file", "memory"),
+            },
+            "profiles": {"turns 1 to 100": (100, 0), "turns 991 to 1,000": (10, 990)},
+        },
+        kind=TIMING,
+        seconds=300,
+        savers=("ours", "null", "sqlite"),
+        short={"turns": 2, "rounds": 1, "profiles": {"turns 2 to 3": (2, 1)}},
+    ),
+    Workload(
+        "loop",
+        "The event loop and a state of 20 MB",
+        "loop",
+        {"size": 20_000_000, "rounds": 3},
+        kind=TIMING,
+        seconds=300,
+        savers=("ours",),
+        short={"size": 100_000, "rounds": 1},
+    ),
+    Workload(
+        "memory",
+        "Memory of a saver that serves 10,000 threads",
+        "memory",
+        {"threads": 10_000, "turns": 2},
+        kind=TIMING,
+        seconds=600,
+        savers=("ours",),
+        short={"threads": 5},
+    ),
 )
 WORKLOADS = {workload.name: workload for workload in _ALL}
