@@ -13,7 +13,8 @@ import pytest
 from costs import Costs
 from either import Either
 from fake_table import TABLE, FakeTable, context
-from langgraph_checkpoint_dynamodb import UnavailableError, chunks
+from langgraph_checkpoint_dynamodb import UnavailableError, chunks, service
+from langgraph_checkpoint_dynamodb.bodies import store_value
 from langgraph_checkpoint_dynamodb.operation import Compute, Done, Join, Operation, advance
 from threads import config_of, put
 
@@ -88,6 +89,38 @@ def test_nothing_is_left_behind() -> None:
     mine, others = around.in_flight.claim([("thread", 0, name) for name in DATA])
     assert len(mine) == len(DATA)
     assert not others
+
+
+async def test_one_that_never_ends_is_not_waited_for_long(
+    client: Either, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its event loop was stopped, or waits for this very call."""
+    monkeypatch.setattr(service, "JOIN_SECONDS", 0.05)
+    value = random.Random(6).randbytes(100_000)
+    claimed = [
+        ("thread", 0, digest) for digest in store_value(("bytes", value), 1024, defer=True)[1]
+    ]
+    client.target._in_flight.claim(claimed)
+    config = await put(client, config_of("thread"), {"a": value})
+    assert (await client.get_tuple(config)).checkpoint["channel_values"] == {"a": value}
+    assert all(not future.done() for future in client.target._in_flight.claim(claimed)[1].values())
+
+
+async def test_who_is_cancelled_while_waiting_cancels_nobody(client: Either, mode: str) -> None:
+    if mode == "sync":
+        return
+    value = random.Random(7).randbytes(100_000)
+    digests = store_value(("bytes", value), 1024, defer=True)[1]
+    claimed = [("thread", 0, digest) for digest in digests]
+    in_flight = client.target._in_flight
+    in_flight.claim(claimed)
+    waiting = asyncio.ensure_future(put(client, config_of("thread"), {"a": value}))
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(waiting, 0.5)
+    futures = in_flight.claim(claimed)[1].values()
+    assert futures
+    assert not any(future.cancelled() for future in futures)
+    in_flight.settle(claimed, written=False)
 
 
 async def test_a_large_value_that_is_written_and_put_at_once_is_sent_once(

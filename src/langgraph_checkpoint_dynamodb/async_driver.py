@@ -128,8 +128,10 @@ class AsyncDriver:
             await asyncio.sleep(random.uniform(0, bound))  # noqa: S311 - jitter
             return None
         if isinstance(effect, Join):
-            # Shielded: who gives up waiting must not cancel another's future.
-            return [await asyncio.shield(asyncio.wrap_future(f)) for f in effect.futures]
+            # `wait` cancels nothing: who gives up waiting must not cancel another's future.
+            joined = [asyncio.wrap_future(future) for future in effect.futures]
+            done, _ = await asyncio.wait(joined, timeout=service.JOIN_SECONDS)
+            return [future in done and future.result() for future in joined]
         if len(effect) == 1:
             return [await self._call(effect[0])]
         return await self._call_all(effect)

@@ -102,20 +102,17 @@ def store(
         for digest, data in chunks.items()
         if digest not in known
     }
-    while missing:
-        mine, others = context.in_flight.claim(missing)
-        written = False
-        try:
-            yield from _write(context, {key: missing[key] for key in mine})
-            written = True
-        finally:
-            context.in_flight.settle(mine, written=written)
-        if not others:
-            return
+    mine, others = context.in_flight.claim(missing)
+    written = False
+    try:
+        yield from _write(context, {key: missing[key] for key in mine})
+        written = True
+    finally:
+        context.in_flight.settle(mine, written=written)
+    if others:
         arrived = yield Join(list(others.values()))
-        missing = {
-            key: missing[key] for key, there in zip(others, arrived, strict=True) if not there
-        }
+        lost = [key for key, there in zip(others, arrived, strict=True) if not there]
+        yield from _write(context, {key: missing[key] for key in lost})
 
 
 class Announcement:

@@ -10,7 +10,8 @@ it yields              it is sent
 `Backoff(attempt)`     `None`, after the driver has waited
 `Compute(function)`    `function()`, which an async driver may run in a
                        thread because it is CPU work on large values
-`Join(futures)`        their results, once other operations have set them
+`Join(futures)`        their results, once other operations have set them;
+                       `False` for one that takes too long
 =====================  ====================================================
 
 A reply is the service's response, or `ConditionFailed` for a call whose

@@ -44,6 +44,10 @@ T = TypeVar("T")
 SMALL_COMPUTE_BYTES = 64 * 1024
 """Up to this, work takes an event loop about a millisecond; a thread costs as much CPU."""
 
+JOIN_SECONDS = 5.0
+"""How long one operation waits for what another does. The other may never go on: its event
+loop was stopped, or is held up by the very thread that waits."""
+
 MAX_CONCURRENT_CALLS = 16
 """Calls of one round that run at once, and the size of a client's connection pool."""
 

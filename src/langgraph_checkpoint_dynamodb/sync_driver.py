@@ -98,7 +98,8 @@ class SyncDriver:
             time.sleep(random.uniform(0, service.backoff_bound(self._config, effect.attempt)))  # noqa: S311
             return None
         if isinstance(effect, Join):
-            return [future.result() for future in effect.futures]
+            done, _ = wait(effect.futures, timeout=service.JOIN_SECONDS)
+            return [future in done and future.result() for future in effect.futures]
         if len(effect) == 1:
             return [self.call(effect[0])]
         futures = [self.executor.submit(self.call, call) for call in effect]
