@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from . import batches, items, keys, requests
-from .batches import CALLS_A_ROUND
 from .chunking import AVERAGE_RUN, split_refs
 from .codec import Record
 from .context import Context, chunk_key
@@ -255,7 +254,7 @@ def _read_ranges(
         for bounds in keys.chunk_ranges(generation, parts)
     ]
     while calls:
-        now, later = calls[:CALLS_A_ROUND], calls[CALLS_A_ROUND:]
+        now, later = calls[: batches.CALLS_A_ROUND], calls[batches.CALLS_A_ROUND :]
         replies = yield now
         found = [item for reply in replies for item in reply["Items"]]
         yield _taking(context, chunks, found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .describe import UNSUPPORTED, check_keys, describe, state, tags_of
+from .describe import UNSUPPORTED, check_keys, describe, state, tags_of, time_to_live
 from .errors import AccessDeniedError, StorageError, UnavailableError
 from .operation import Backoff, Call, Operation
 from .table_requests import TableRequests, requests_of
@@ -163,8 +163,5 @@ def _expires(call: Call, error: StorageError) -> Operation[bool]:
     """Whether the table has the expiry that an UpdateTimeToLive was refused for."""
     if error.code != "ValidationException":
         return False
-    (reply,) = yield [Call("describe_time_to_live", {"TableName": call.params["TableName"]})]
-    found = reply["TimeToLiveDescription"]
-    wanted = call.params["TimeToLiveSpecification"]["AttributeName"]
-    enabled = found.get("TimeToLiveStatus") in {"ENABLING", "ENABLED"}
-    return enabled and found.get("AttributeName") == wanted
+    found = yield from time_to_live(call.params["TableName"])
+    return found == (True, call.params["TimeToLiveSpecification"]["AttributeName"])

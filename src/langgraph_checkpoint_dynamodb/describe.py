@@ -50,6 +50,20 @@ def tags_of(table: Mapping[str, Any]) -> Operation[dict[str, str] | None]:
         params = {**params, "NextToken": reply["NextToken"]}
 
 
+def time_to_live(table_name: str) -> Operation[tuple[bool, str | None]]:
+    """Whether a table expires items or is about to, and by which attribute."""
+    (reply,) = yield [Call("describe_time_to_live", {"TableName": table_name})]
+    found = reply["TimeToLiveDescription"]
+    enabled = found.get("TimeToLiveStatus") in {"ENABLING", "ENABLED"}
+    return enabled, found.get("AttributeName")
+
+
+def billing_mode(table: Mapping[str, Any]) -> str:
+    """A table's billing mode. One that was never on demand does not tell it."""
+    mode: str = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+    return mode
+
+
 def stack_of(tags: Mapping[str, str] | None) -> str | None:
     """The name of the stack that owns a table, by the tags CloudFormation gives it.
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .deploy import MAX_WAITS
-from .describe import UNSUPPORTED, describe, scalable_targets, stack_of, state, tags_of
+from .describe import (
+    UNSUPPORTED,
+    billing_mode,
+    describe,
+    scalable_targets,
+    stack_of,
+    state,
+    tags_of,
+)
 from .errors import (
     AccessDeniedError,
     StorageError,
@@ -113,7 +121,8 @@ def _remove_scaling(table_name: str, table: Mapping[str, Any] | None) -> Operati
     try:
         targets = yield from scalable_targets(table_name)
     except AccessDeniedError:
-        if _is_provisioned(table):
+        # Only a provisioned table can have scaling.
+        if table is not None and billing_mode(table) == "PROVISIONED":
             raise
         return
     except StorageError as error:
@@ -128,9 +137,3 @@ def _remove_scaling(table_name: str, table: Mapping[str, Any] | None) -> Operati
         except StorageError as error:
             if error.code != "ObjectNotFoundException":  # another process removed it
                 raise
-
-
-def _is_provisioned(table: Mapping[str, Any] | None) -> bool:
-    """Whether it can have scaling. A table that was never on demand has no summary."""
-    summary = {} if table is None else table.get("BillingModeSummary", {})
-    return table is not None and summary.get("BillingMode", "PROVISIONED") == "PROVISIONED"

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .deploy import is_unfinished
 from .describe import (
     UNSUPPORTED,
+    billing_mode,
     describe,
     key_text,
     keys_of,
     scalable_targets,
     stack_of,
     tags_of,
+    time_to_live,
 )
 from .errors import StorageError
 from .operation import AUTOSCALING, Call, Operation
@@ -142,7 +144,7 @@ def _described(table: Mapping[str, Any]) -> Settings:
     encryption = table.get("SSEDescription", {})
     return {
         "table_name": table["TableName"],
-        "billing_mode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
+        "billing_mode": billing_mode(table),
         "read_capacity": throughput.get("ReadCapacityUnits"),
         "write_capacity": throughput.get("WriteCapacityUnits"),
         "max_read_request_units": _maximum(on_demand.get("MaxReadRequestUnits")),
@@ -162,10 +164,8 @@ def _maximum(units: int | None) -> int | None:
 
 
 def _time_to_live(name: str) -> Operation[Settings]:
-    (reply,) = yield [Call("describe_time_to_live", {"TableName": name})]
-    found = reply["TimeToLiveDescription"]
-    enabled = found.get("TimeToLiveStatus") in {"ENABLING", "ENABLED"}
-    return {"enable_ttl": enabled, "ttl_attribute": found.get("AttributeName")}
+    enabled, attribute = yield from time_to_live(name)
+    return {"enable_ttl": enabled, "ttl_attribute": attribute}
 
 
 def _backups(name: str) -> Operation[Settings]:
