@@ -14,7 +14,8 @@ from typing import Any
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from .chunking import Cut, cut
+from . import messages
+from .chunking import Cut, cut, cut_list
 from .codec import Body, Record, Typed, compress, pack_body, pack_cut_body
 from .context import Known
 from .errors import CorruptCheckpointError, SerializationError
@@ -125,18 +126,56 @@ def store_value(
     kind, data = value
     if len(data) <= inline_bytes:
         return Known(Record(kind, len(data), data)), {}
-    pieces = cut(data, known, defer=defer)
+    return _stored(kind, len(data), cut(data, known, defer=defer))
+
+
+def _stored(kind: str, size: int, pieces: Cut) -> tuple[Known, dict[bytes, bytes]]:
     if pieces.closed is None:
-        return _known(kind, data, pieces), pieces.chunks
-    closed = _known(kind, data, pieces.closed)
-    return replace(_known(kind, data, pieces), closed=closed), pieces.closed.chunks
+        return _known(kind, size, pieces), pieces.chunks
+    closed = _known(kind, size, pieces.closed)
+    return replace(_known(kind, size, pieces), closed=closed), pieces.closed.chunks
 
 
-def _known(kind: str, data: bytes, pieces: Cut) -> Known:
-    if not pieces.chunks:
-        return Known(Record(kind, len(data), data))
-    record = Record(kind, len(data), pieces.head, pieces.levels, pieces.tail)
-    return Known(record, frozenset(pieces.chunks))
+def _known(kind: str, size: int, pieces: Cut) -> Known:
+    if not pieces.refs:
+        return Known(Record(kind, size, pieces.head + pieces.tail))
+    return Known(Record(kind, size, pieces.head, pieces.levels, pieces.tail), pieces.refs)
+
+
+def store_channel(
+    serde: SerializerProtocol, channel: str, value: Any, before: Known | None, known: Set[bytes]
+) -> tuple[Known, dict[bytes, bytes]]:
+    """A record for a channel's value, and the chunks that are not known to be stored.
+
+    Args:
+        serde: The saver's serde.
+        channel: The channel's name, for errors.
+        value: Its value.
+        before: What the parent stored for the channel.
+        known: Chunks that are stored already.
+    """
+    what = f"channel {channel!r}"
+    if messages.handles(serde, value):
+        memo = before.memo if before else None
+        written = messages.write(
+            value, memo, known, lambda part: serialize(serde, part, what), serde.loads_typed
+        )
+        if written is not None:
+            return _store_messages(written, known)
+    return store_value(serialize(serde, value, what), INLINE_BYTES, known, defer=True)
+
+
+def _store_messages(
+    written: messages.Written, known: Set[bytes]
+) -> tuple[Known, dict[bytes, bytes]]:
+    elements = written.elements
+    if elements.size <= INLINE_BYTES and not elements.before:
+        content = elements.header + elements.data[elements.offsets[0] :]
+        inline = Record(messages.TYPE, elements.size, content)
+        return Known(inline, memo=written.memo(())), {}
+    pieces = cut_list(elements, known, defer=True)
+    stored, chunks = _stored(messages.TYPE, elements.size, pieces)
+    return stored.with_memo(written.memo(pieces.segments)), chunks
 
 
 def seal(body: Body, chunks: dict[bytes, bytes], known: Set[bytes]) -> Encoded:

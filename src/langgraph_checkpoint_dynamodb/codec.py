@@ -22,8 +22,9 @@ from typing import Any, TypeAlias
 import ormsgpack
 import zstandard
 
-from .chunking import DIGEST_BYTES, Levels, split_refs
+from .chunking import Levels, split_refs
 from .errors import CorruptCheckpointError
+from .leaves import DIGEST_BYTES
 
 Typed: TypeAlias = tuple[str, bytes]
 """What a serde's `dumps_typed` returns."""

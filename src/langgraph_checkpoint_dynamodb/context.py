@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .cache import Cache
     from .codec import Record
     from .in_flight import InFlight
+    from .messages import Memo
 
 NEVER = 0
 """The generation of chunks that do not expire."""
@@ -84,16 +85,23 @@ class Known:
         record: The record.
         refs: Every chunk that it refers to at any depth.
         closed: The same value once what was announced beside this record has arrived.
+        memo: Of a list of messages, what spares reading and writing all of it.
     """
 
     record: Record
     refs: frozenset[bytes] = frozenset()
     closed: Known | None = None
+    memo: Memo | None = None
 
     @property
     def announced(self) -> frozenset[bytes]:
         """Chunks that are sent along with the record, for the next one to refer to."""
         return self.closed.refs - self.refs if self.closed else frozenset()
+
+    def with_memo(self, memo: Memo | None) -> Known:
+        """The same record with another memo."""
+        closed = replace(self.closed, memo=memo) if self.closed else None
+        return replace(self, closed=closed, memo=memo)
 
     def once_arrived(self, arrived: Set[bytes]) -> Known:
         """What the next checkpoint stores for the same value."""
@@ -116,7 +124,10 @@ class Remembered:
         """About how much memory it takes, in bytes."""
         stored = [one for known in self.records.values() for one in (known, known.closed) if one]
         inline = sum(known.record.inline_bytes + 300 for known in stored)
-        return 500 + inline + 120 * len(self.refs) + 150 * len(self.versions)
+        memos = sum(
+            known.record.size + known.memo.overhead for known in self.records.values() if known.memo
+        )
+        return 500 + inline + memos + 120 * len(self.refs) + 150 * len(self.versions)
 
 
 def remembered_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:

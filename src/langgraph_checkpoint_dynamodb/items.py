@@ -16,10 +16,10 @@ from __future__ import annotations
 import hashlib
 
 from . import keys
-from .chunking import digest_of
 from .codec import MAX_BODY_BYTES, compress, decompress
 from .context import NEVER, Context
 from .errors import CorruptCheckpointError
+from .leaves import digest_of
 from .operation import Item
 
 MAX_CHUNK_BYTES = 1 << 16

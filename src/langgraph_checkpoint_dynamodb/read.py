@@ -7,17 +7,17 @@ is not there (not put yet, expired or deleted) are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple, PendingWrite, writes_sort_key
 
-from . import batches, bodies, chunks, items, keys, requests
+from . import batches, bodies, chunks, items, keys, messages, requests
 from .bodies import CheckpointHeader
 from .chunks import Chunks
-from .codec import Body, unpack_body
+from .codec import Body, Record, unpack_body
 from .context import (
     Context,
     Known,
@@ -63,6 +63,10 @@ class Entry:
     def where(self) -> str:
         """The checkpoint's address, for errors."""
         return f"{self.place}, checkpoint {self.checkpoint_id!r}"
+
+    def records(self) -> Iterable[tuple[str, Record]]:
+        """What is stored for each channel."""
+        return zip(self.header.channels, self.opened.body.records, strict=True)
 
 
 def get_tuple(
@@ -192,31 +196,63 @@ def read_tuples(
     thread_id = entries[0].place.thread_id
     pending = [item for entry in entries for item in entry.writes]
     opened = yield from open_bodies(context, thread_id, pending, f"thread {thread_id!r}, writes")
-    all_bodies = [entry.opened.body for entry in entries] + [one.body for one in opened]
-    written = max(body.written for body in all_bodies)
-    loaded = yield from chunks.load(
-        context, thread_id, bodies.records_of(all_bodies), written=written
-    )
+    recalled = [_recall(context, entry) if remember else {} for entry in entries]
+    wanted = [
+        (entry.opened.body.generation, record)
+        for entry, known in zip(entries, recalled, strict=True)
+        for channel, record in entry.records()
+        if channel not in known
+    ]
+    wanted += bodies.records_of(one.body for one in opened)
+    written = max(entry.opened.body.written for entry in entries)
+    loaded = yield from chunks.load(context, thread_id, wanted, written=written)
     writes = iter(opened)
     with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
     tuples: list[CheckpointTuple] = yield Compute(
-        lambda: [_tuple(context, entry, own, loaded) for entry, own in with_writes],
-        lambda: sum(record.size for body in all_bodies for record in body.records),
+        lambda: [
+            _tuple(context, entry, own, loaded, known)
+            for (entry, own), known in zip(with_writes, recalled, strict=True)
+        ],
+        lambda: (
+            sum(record.size for _, record in wanted)
+            + sum(known.memo.work for one in recalled for known in one.values() if known.memo)
+        ),
     )
     if remember:
-        for entry, own in with_writes:
-            _remember(context, entry, own, loaded)
+        for (entry, own), found in zip(with_writes, tuples, strict=True):
+            yield _remembering(context, entry, own, loaded, found)
     return tuples
 
 
+def _recall(context: Context, entry: Entry) -> dict[str, Known]:
+    """The channels whose value this process can make without its bytes."""
+    sent: Remembered | None = context.cache.get(remembered_key(entry.place, entry.checkpoint_id))
+    if sent is None or not messages.serves(context.serde):
+        return {}
+    found = {}
+    for channel, record in entry.records():
+        known = sent.records.get(channel)
+        if known is not None and known.memo and known.memo.is_whole and known.record == record:
+            found[channel] = known
+    return found
+
+
 def _tuple(
-    context: Context, entry: Entry, writes: Sequence[Opened], loaded: Chunks
+    context: Context,
+    entry: Entry,
+    writes: Sequence[Opened],
+    loaded: Chunks,
+    recalled: Mapping[str, Known],
 ) -> CheckpointTuple:
-    body, header, place = entry.opened.body, entry.header, entry.place
-    values = {
-        channel: context.serde.loads_typed((record.type, loaded.join(record, entry.where)))
-        for channel, record in zip(header.channels, body.records, strict=True)
-    }
+    header, place = entry.header, entry.place
+    values = {}
+    for channel, record in entry.records():
+        known = recalled.get(channel)
+        values[channel] = (
+            known.memo.make()
+            if known is not None and known.memo is not None
+            else context.serde.loads_typed((record.type, loaded.join(record, entry.where)))
+        )
     return CheckpointTuple(
         config=config_of(place, entry.checkpoint_id),
         checkpoint=bodies.whole_checkpoint(header, entry.checkpoint_id, values),
@@ -247,22 +283,47 @@ def pending_writes(
     ]
 
 
-def _remember(context: Context, entry: Entry, writes: Sequence[Opened], loaded: Chunks) -> None:
+def _remembering(
+    context: Context,
+    entry: Entry,
+    writes: Sequence[Opened],
+    loaded: Chunks,
+    found: CheckpointTuple,
+) -> Compute[None]:
+    """Keep what a child's put, or the next reader, can build on."""
+    values = found.checkpoint["channel_values"]
+    return Compute(
+        lambda: _remember(context, entry, writes, loaded, values),
+        lambda: sum(record.size for _, record in entry.records()) // messages.MEMO_SPEED,
+    )
+
+
+def _remember(
+    context: Context,
+    entry: Entry,
+    writes: Sequence[Opened],
+    loaded: Chunks,
+    values: Mapping[str, Any],
+) -> None:
     body, where = entry.opened.body, entry.where
     key = remembered_key(entry.place, entry.checkpoint_id)
     sent: Remembered | None = context.cache.get(key)
-    stored = {
-        channel: Known(record, loaded.refs(record, where))
-        for channel, record in zip(entry.header.channels, body.records, strict=True)
-    }
+    if sent is not None and sent.generation != body.generation:
+        sent = None
+    stored = {}
+    for channel, record in entry.records():
+        known = sent.records.get(channel) if sent else None
+        if known is None or known.record != record:
+            known = Known(record, loaded.refs(record, where))
+        if messages.handles(context.serde, values[channel]) and not (
+            known.memo and known.memo.is_whole
+        ):
+            known = known.with_memo(messages.remember(values[channel], known.memo))
+        stored[channel] = known
     refs = entry.opened.refs.union(*(known.refs for known in stored.values()))
-    if sent is not None and sent.generation == body.generation:
+    if sent is not None:
         # What this process has announced itself and knows to have arrived.
         refs |= sent.refs.intersection(body.announced)
-        for channel, known in stored.items():
-            before = sent.records.get(channel)
-            if before is not None and before.record == known.record:
-                stored[channel] = before
     versions = entry.header.checkpoint.get("channel_versions") or {}
     remembered = Remembered(body.generation, versions, stored, refs, body.written)
     context.cache.put(key, remembered, remembered.size)

@@ -153,8 +153,8 @@ def _prepare(
     for channel, value in values.items():
         known = _unchanged(channel, versions, new_versions, base.parent)
         if known is None:
-            typed = bodies.serialize(context.serde, value, f"channel {channel!r}")
-            known, made = bodies.store_value(typed, bodies.INLINE_BYTES, base.known, defer=True)
+            before = base.parent.records.get(channel) if base.parent else None
+            known, made = bodies.store_channel(context.serde, channel, value, before, base.known)
             pieces.update(made)
         stored[channel] = known
     ns = place.checkpoint_ns

@@ -1,0 +1,343 @@
+"""Lists of messages, of which only what changed is written and read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.serde._msgpack import SAFE_MSGPACK_TYPES
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from fake_table import FakeTable, context
+from langgraph_checkpoint_dynamodb import messages, read, write
+from langgraph_checkpoint_dynamodb.cache import Cache
+from langgraph_checkpoint_dynamodb.chunking import Elements, cut, cut_list
+from langgraph_checkpoint_dynamodb.context import Context, Place
+from langgraph_checkpoint_dynamodb.elements import element_offsets
+
+PLACE = Place("thread", "")
+SERDE = JsonPlusSerializer()
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+fields = st.dictionaries(st.text(min_size=1), plain, max_size=3)
+contents = st.text(max_size=2000) | st.lists(
+    st.fixed_dictionaries({"type": st.just("text"), "text": st.text(max_size=900)}), max_size=3
+)
+ids = st.none() | st.sampled_from([f"id-{number}" for number in range(30)])
+calls = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.text(), "args": fields, "id": ids, "type": st.just("tool_call")}
+    ),
+    max_size=2,
+)
+usage = st.none() | st.fixed_dictionaries(
+    {"input_tokens": st.integers(0, 9), "output_tokens": st.just(2), "total_tokens": st.just(2)}
+)
+
+
+def made_of(kind: type[BaseMessage], **parts: st.SearchStrategy[Any]) -> Any:
+    return st.fixed_dictionaries(parts).map(lambda given_parts: kind(**given_parts))
+
+
+some_message = st.one_of(
+    made_of(HumanMessage, content=contents, id=ids, additional_kwargs=fields),
+    made_of(SystemMessage, content=contents, id=ids, name=st.none() | st.text()),
+    made_of(
+        AIMessage,
+        content=contents,
+        id=ids,
+        tool_calls=calls,
+        usage_metadata=usage,
+        response_metadata=fields,
+    ),
+    made_of(ToolMessage, content=contents, id=ids, tool_call_id=st.text(), artifact=plain),
+    made_of(ChatMessage, content=contents, id=ids, role=st.text()),
+    made_of(FunctionMessage, content=contents, id=ids, name=st.text()),
+    made_of(RemoveMessage, id=st.text()),
+)
+
+
+def state_of(message: Any) -> Any:
+    """Everything that an object of a message holds, types of numbers included."""
+    return (
+        type(message),
+        repr(message.__dict__),
+        message.__pydantic_fields_set__,
+        message.__pydantic_extra__,
+        message.__pydantic_private__,
+    )
+
+
+def by_serde(value: Any) -> Any:
+    return SERDE.loads_typed(SERDE.dumps_typed(value))
+
+
+@given(st.lists(some_message, min_size=1, max_size=4))
+def test_a_memo_makes_what_the_serde_reads(given_messages: list[BaseMessage]) -> None:
+    memo = messages.remember(by_serde(given_messages))
+    assert memo is not None
+    assert memo.is_whole
+    for _ in range(2):
+        assert [*map(state_of, memo.make())] == [*map(state_of, by_serde(given_messages))]
+
+
+@given(some_message, some_message)
+def test_two_messages_of_a_memo_share_nothing_that_can_change(
+    one: BaseMessage, other: BaseMessage
+) -> None:
+    memo = messages.remember(by_serde([one, other]))
+    assert memo is not None
+    before = [*map(state_of, memo.make())]
+    for message in memo.make():
+        for value in message.__dict__.values():
+            if isinstance(value, dict):
+                value["changed"] = True
+            if isinstance(value, list):
+                value.append({"changed": True})
+        message.content = "changed"
+        message.__pydantic_fields_set__.add("changed")
+        message.__pydantic_extra__["changed"] = True  # type: ignore[index]
+    assert [*map(state_of, memo.make())] == before
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        ("a tuple",),
+        [AIMessageChunk("a chunk")],
+        [HumanMessage("one"), "another"],
+        [type("Own", (HumanMessage,), {})("a class of the user's")],
+        {"messages": [HumanMessage("in a dict")]},
+    ],
+    ids=str,
+)
+def test_other_values_are_left_to_the_serde(value: Any) -> None:
+    assert messages.handles(SERDE, [HumanMessage("Hello!")])
+    assert not messages.handles(SERDE, value)
+
+
+def test_other_serdes_are_left_alone() -> None:
+    class Own(JsonPlusSerializer):
+        pass
+
+    hooked = JsonPlusSerializer(__unpack_ext_hook__=lambda code, data: None)
+    assert messages.serves(SERDE)
+    assert not messages.serves(Own())
+    assert not messages.serves(hooked)
+
+
+def test_langgraph_reads_these_classes_under_every_allowlist() -> None:
+    assert {(kind.__module__, kind.__name__) for kind in messages._KINDS} <= SAFE_MSGPACK_TYPES
+
+
+class Thread:
+    """A thread of one list, put by one process and read by it and by a fresh one."""
+
+    def __init__(self) -> None:
+        self.table = FakeTable()
+        self.own = context()
+        self.steps = 0
+
+    def put(self, value: list[Any]) -> None:
+        before, self.steps = self.steps, self.steps + 1
+        made = empty_checkpoint()
+        made["id"] = f"{self.steps:08}"
+        made["channel_values"] = {"messages": value}
+        made["channel_versions"] = {"messages": f"a{self.steps}"}
+        parent = f"{before:08}" if before else None
+        self.table.run(write.put(self.own, PLACE, made, {}, parent, dict(made["channel_versions"])))
+
+    def read(self, around: Context | None = None) -> list[Any]:
+        found = self.table.run(read.get_tuple(around or context(), PLACE, None))
+        value: list[Any] = found.checkpoint["channel_values"]["messages"]
+        return value
+
+
+def apply(value: list[Any], step: tuple[str, Any, int]) -> list[Any]:
+    """A step of a graph: a new list, most of its messages the same objects."""
+    kind, made, where = step
+    at = where % (len(value) + 1)
+    lists = {
+        "append": [*value, *made],
+        "insert": [*value[:at], *made, *value[at:]],
+        "drop": value[at:] or made,
+        "cut": value[:at] or made,
+        "turn": value[::-1],
+        "replace": [*value[:at], *made, *value[at + 1 :]],
+        "change": value,
+    }
+    if kind == "change" and value:
+        changed = value[at % len(value)]
+        changed.content = f"changed in place {where}"
+        changed.additional_kwargs["place"] = where
+    return lists[kind]
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["append", "append", "insert", "drop", "cut", "turn", "replace", "change"]),
+        st.lists(some_message, min_size=1, max_size=6),
+        st.integers(0, 1000),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps, st.lists(st.booleans(), min_size=12, max_size=12))
+def test_every_list_is_read_as_it_was_put(
+    chosen: list[tuple[str, Any, int]], resumed: list[bool]
+) -> None:
+    thread = Thread()
+    value: list[Any] = []
+    for step, resumes in zip(chosen, resumed, strict=False):
+        value = apply(value, copy.deepcopy(step))
+        thread.put(value)
+        expected = [*map(state_of, by_serde(value))]
+        assert [*map(state_of, thread.read())] == expected
+        if resumes:
+            value = thread.read(thread.own)
+            assert [*map(state_of, value)] == expected
+
+
+CHANGES: dict[str, Callable[[BaseMessage], Any]] = {
+    "content": lambda message: setattr(message, "content", "another"),
+    "number for True": lambda message: message.additional_kwargs.update(flag=1),
+    "float for number": lambda message: message.additional_kwargs.update(count=1.0),
+    "deep": lambda message: message.additional_kwargs["deep"]["list"].append(2),
+    "extra": lambda message: setattr(message, "own", "a field of the user's"),
+    "name": lambda message: setattr(message, "name", "ada"),
+    "tuple": lambda message: message.additional_kwargs.update(deep=("a", "tuple")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_change_in_place_is_stored(change: str, resumes: bool) -> None:
+    thread = Thread()
+    details = {"flag": True, "count": 1, "deep": {"list": [1]}}
+    value: list[Any] = [
+        AIMessage("x" * 900, id=str(number), additional_kwargs=copy.deepcopy(details))
+        for number in range(20)
+    ]
+    thread.put(value)
+    if resumes:
+        value = thread.read(thread.own)
+    CHANGES[change](value[3])
+    thread.put([*value, HumanMessage("more")])
+    expected = [*map(state_of, by_serde(value))]
+    assert [*map(state_of, thread.read())][:-1] == expected
+    assert [*map(state_of, thread.read(thread.own))][:-1] == expected
+
+
+def test_a_value_that_cannot_be_compared_counts_as_changed() -> None:
+    class Stubborn(str):
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("ask something else")
+
+        __hash__ = str.__hash__
+
+    thread = Thread()
+    value = [HumanMessage("x" * 900, id=str(number)) for number in range(20)]
+    thread.put(value)
+    value[3].content = Stubborn("y" * 900)
+    thread.put(value)
+    assert thread.read()[3].content == "y" * 900
+
+
+@given(
+    st.lists(st.integers(80, 9000), min_size=1, max_size=60),
+    st.lists(st.integers(80, 9000), min_size=1, max_size=9),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_list_cut_on_is_a_list_cut_whole(sizes: list[int], more: list[int]) -> None:
+    # No two alike: which of them are stored by themselves depends on what was known.
+    made = [AIMessage("x" * size, id=str(n)) for n, size in enumerate((*sizes, *more))]
+    data = SERDE.dumps_typed(made[: len(sizes)])[1]
+    first = cut(data)
+    whole_data = SERDE.dumps_typed(made)[1]
+    offsets = element_offsets(whole_data)
+    assert offsets is not None
+    done = first.segments[-1].elements if first.segments else 0
+    header = whole_data[: offsets[0]]
+    on = cut_list(Elements(header, first.segments, whole_data, offsets[done:]), first.refs)
+    whole = cut(whole_data, first.refs)
+    assert (on.head, on.levels, on.tail, on.segments) == (
+        whole.head,
+        whole.levels,
+        whole.tail,
+        whole.segments,
+    )
+    assert on.chunks.items() <= whole.chunks.items()
+    assert whole.refs - on.chunks.keys() <= first.refs
+
+
+@pytest.fixture
+def serialized(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many messages each call of the serde gets, or gives."""
+    counts: list[int] = []
+    for name in ("dumps_typed", "loads_typed"):
+        original = getattr(JsonPlusSerializer, name)
+
+        def counting(self: Any, value: Any, original: Any = original) -> Any:
+            result = original(self, value)
+            lists = [one for one in (value, result) if isinstance(one, list) and one]
+            counts.extend(len(one) for one in lists if isinstance(one[0], BaseMessage))
+            return result
+
+        monkeypatch.setattr(JsonPlusSerializer, name, counting)
+    return counts
+
+
+def test_a_long_list_is_neither_written_nor_read_again(serialized: list[int]) -> None:
+    thread = Thread()
+    value: list[Any] = []
+    for turn in range(150):
+        value = [*value, HumanMessage(f"{turn} " * 60, id=f"q{turn}")]
+        thread.put(value)
+        value = thread.read(thread.own)
+        assert len(value) == turn + 1
+    assert max(serialized) < 25
+    assert sum(serialized) < 150 * 20
+
+
+def test_a_process_that_only_reads_remembers_too(serialized: list[int]) -> None:
+    thread = Thread()
+    thread.put([HumanMessage(f"{number} " * 60, id=str(number)) for number in range(200)])
+    serialized.clear()
+    reader = context()
+    assert [len(thread.read(reader)) for _ in range(3)] == [200] * 3
+    assert serialized == [200]
+
+
+def test_what_does_not_fit_into_the_cache_is_read_again(serialized: list[int]) -> None:
+    thread = Thread()
+    thread.own = context(cache=Cache(10_000))
+    value = [HumanMessage(f"{number} " * 60, id=str(number)) for number in range(100)]
+    for _ in range(3):
+        value = [*value, HumanMessage("more")]
+        thread.put(value)
+        assert thread.read(thread.own) == value
+    assert serialized == [101, 101, 102, 102, 103, 103]
