@@ -16,8 +16,18 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 # Each level imports modules of earlier levels, or of its own.
 LEVELS = [
     {"errors", "operation", "cache", "in_flight"},
-    {"table_config", "elements", "leaves", "chunking", "codec", "keys", "requests", "versions"},
-    {"config", "context", "messages", "bodies", "items", "intrinsics"},
+    {
+        "table_config",
+        "elements",
+        "leaves",
+        "reuse",
+        "chunking",
+        "codec",
+        "keys",
+        "requests",
+        "versions",
+    },
+    {"config", "context", "templates", "messages", "bodies", "items", "intrinsics"},
     {"batches", "chunks", "template"},
     {"read", "listing", "history", "table_requests", "describe"},
     {"write", "maintain", "deploy", "destroy", "plan", "stack"},

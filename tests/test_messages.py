@@ -25,11 +25,12 @@ from langgraph.checkpoint.serde._msgpack import SAFE_MSGPACK_TYPES
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from fake_table import FakeTable, context
-from langgraph_checkpoint_dynamodb import messages, read, write
+from langgraph_checkpoint_dynamodb import messages, read, templates, write
 from langgraph_checkpoint_dynamodb.cache import Cache
 from langgraph_checkpoint_dynamodb.chunking import Elements, cut, cut_list
 from langgraph_checkpoint_dynamodb.context import Context, Place
 from langgraph_checkpoint_dynamodb.elements import element_offsets
+from langgraph_checkpoint_dynamodb.leaves import Run
 
 PLACE = Place("thread", "")
 SERDE = JsonPlusSerializer()
@@ -92,10 +93,15 @@ def by_serde(value: Any) -> Any:
     return SERDE.loads_typed(SERDE.dumps_typed(value))
 
 
+def memo_of(value: list[Any]) -> messages.Memo:
+    memo = messages.remember(by_serde(value), SERDE.dumps_typed(value)[1], (0, []))
+    assert memo is not None
+    return memo
+
+
 @given(st.lists(some_message, min_size=1, max_size=4))
 def test_a_memo_makes_what_the_serde_reads(given_messages: list[BaseMessage]) -> None:
-    memo = messages.remember(by_serde(given_messages))
-    assert memo is not None
+    memo = memo_of(given_messages)
     assert memo.is_whole
     for _ in range(2):
         assert [*map(state_of, memo.make())] == [*map(state_of, by_serde(given_messages))]
@@ -105,8 +111,7 @@ def test_a_memo_makes_what_the_serde_reads(given_messages: list[BaseMessage]) ->
 def test_two_messages_of_a_memo_share_nothing_that_can_change(
     one: BaseMessage, other: BaseMessage
 ) -> None:
-    memo = messages.remember(by_serde([one, other]))
-    assert memo is not None
+    memo = memo_of([one, other])
     before = [*map(state_of, memo.make())]
     for message in memo.make():
         for value in message.__dict__.values():
@@ -148,7 +153,7 @@ def test_other_serdes_are_left_alone() -> None:
 
 
 def test_langgraph_reads_these_classes_under_every_allowlist() -> None:
-    assert {(kind.__module__, kind.__name__) for kind in messages._KINDS} <= SAFE_MSGPACK_TYPES
+    assert {(kind.__module__, kind.__name__) for kind in templates.KINDS} <= SAFE_MSGPACK_TYPES
 
 
 class Thread:
@@ -206,18 +211,20 @@ steps = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(steps, st.lists(st.booleans(), min_size=12, max_size=12))
+@given(steps, st.lists(st.sampled_from(["", "read", "restart"]), min_size=12, max_size=12))
 def test_every_list_is_read_as_it_was_put(
-    chosen: list[tuple[str, Any, int]], resumed: list[bool]
+    chosen: list[tuple[str, Any, int]], then: list[str]
 ) -> None:
     thread = Thread()
     value: list[Any] = []
-    for step, resumes in zip(chosen, resumed, strict=False):
+    for step, event in zip(chosen, then, strict=False):
         value = apply(value, copy.deepcopy(step))
         thread.put(value)
         expected = [*map(state_of, by_serde(value))]
         assert [*map(state_of, thread.read())] == expected
-        if resumes:
+        if event == "restart":
+            thread.own = context()
+        if event:
             value = thread.read(thread.own)
             assert [*map(state_of, value)] == expected
 
@@ -275,15 +282,14 @@ def test_a_value_that_cannot_be_compared_counts_as_changed() -> None:
 def test_a_list_cut_on_is_a_list_cut_whole(sizes: list[int], more: list[int]) -> None:
     # No two alike: which of them are stored by themselves depends on what was known.
     made = [AIMessage("x" * size, id=str(n)) for n, size in enumerate((*sizes, *more))]
-    data = SERDE.dumps_typed(made[: len(sizes)])[1]
-    first = cut(data)
-    whole_data = SERDE.dumps_typed(made)[1]
-    offsets = element_offsets(whole_data)
+    first = cut(SERDE.dumps_typed(made[: len(sizes)])[1])
+    data = SERDE.dumps_typed(made)[1]
+    offsets = element_offsets(data)
     assert offsets is not None
-    done = first.segments[-1].elements if first.segments else 0
-    header = whole_data[: offsets[0]]
-    on = cut_list(Elements(header, first.segments, whole_data, offsets[done:]), first.refs)
-    whole = cut(whole_data, first.refs)
+    done = sum(segment.elements for segment in first.segments)
+    parts = [*first.segments, Run(data, offsets[done:])]
+    on = cut_list(Elements(data[: offsets[0]], parts), first.refs)
+    whole = cut(data, first.refs)
     assert (on.head, on.levels, on.tail, on.segments) == (
         whole.head,
         whole.levels,
@@ -292,6 +298,48 @@ def test_a_list_cut_on_is_a_list_cut_whole(sizes: list[int], more: list[int]) ->
     )
     assert on.chunks.items() <= whole.chunks.items()
     assert whole.refs - on.chunks.keys() <= first.refs
+
+
+def chunk_keys(thread: Thread) -> set[str]:
+    return {sort_key for _, sort_key in thread.table.items if sort_key.startswith("S#")}
+
+
+def said(number: int, text: str = "") -> BaseMessage:
+    return HumanMessage(f"{number} {text} " * 100, id=str(number))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_edit_writes_the_segment_around_it_alone(restarts: bool) -> None:
+    thread = Thread()
+    value = [said(number) for number in range(60)]
+    thread.put(value)
+    before = chunk_keys(thread)
+    for number in (30, 12, 44):
+        value = [*value[:number], said(number, "edited"), *value[number + 1 :]]
+        if restarts:
+            thread.own = context()
+            thread.read(thread.own)
+        thread.put(value)
+    new = len(chunk_keys(thread) - before)
+    assert 0 < new <= 3 * 3  # of each edit: its segment, parted at most once, and a list of refs
+    assert thread.read() == value
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_window_that_drops_its_start_writes_what_a_growing_list_would(restarts: bool) -> None:
+    window, growing = Thread(), Thread()
+    kept = grown = [said(number) for number in range(12)]
+    window.put(kept)
+    growing.put(grown)
+    for number in range(12, 72):
+        kept, grown = [*kept[1:], said(number)], [*grown, said(number)]
+        if restarts:
+            window.own = context()
+            window.read(window.own)
+        window.put(kept)
+        growing.put(grown)
+        assert window.read() == kept
+    assert len(chunk_keys(window)) <= len(chunk_keys(growing))
 
 
 @pytest.fixture

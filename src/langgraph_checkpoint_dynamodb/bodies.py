@@ -139,11 +139,16 @@ def _stored(kind: str, size: int, pieces: Cut) -> tuple[Known, dict[bytes, bytes
 def _known(kind: str, size: int, pieces: Cut) -> Known:
     if not pieces.refs:
         return Known(Record(kind, size, pieces.head + pieces.tail))
-    return Known(Record(kind, size, pieces.head, pieces.levels, pieces.tail), pieces.refs)
+    record = Record(kind, size, pieces.head, pieces.levels, pieces.tail, pieces.skip)
+    return Known(record, pieces.refs)
 
 
 def store_channel(
-    serde: SerializerProtocol, channel: str, value: Any, before: Known | None, known: Set[bytes]
+    serde: SerializerProtocol,
+    channel: str,
+    value: Any,
+    before: Known | None,
+    known: frozenset[bytes],
 ) -> tuple[Known, dict[bytes, bytes]]:
     """A record for a channel's value, and the chunks that are not known to be stored.
 
@@ -166,12 +171,11 @@ def store_channel(
 
 
 def _store_messages(
-    written: messages.Written, known: Set[bytes]
+    written: messages.Written, known: frozenset[bytes]
 ) -> tuple[Known, dict[bytes, bytes]]:
     elements = written.elements
-    if elements.size <= INLINE_BYTES and not elements.before:
-        content = elements.header + elements.data[elements.offsets[0] :]
-        inline = Record(messages.TYPE, elements.size, content)
+    if written.content is not None and elements.size <= INLINE_BYTES:
+        inline = Record(messages.TYPE, elements.size, written.content)
         return Known(inline, memo=written.memo(())), {}
     pieces = cut_list(elements, known, defer=True)
     stored, chunks = _stored(messages.TYPE, elements.size, pieces)

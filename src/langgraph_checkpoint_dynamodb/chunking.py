@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from . import leaves
 from .elements import element_offsets
-from .leaves import DIGEST_BYTES, NO_SEGMENT, Leaf, Segment, digest_of
+from .leaves import DIGEST_BYTES, Leaf, Run, Segment, digest_of
 
 HEAD_BYTES = 5
 """A msgpack array of over 65,535 elements has a header of 5 bytes; others are shorter."""
@@ -46,8 +46,9 @@ class Cut:
         levels: The refs to the chunks.
         tail: What comes after them.
         refs: Every chunk that the levels refer to, at any depth.
-        chunks: The bytes of these chunks, less what was known to stand before what was cut.
-        segments: Of a list: where a list that begins with the same elements can be cut on.
+        chunks: The bytes of these chunks, less those that the value was said to have.
+        skip: Bytes at the start of the leaves that are not the value's.
+        segments: Of a list: what of it can be said to be stored when it is cut again.
         closed: If something new was left inline, the value with all of its chunks.
     """
 
@@ -56,35 +57,33 @@ class Cut:
     tail: bytes
     refs: frozenset[bytes] = field(repr=False)
     chunks: dict[bytes, bytes] = field(repr=False)
+    skip: int = 0
     segments: tuple[Segment, ...] = ()
     closed: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """The elements of a list, the first of them as they were cut before.
+    """The elements of a list.
 
     Attributes:
         header: The bytes before the first element.
-        before: The segments of the first elements; all of their leaves are stored.
-        data: The bytes of the others.
-        offsets: Where each of them begins in `data`, and where the last one ends.
+        parts: The elements in order. The leaves of a segment are stored already.
+        trailer: The bytes behind the last one.
     """
 
     header: bytes
-    before: tuple[Segment, ...]
-    data: bytes
-    offsets: Sequence[int]
+    parts: Sequence[Segment | Run]
+    trailer: bytes = b""
 
     @property
     def size(self) -> int:
-        """The bytes of the whole list."""
-        return len(self.header) + self.stored.size + self.offsets[-1] - self.offsets[0]
-
-    @property
-    def stored(self) -> Segment:
-        """The last of the segments before."""
-        return self.before[-1] if self.before else NO_SEGMENT
+        """The bytes of the whole value."""
+        sizes = [
+            part.size if isinstance(part, Segment) else part.offsets[-1] - part.offsets[0]
+            for part in self.parts
+        ]
+        return len(self.header) + sum(sizes) + len(self.trailer)
 
 
 def cut(data: bytes, known: Set[bytes] = frozenset(), *, defer: bool = False) -> Cut:
@@ -99,19 +98,29 @@ def cut(data: bytes, known: Set[bytes] = frozenset(), *, defer: bool = False) ->
     """
     offsets = element_offsets(data)
     if offsets is not None:
-        return cut_list(Elements(data[: offsets[0]], (), data, offsets), known, defer=defer)
+        elements = Elements(data[: offsets[0]], [Run(data, offsets)], data[offsets[-1] :])
+        return cut_list(elements, known, defer=defer)
     made, tail = leaves.of_bytes(memoryview(data)[HEAD_BYTES:], known)
     return _finish(_Pieces(data[:HEAD_BYTES], made, tail), known, defer=defer)
 
 
 def cut_list(elements: Elements, known: Set[bytes] = frozenset(), *, defer: bool = False) -> Cut:
     """Cut a list between its elements; see `cut`."""
-    made, segments, tail = leaves.of_elements(
-        elements.data, elements.offsets, known, elements.stored
-    )
-    # No leaf is empty: of what is stored already, the bytes are not at hand.
-    stored = [(ref, b"") for segment in elements.before for ref in segment.refs]
-    pieces = _Pieces(elements.header, stored + made, tail, (*elements.before, *segments))
+    made: list[Leaf] = []
+    segments: list[Segment] = []
+    tail = b""
+    for number, part in enumerate(elements.parts, 1):
+        if isinstance(part, Segment):
+            # No leaf is empty: of what is stored already, the bytes are not at hand.
+            made += [(ref, b"") for ref in part.refs]
+            segments.append(part)
+        else:
+            is_last = number == len(elements.parts)
+            more, ended, tail = leaves.of_run(part, known, is_last=is_last)
+            made += more
+            segments += ended
+    skip = segments[0].skip if segments else 0
+    pieces = _Pieces(elements.header, made, tail + elements.trailer, skip, tuple(segments))
     return _finish(pieces, known, defer=defer)
 
 
@@ -122,6 +131,7 @@ class _Pieces:
     head: bytes
     leaves: list[Leaf]
     tail: bytes
+    skip: int = 0
     segments: tuple[Segment, ...] = ()
 
     def assemble(self, known: Set[bytes] | None = None) -> Cut:
@@ -130,9 +140,8 @@ class _Pieces:
         refs = [digest for digest, _ in self.leaves]
         levels, lists = _build_levels(refs, known)
         chunks.update(lists)
-        return Cut(
-            self.head, levels, self.tail, frozenset(refs).union(lists), chunks, self.segments
-        )
+        found = frozenset(refs).union(lists)
+        return Cut(self.head, levels, self.tail, found, chunks, self.skip, self.segments)
 
 
 def _finish(pieces: _Pieces, known: Set[bytes], *, defer: bool) -> Cut:
@@ -143,7 +152,7 @@ def _finish(pieces: _Pieces, known: Set[bytes], *, defer: bool) -> Cut:
     first, last = _known_stretch(made, known)
     head = b"".join([pieces.head, *(data for _, data in made[:first])])
     tail = b"".join([*(data for _, data in made[last:]), pieces.tail])
-    opened = _Pieces(head, made[first:last], tail, pieces.segments).assemble(known)
+    opened = replace(pieces, head=head, leaves=made[first:last], tail=tail).assemble(known)
     return replace(opened, closed=closed) if opened.refs <= known else closed
 
 

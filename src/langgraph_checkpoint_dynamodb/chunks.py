@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import batches, items, keys, requests
+from . import batches, items, keys, requests, reuse
 from .chunking import AVERAGE_RUN, split_refs
 from .codec import Record
 from .context import Context, chunk_key
@@ -43,20 +43,29 @@ class Chunks:
         """
         if not record.levels:
             return record.head
-        parts = [record.head]
-        room = record.size
+        parts = []
+        room = record.size + record.skip
         for digest in self._leaves(record, where):
             parts.append(self._get(digest, where))
             room -= len(parts[-1])
             if room < 0:  # before a crafted tree of refs fills the memory
                 break
-        parts.append(record.tail)
-        value = b"".join(parts)
+        content = b"".join(parts)
+        value = b"".join([record.head, memoryview(content)[record.skip :], record.tail])
         if len(value) != record.size:
             raise CorruptCheckpointError(
                 f"{where}: a value has {len(value)} bytes, not {record.size} as its record says"
             )
         return value
+
+    def leaves(self, record: Record, where: str) -> reuse.Leaves:
+        """Where the leaves of a record stand in its value."""
+        start = len(record.head) - record.skip
+        if not record.levels:
+            return start, []
+        return start, [
+            (digest, len(self._get(digest, where))) for digest in self._leaves(record, where)
+        ]
 
     def refs(self, record: Record, where: str) -> frozenset[bytes]:
         """Every chunk that a record refers to, at any depth."""

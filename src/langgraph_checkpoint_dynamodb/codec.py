@@ -1,7 +1,7 @@
 """Bytes: compression, the packed form of records and bodies, and their limits.
 
 A *record* is a stored value, inline `[type, bytes]` or cut
-`[type, size, head, [refs, …], tail]`. A *body* is what an item holds: a header
+`[type, size, head, [refs, …], tail, skip]`. A *body* is what an item holds: a header
 (serialized by the saver's serde, so encryption covers it) and records. The first
 byte of compressed bytes says how they are compressed, so the format can grow:
 
@@ -41,13 +41,14 @@ _MAX_DEPTH = 8  # levels of refs: 8**8 chunks at the very least
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One stored value: inline if `levels` is empty, else `head + chunks + tail`."""
+    """One stored value: inline if `levels` is empty, else `head + chunks[skip:] + tail`."""
 
     type: str
     size: int
     head: bytes
     levels: Levels = ()
     tail: bytes = b""
+    skip: int = 0
 
     @property
     def inline_bytes(self) -> int:
@@ -159,7 +160,8 @@ def _pack_record(record: Record) -> list[Any]:
     if not record.levels:
         return [record.type, record.head]
     levels = [b"".join(level) for level in record.levels]
-    return [record.type, record.size, record.head, levels, record.tail]
+    packed = [record.type, record.size, record.head, levels, record.tail]
+    return [*packed, record.skip] if record.skip else packed
 
 
 def unpack_body(packed: bytes) -> Body | tuple[int, Record]:
@@ -184,10 +186,13 @@ def _unpack_record(packed: Any) -> Record:
     match packed:
         case [str(kind), bytes(data)]:
             return Record(kind, len(data), data)
-        case [str(kind), int(size), bytes(head), [*levels], bytes(tail)]:
+        case [str(kind), int(size), bytes(head), [*levels], bytes(tail), *skips]:
+            if skips and not (len(skips) == 1 and type(skips[0]) is int and skips[0] > 0):
+                raise CorruptCheckpointError("a record with a broken skip")
             if not 0 < len(levels) <= _MAX_DEPTH or any(
                 not isinstance(level, bytes) or len(level) % DIGEST_BYTES for level in levels
             ):
                 raise CorruptCheckpointError("a record with broken refs")
-            return Record(kind, size, head, tuple(split_refs(level) for level in levels), tail)
+            refs = tuple(split_refs(level) for level in levels)
+            return Record(kind, size, head, refs, tail, *skips)
     raise CorruptCheckpointError("a record of an unknown shape")

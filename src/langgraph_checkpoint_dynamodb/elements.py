@@ -1,7 +1,9 @@
 """Where the elements of a serialized list begin and end.
 
 LangGraph's serializer writes a list (of messages, say) as a msgpack array. Cut between
-its elements, a message gives the same bytes wherever it stands in the list.
+its elements, a message gives the same bytes wherever it stands in the list. A graph's
+input is a map that holds the list: cut as the list is, it gives the same pieces, and the
+state that it becomes needs no others.
 
 https://github.com/msgpack/msgpack/blob/master/spec.md
 """
@@ -50,39 +52,63 @@ _LENGTHS = {
 _COUNTS = {0xDC: (1, 2), 0xDD: (1, 4), 0xDE: (2, 2), 0xDF: (2, 4)}
 
 
+_MAX_AROUND = 1024
+"""Bytes before a list in a map, and behind it, up to which the map is cut as the list."""
+
+
 def element_offsets(data: bytes) -> list[int] | None:
     """The offset of each element of a msgpack array, and of its end.
 
-    `None` for anything else, and for a list that is not worth the walk.
+    The array is the value, or the first one in a map that is little else. `None` for
+    anything else, and for a list that is not worth the walk.
     """
-    if not data:
-        return None
-    count, position = _array(data)
-    if count * _MIN_AVERAGE > len(data) or not count:
+    try:
+        start = _find_array(data)
+        return None if start is None else _walk(data, start)
+    except (IndexError, KeyError):
+        return None  # not msgpack, whatever its first byte says
+
+
+def _find_array(data: bytes) -> int | None:
+    first = data[0]
+    if first & 0xF0 != 0x80:  # noqa: PLR2004 - the format's own numbers, here and below
+        return 0
+    position = 1
+    for _ in range(first & 0x0F):
+        position, _ = _skip(data, position, 1)  # the key
+        if position > _MAX_AROUND:
+            return None
+        if _array(data, position)[0]:
+            return position
+        position, _ = _skip(data, position, _VALUES_AN_ELEMENT)
+    return None
+
+
+def _walk(data: bytes, start: int) -> list[int] | None:
+    count, position = _array(data, start)
+    if count * _MIN_AVERAGE > len(data) - start or not count:
         return None
     offsets = [position]
     budget = count * _VALUES_AN_ELEMENT
-    try:
-        for _ in range(count):
-            position, walked = _skip(data, position, budget)
-            budget -= walked
-            if budget < 0:
-                return None
-            offsets.append(position)
-    except (IndexError, KeyError):
-        return None  # not msgpack, whatever its first byte says
-    return offsets if position == len(data) else None
+    for _ in range(count):
+        position, walked = _skip(data, position, budget)
+        budget -= walked
+        if budget < 0:
+            return None
+        offsets.append(position)
+    behind = len(data) - position
+    return offsets if 0 <= behind <= (_MAX_AROUND if start else 0) else None
 
 
-def _array(data: bytes) -> tuple[int, int]:
-    """The number of elements and the size of the header; 0 elements if it is no array."""
-    first = data[0]
-    if first & 0xF0 == 0x90:  # noqa: PLR2004 - the format's own numbers, here and below
-        return first & 0x0F, 1
+def _array(data: bytes, start: int) -> tuple[int, int]:
+    """The number of elements, and where the first one begins; 0 elements if it is no array."""
+    first = data[start]
+    if first & 0xF0 == 0x90:  # noqa: PLR2004
+        return first & 0x0F, start + 1
     if first in {0xDC, 0xDD}:
-        size = _COUNTS[first][1]
-        return int.from_bytes(data[1 : 1 + size], "big"), 1 + size
-    return 0, 0
+        end = start + 1 + _COUNTS[first][1]
+        return int.from_bytes(data[start + 1 : end], "big"), end
+    return 0, start
 
 
 def _skip(data: bytes, position: int, budget: int) -> tuple[int, int]:

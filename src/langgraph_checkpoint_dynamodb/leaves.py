@@ -47,7 +47,7 @@ _CUT_ELEMENT_BYTES = 8192
 # Groups that are new are joined finely: an element is likely to be edited or dropped by itself.
 _SEGMENT_GROUPS = 2
 _SEGMENT_BITS = 0x07
-_SEGMENT_BYTES = 4096
+_SEGMENT_BYTES = 2048
 
 Leaf: TypeAlias = tuple[bytes, bytes]
 """A digest and its bytes."""
@@ -55,20 +55,33 @@ Leaf: TypeAlias = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A run of a list's elements whose leaves depend on nothing before or behind it.
+    """A run of a list's elements that are cut by themselves, whatever stands around them.
 
     Attributes:
-        elements: How many elements the list has up to its end.
-        size: How many bytes these are.
-        refs: The digests of its own leaves.
+        elements: How many they are.
+        size: How many bytes they are.
+        refs: The digests of their leaves.
+        skip: Bytes at the start of these leaves that are elements no more: what a window
+            has dropped. Only the first segment of a list may have any.
     """
 
     elements: int
     size: int
     refs: tuple[bytes, ...]
+    skip: int = 0
 
 
-NO_SEGMENT = Segment(0, 0, ())
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Serialized elements that stand one after another in a list.
+
+    Attributes:
+        data: Bytes that hold them.
+        offsets: Where each of them begins, and where the last one ends.
+    """
+
+    data: bytes
+    offsets: Sequence[int]
 
 
 def digest_of(data: bytes | memoryview) -> bytes:
@@ -92,39 +105,40 @@ def of_bytes(data: memoryview, known: Set[bytes]) -> tuple[list[Leaf], bytes]:
     return _pack(pieces, known), tail
 
 
-def of_elements(
-    data: bytes, offsets: Sequence[int], known: Set[bytes], before: Segment = NO_SEGMENT
+def of_run(
+    run: Run, known: Set[bytes], *, is_last: bool
 ) -> tuple[list[Leaf], list[Segment], bytes]:
-    """The leaves of a list's elements, its finished segments, and the bytes behind all leaves.
+    """The leaves of some elements, their segments, and the bytes behind all leaves.
 
     Args:
-        data: The bytes of a list, or of what it has beyond a segment.
-        offsets: Where each of the elements begins, and where the last one ends.
+        run: The elements.
         known: As in `of_bytes`.
-        before: That segment.
+        is_last: Whether the list ends with them, and may grow there. Then the segment at
+            the end may be unfinished; else no bytes are left.
     """
-    cutter = _Cutter(data, known, offsets[0], offsets[0] - before.size, before.elements)
-    for number, (begin, end) in enumerate(pairwise(offsets), before.elements):
+    data, offsets = run.data, run.offsets
+    cutter = _Cutter(data, known, offsets[0], offsets[0])
+    for number, (begin, end) in enumerate(pairwise(offsets)):
         if end - begin >= _LARGE_ELEMENT_BYTES:
-            if cutter.start < begin:
-                cutter.end_group(begin, number)
-            cutter.end_segment(cutter.groups, begin, number)
+            cutter.interrupt(begin, number)
             cutter.end_segment(_cut_element(data, begin, end, known), end, number + 1)
         elif _ends_group(data, cutter.start, begin, end):
             cutter.end_group(end, number + 1)
-    return cutter.leaves + cutter.groups, cutter.segments, data[cutter.start :]
+    if not is_last:
+        cutter.interrupt(offsets[-1], len(offsets) - 1)
+    return cutter.leaves + cutter.groups, cutter.segments, data[cutter.start : offsets[-1]]
 
 
 @dataclass(slots=True)
 class _Cutter:
-    """What `of_elements` has made so far.
+    """What `of_run` has made so far.
 
     Attributes:
-        data: The bytes of a list.
+        data: The bytes that hold the elements.
         known: Chunks that are stored already.
         start: Where the group begins that has not ended.
-        origin: Where the list began, if all of it stood in `data`.
-        elements: How many elements stand before the segment that has not ended.
+        begun: Where the segment begins that has not ended.
+        elements: How many elements stand before that segment.
         groups: That segment's leaves.
         leaves: Those of the segments before it.
         segments: These segments.
@@ -133,8 +147,8 @@ class _Cutter:
     data: bytes
     known: Set[bytes]
     start: int
-    origin: int
-    elements: int
+    begun: int
+    elements: int = 0
     groups: list[Leaf] = field(default_factory=list)
     leaves: list[Leaf] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
@@ -146,14 +160,20 @@ class _Cutter:
         if _ends_segment(self.groups):
             self.end_segment(_joined(self.groups, self.known), end, elements)
 
+    def interrupt(self, end: int, elements: int) -> None:
+        """End what is unfinished, because nothing is joined across here."""
+        if self.start < end:
+            self.end_group(end, elements)
+        self.end_segment(self.groups, end, elements)
+
     def end_segment(self, leaves: list[Leaf], end: int, elements: int) -> None:
         """End the segment, with these leaves; `elements` are those before `end`."""
         if elements > self.elements:
             refs = tuple(digest for digest, _ in leaves)
-            self.segments.append(Segment(elements, end - self.origin, refs))
+            self.segments.append(Segment(elements - self.elements, end - self.begun, refs))
         self.leaves += leaves
         self.groups = []
-        self.start = end
+        self.start = self.begun = end
         self.elements = elements
 
 

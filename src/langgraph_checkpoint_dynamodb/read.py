@@ -318,7 +318,9 @@ def _remember(
         if messages.handles(context.serde, values[channel]) and not (
             known.memo and known.memo.is_whole
         ):
-            known = known.with_memo(messages.remember(values[channel], known.memo))
+            data, leaves = loaded.join(record, where), loaded.leaves(record, where)
+            memo = messages.remember(values[channel], data, leaves, known.memo)
+            known = known.with_memo(memo)
         stored[channel] = known
     refs = entry.opened.refs.union(*(known.refs for known in stored.values()))
     if sent is not None:
