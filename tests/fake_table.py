@@ -66,8 +66,14 @@ class FakeTable:
         condition, old = params.get("ConditionExpression"), self.items.get(key)
         if condition == "attribute_not_exists(#sk)" and old is not None:
             return ConditionFailed(old)
-        if condition == "#b = :old" and (
-            old is None or old["B"] != params["ExpressionAttributeValues"][":old"]
+        values = params.get("ExpressionAttributeValues", {})
+        wanted = {"#b = :old": ("B", values.get(":old")), "#n = :n": ("N", values.get(":n"))}
+        if condition in wanted:
+            name, value = wanted[condition]
+            if old is None or old.get(name) != value:
+                return ConditionFailed(old)
+        if condition == "attribute_exists(#sk) AND attribute_not_exists(#n)" and (
+            old is None or "N" in old
         ):
             return ConditionFailed(old)
         self.items[key] = item
@@ -81,7 +87,7 @@ class FakeTable:
                 self._put_item({"Item": request["PutRequest"]["Item"]})
             else:
                 self.items.pop(_key(request["DeleteRequest"]["Key"]), None)
-        return {}
+        return {"UnprocessedItems": {}}
 
     def _batch_get_item(self, params: dict[str, Any]) -> Any:
         wanted = params["RequestItems"][TABLE]["Keys"]
