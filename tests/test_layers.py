@@ -18,7 +18,7 @@ LEVELS = [
     {"errors", "operation", "cache", "in_flight"},
     {"table_config", "elements", "chunking", "codec", "keys", "requests", "versions"},
     {"config", "context", "bodies", "items", "intrinsics"},
-    {"batches", "chunks", "template"},
+    {"batches", "chunks", "overwriting", "template"},
     {"read", "listing", "history", "table_requests", "describe"},
     {"write", "maintain", "deploy", "destroy", "plan", "stack"},
     {"service", "sync_driver", "async_driver", "arguments"},
