@@ -95,8 +95,29 @@ class FakeTable:
         found = [self.items[_key(key)] for key in wanted if _key(key) in self.items]
         return {"Responses": {TABLE: found}}
 
+    def _update_item(self, params: dict[str, Any]) -> Any:
+        """Moves an expiry later."""
+        key, expiry = _key(params["Key"]), params["ExpressionAttributeValues"][":expiry"]
+        name, old = params["ExpressionAttributeNames"]["#ttl"], self.items.get(key)
+        if old is None or name not in old or int(old[name]["N"]) >= int(expiry["N"]):
+            return ConditionFailed(None)
+        self.items[key] = {**old, name: expiry}
+        return {}
+
+    def _scan(self, params: dict[str, Any]) -> Any:
+        values = params["ExpressionAttributeValues"]
+        prefix = values.get(":prefix", {}).get("S")
+        found = [
+            item
+            for key, item in sorted(self.items.items())
+            if (key[1].startswith(prefix) if prefix else item.get("R") in values.values())
+        ]
+        return {"Items": found}
+
     def _query(self, params: dict[str, Any]) -> Any:
         values = params["ExpressionAttributeValues"]
+        if "IndexName" in params:
+            return {"Items": [i for i in self.items.values() if i.get("R") == values[":run"]]}
         low, high = values[":low"]["S"].encode(), values[":high"]["S"].encode()
         forward = params["ScanIndexForward"]
         found = sorted(
