@@ -227,6 +227,9 @@ RETRYABLE = [
     (aws("InternalServerError", 500), UnavailableError),
     (aws("SomethingNew", 503), UnavailableError),
     (aws("ReplicatedWriteConflictException"), UnavailableError),
+    # Half of an error, or a proxy's.
+    (aws("400"), UnavailableError),
+    (aws("403", 403), UnavailableError),
     (EndpointConnectionError(endpoint_url="http://x"), UnavailableError),
     (ConnectTimeoutError(endpoint_url="http://x"), UnavailableError),
     (ReadTimeoutError(endpoint_url="http://x"), UnavailableError),

@@ -242,8 +242,11 @@ def _client_error(error: ClientError, what: str, service: str) -> StorageError:
     details = error.response.get("Error", {})
     code = details.get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    # DynamoDB names each error. botocore puts the status in place of a name that it cannot read:
+    # half an answer, or a proxy's.
+    is_nameless = service == DYNAMODB and code == str(status)
     fallback: type[StorageError] = (
-        UnavailableError if status >= _SERVER_ERROR else RequestRejectedError
+        UnavailableError if status >= _SERVER_ERROR or is_nameless else RequestRejectedError
     )
     kind = _ERRORS.get(code, fallback)
     message = f"{what}: {code}: {details.get('Message', '')}"
