@@ -227,6 +227,7 @@ RETRYABLE = [
     (aws("InternalServerError", 500), UnavailableError),
     (aws("SomethingNew", 503), UnavailableError),
     (aws("ReplicatedWriteConflictException"), UnavailableError),
+    (aws("TransactionConflictException"), UnavailableError),
     # Half of an error, or a proxy's.
     (aws("400"), UnavailableError),
     (aws("403", 403), UnavailableError),

@@ -75,6 +75,8 @@ _ERRORS: dict[str, type[StorageError]] = {
     "ReplicatedWriteConflictException": UnavailableError,
     "RequestTimeout": UnavailableError,
     "ServiceUnavailable": UnavailableError,
+    "TransactionConflictException": UnavailableError,
+    "TransactionInProgressException": UnavailableError,
     "ProvisionedThroughputExceededException": ThrottledError,
     "RequestLimitExceeded": ThrottledError,
     "Throttling": ThrottledError,
