@@ -19,6 +19,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 LOOPBACK = "127.0.0.1"
+LIMIT = 1 << 20
+"""Bytes of a head, and of what is read ahead."""
+
 LATEST = 2.0
 """Seconds that a request is held back at most."""
 
@@ -131,10 +134,16 @@ class Chaos:
         task.add_done_callback(self._late.discard)
 
     async def _forward(self, request: bytes) -> bytes:
-        if self._idle:
-            reader, writer = self._idle.pop()
-        else:
-            reader, writer = await asyncio.open_connection(self._host, self._port)
+        while self._idle:
+            with suppress(OSError, asyncio.IncompleteReadError):  # the engine closes idle ones
+                return await self._exchange(*self._idle.pop(), request)
+        return await self._exchange(
+            *await asyncio.open_connection(self._host, self._port, limit=LIMIT), request
+        )
+
+    async def _exchange(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+    ) -> bytes:
         writer.write(request)
         reply = await message(reader)
         self._idle.append((reader, writer))
@@ -161,7 +170,7 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
 
 async def serve(endpoint: str, seed: int) -> None:
     chaos = Chaos(endpoint, seed)
-    server = await asyncio.start_server(chaos.serve, LOOPBACK, 0, limit=1 << 20)
+    server = await asyncio.start_server(chaos.serve, LOOPBACK, 0, limit=LIMIT)
     print(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}", flush=True)
     # In a thread: a pipe cannot be waited for on every platform's loop.
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -224,18 +224,32 @@ def put_writes(
         if entry.index < 0:
             groups[keys.writes(checkpoint_key, task_id, entry.channel)] = [entry]
     task = _Task(context, place, checkpoint_id, task_path, hidden)
+    undisturbed = False
+    try:
+        undisturbed = yield from _store(context, task, groups, task_key)
+    finally:
+        if not undisturbed:
+            # Chunks were noted that maybe no item refers to; a prune would delete them.
+            context.cache.forget(written_key(place, checkpoint_id))
+
+
+def _store(
+    context: Context, task: _Task, groups: dict[str, list[Write]], task_key: str
+) -> Operation[bool]:
+    """Store writes items; returns whether they are now as they were made for absent ones."""
     made: dict[str, Item] = {}
     for sort_key, group in groups.items():
         if group:
             made[sort_key] = yield from task.item(sort_key, group)
     if not made:
-        return
+        return True
     replies = yield [requests.put_new(context.table, item) for item in made.values()]
     sent = dict(zip(made, replies, strict=True))
     regular = sent.pop(task_key, None)
     yield from overwriting.replace(context, [(made[key], reply) for key, reply in sent.items()])
     if isinstance(regular, ConditionFailed):
         yield from task.merge(task_key, groups[task_key], made[task_key], regular.item)
+    return not any(isinstance(reply, ConditionFailed) for reply in replies)
 
 
 @dataclass(frozen=True, slots=True)
