@@ -55,12 +55,14 @@ class LedgerSaver(DynamoDBSaver):
         super().__init__(config)
         self._directory = directory
         self._ledgers: dict[str, Ledger] = {}
+        self._lock = threading.Lock()
 
     def _ledger(self, config: Any) -> Ledger:
         thread_id = config["configurable"]["thread_id"]
-        if thread_id not in self._ledgers:
-            self._ledgers[thread_id] = Ledger(self._directory / thread_id)
-        return self._ledgers[thread_id]
+        with self._lock:
+            if thread_id not in self._ledgers:
+                self._ledgers[thread_id] = Ledger(self._directory / thread_id)
+            return self._ledgers[thread_id]
 
     def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         with self._ledger(config).entry(**_of_put(config, checkpoint, metadata)):
@@ -115,6 +117,8 @@ def _plain(value: Any) -> Any:
         return sorted((repr(key), _plain(one)) for key, one in value.items())
     if isinstance(value, set):
         return sorted(map(repr, value))
+    if isinstance(value, BaseException):  # the serializer stores no more of it
+        return repr(value)
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
@@ -197,7 +201,8 @@ def _check_writes(pending: Any, entries: Iterable[Entry], where: str) -> int:
     known = {
         (task, channel, value) for (task, _, channel), tries in begun.items() for _, value in tries
     }
-    assert stored.keys() <= known, f"{where}: a pending write that nobody has written"
+    strange = sorted(stored.keys() - known)
+    assert not strange, f"{where}: pending writes that nobody has written: {strange}"
     acknowledged = 0
     for (task, index, channel), tries in begun.items():
         done = [entry for entry, _ in tries if entry["end"] == "done"]
