@@ -81,10 +81,15 @@ class Chaos:
         self._host, self._port = address.hostname or LOOPBACK, address.port or 80
         self._chance = random.Random(seed)
         self._late: set[asyncio.Task[Any]] = set()
+        self._serving: set[asyncio.Task[Any]] = set()
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.done = Counter(requests=0)
 
     async def serve(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._serving.add(task)  # the loop alone would let go of a task that waits
+        task.add_done_callback(self._serving.discard)
         # Cancelled at the end, when a client keeps its connection.
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await self._one(await message(client), back):
