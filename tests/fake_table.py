@@ -66,8 +66,14 @@ class FakeTable:
         condition, old = params.get("ConditionExpression"), self.items.get(key)
         if condition == "attribute_not_exists(#sk)" and old is not None:
             return ConditionFailed(old)
-        if condition == "#b = :old" and (
-            old is None or old["B"] != params["ExpressionAttributeValues"][":old"]
+        values = params.get("ExpressionAttributeValues", {})
+        wanted = {"#b = :old": ("B", values.get(":old")), "#n = :n": ("N", values.get(":n"))}
+        if condition in wanted:
+            name, value = wanted[condition]
+            if old is None or old.get(name) != value:
+                return ConditionFailed(old)
+        if condition == "attribute_exists(#sk) AND attribute_not_exists(#n)" and (
+            old is None or "N" in old
         ):
             return ConditionFailed(old)
         self.items[key] = item
@@ -81,7 +87,7 @@ class FakeTable:
                 self._put_item({"Item": request["PutRequest"]["Item"]})
             else:
                 self.items.pop(_key(request["DeleteRequest"]["Key"]), None)
-        return {}
+        return {"UnprocessedItems": {}}
 
     def _batch_get_item(self, params: dict[str, Any]) -> Any:
         wanted = params["RequestItems"][TABLE]["Keys"]
@@ -89,8 +95,29 @@ class FakeTable:
         found = [self.items[_key(key)] for key in wanted if _key(key) in self.items]
         return {"Responses": {TABLE: found}}
 
+    def _update_item(self, params: dict[str, Any]) -> Any:
+        """Moves an expiry later."""
+        key, expiry = _key(params["Key"]), params["ExpressionAttributeValues"][":expiry"]
+        name, old = params["ExpressionAttributeNames"]["#ttl"], self.items.get(key)
+        if old is None or name not in old or int(old[name]["N"]) >= int(expiry["N"]):
+            return ConditionFailed(None)
+        self.items[key] = {**old, name: expiry}
+        return {}
+
+    def _scan(self, params: dict[str, Any]) -> Any:
+        values = params["ExpressionAttributeValues"]
+        prefix = values.get(":prefix", {}).get("S")
+        found = [
+            item
+            for key, item in sorted(self.items.items())
+            if (key[1].startswith(prefix) if prefix else item.get("R") in values.values())
+        ]
+        return {"Items": found}
+
     def _query(self, params: dict[str, Any]) -> Any:
         values = params["ExpressionAttributeValues"]
+        if "IndexName" in params:
+            return {"Items": [i for i in self.items.values() if i.get("R") == values[":run"]]}
         low, high = values[":low"]["S"].encode(), values[":high"]["S"].encode()
         forward = params["ScanIndexForward"]
         found = sorted(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
@@ -27,6 +28,7 @@ from langgraph_checkpoint_dynamodb import (
     ThrottledError,
     UnavailableError,
     async_driver,
+    service,
     sync_driver,
 )
 from langgraph_checkpoint_dynamodb.async_driver import AsyncDriver
@@ -224,6 +226,11 @@ RETRYABLE = [
     (aws("RequestLimitExceeded"), ThrottledError),
     (aws("InternalServerError", 500), UnavailableError),
     (aws("SomethingNew", 503), UnavailableError),
+    (aws("ReplicatedWriteConflictException"), UnavailableError),
+    (aws("TransactionConflictException"), UnavailableError),
+    # Half of an error, or a proxy's.
+    (aws("400"), UnavailableError),
+    (aws("403", 403), UnavailableError),
     (EndpointConnectionError(endpoint_url="http://x"), UnavailableError),
     (ConnectTimeoutError(endpoint_url="http://x"), UnavailableError),
     (ReadTimeoutError(endpoint_url="http://x"), UnavailableError),
@@ -287,3 +294,11 @@ def test_no_retries_means_one_try(run: Runner) -> None:
     with pytest.raises(ThrottledError):
         run(one_call(), lambda: aws("ThrottlingException"), max_retries=0)
     assert len(run.client.calls) == 1
+
+
+def test_a_try_waits_for_seconds_unless_the_caller_says_otherwise() -> None:
+    ours = service.client_arguments(DynamoDBConfig())["config"]
+    assert (ours.connect_timeout, ours.read_timeout) == (5, 20)
+    config = DynamoDBConfig(botocore_config=Config(read_timeout=3))
+    theirs = service.client_arguments(config)["config"]
+    assert (theirs.connect_timeout, theirs.read_timeout) == (5, 3)

@@ -28,7 +28,7 @@ LEVELS = [
         "versions",
     },
     {"config", "context", "templates", "messages", "bodies", "items", "intrinsics"},
-    {"batches", "chunks", "template"},
+    {"batches", "chunks", "overwriting", "template"},
     {"read", "listing", "history", "table_requests", "describe"},
     {"write", "maintain", "deploy", "destroy", "plan", "stack"},
     {"service", "sync_driver", "async_driver", "arguments"},

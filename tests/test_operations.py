@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.serde.types import INTERRUPT
 
 from fake_table import TABLE, FakeTable, context
 from langgraph_checkpoint_dynamodb import (
@@ -289,3 +290,60 @@ def test_checkpoints_and_writes_are_read_consistently() -> None:
     bounds = [call.params["ExpressionAttributeValues"][":low"]["S"][:2] for call in reads]
     assert [call.params["ConsistentRead"] for call in reads] == [low == "C#" for low in bounds]
     assert bounds == ["C#", "C#", "S#"]
+
+
+def lose_chunks(table: FakeTable) -> None:
+    """As a prune by another process does, later, with chunks that nothing refers to."""
+    for key in [key for key in table.items if key[1].startswith("S#")]:
+        del table.items[key]
+
+
+def test_chunks_of_writes_that_failed_are_not_relied_on() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1)
+
+    def fail(call: Call) -> None:
+        if call.method == "put_item":
+            raise UnavailableError("no answer")
+
+    table.fault = fail
+    writes = [("text", LARGE)]
+    with pytest.raises(UnavailableError):
+        table.run(write.put_writes(around, PLACE, "00000001", writes, "task", ""))
+    table.fault = lambda call: None
+    lose_chunks(table)
+    table.run(write.put_writes(around, PLACE, "00000001", writes, "task", ""))
+    assert get(table, context()).pending_writes == [("task", "text", LARGE)]
+
+
+def test_chunks_of_a_write_that_was_replaced_are_not_relied_on() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1)
+    for value in (LARGE, "small"):
+        writes = [(INTERRUPT, value)]
+        table.run(write.put_writes(around, PLACE, "00000001", writes, "task", ""))
+    lose_chunks(table)
+    put(table, around, 2, parent=1, text=LARGE)
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_chunks_of_a_write_that_another_process_replaced_are_not_relied_on() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1)
+    for process, value in ((around, LARGE), (context(), "small")):
+        writes = [(INTERRUPT, value)]
+        table.run(write.put_writes(process, PLACE, "00000001", writes, "task", ""))
+    lose_chunks(table)
+    assert get(table, around).pending_writes == [("task", INTERRUPT, "small")]
+    put(table, around, 2, parent=1, text=LARGE)
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_chunks_of_a_task_that_had_finished_before_are_not_relied_on() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1)
+    table.run(write.put_writes(context(), PLACE, "00000001", [("text", "first")], "task", ""))
+    table.run(write.put_writes(around, PLACE, "00000001", [("text", LARGE)], "task", ""))
+    lose_chunks(table)
+    put(table, around, 2, parent=1, text=LARGE)
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}

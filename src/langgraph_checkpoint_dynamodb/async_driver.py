@@ -173,12 +173,13 @@ class AsyncDriver:
     async def _try(self, call: Call) -> Reply:
         try:
             client = await self._get_client(call.service)
-            return await getattr(client, call.method)(**call.params)
+            reply = await getattr(client, call.method)(**call.params)
         except service.AWS_ERRORS as error:
             translated = service.translate(error, self._config, call)
             if isinstance(translated, ConditionFailed):
                 return translated
             raise translated from error
+        return service.whole(reply, self._config, call)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()

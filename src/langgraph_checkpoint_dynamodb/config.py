@@ -43,8 +43,9 @@ class DynamoDBConfig:
             `async_session` the async methods use it too, in worker threads.
         async_session: An `aiobotocore.session.AioSession` or an
             `aioboto3.Session` to make async clients from.
-        botocore_config: Merged over the saver's own `botocore.config.Config`;
-            must not set `retries`.
+        botocore_config: Merged over the saver's own `botocore.config.Config`, which waits
+            5 seconds for a connection and 20 for an answer (`connect_timeout`,
+            `read_timeout`); must not set `retries`.
         cache_bytes: Bound of the memory that immutable chunks and the last
             checkpoints may take, in bytes; 0 switches the cache off.
 

@@ -6,6 +6,7 @@ attribute         holds
 `PK`, `SK`        thread id; see `keys`
 `B`               the body (checkpoint, writes) or the bytes (chunk), compressed
 `R`               a hash of the run id, on checkpoints of a run
+`N`               how often the item was replaced, if it was; see `overwriting`
 `T`               when a chunk was written, in epoch seconds
 the TTL attribute expiry in epoch seconds, if the saver gives items one
 ================  ==========================================================

@@ -335,10 +335,11 @@ def _remember(
         for record in opened.body.records
         for ref in loaded.refs(record, where)
     )
+    noted = written_key(entry.place, entry.checkpoint_id)
     if written:
-        context.cache.put(
-            written_key(entry.place, entry.checkpoint_id), written, 200 + 200 * len(written)
-        )
+        context.cache.put(noted, written, 200 + 200 * len(written))
+    else:  # what was noted earlier has been replaced or deleted
+        context.cache.forget(noted)
 
 
 def refs_of(

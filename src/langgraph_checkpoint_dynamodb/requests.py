@@ -17,6 +17,9 @@ MAX_BATCH_WRITE = 25
 MAX_IN_OPERANDS = 100
 """Operands of an `IN` in an expression; the same page."""
 
+REPLACED = "N"
+"""The attribute that counts how often an item was replaced; absent on most."""
+
 RUN_INDEX = "run-id"
 """The template's optional index: the keys of the checkpoints of a run."""
 
@@ -24,11 +27,6 @@ RUN_INDEX = "run-id"
 def key(thread_id: str, sort_key: str) -> Item:
     """An item's primary key."""
     return {"PK": {"S": thread_id}, "SK": {"S": sort_key}}
-
-
-def put(table: str, item: Item) -> Call:
-    """Write an item over whatever is there."""
-    return Call("put_item", {"TableName": table, "Item": item})
 
 
 def put_new(table: str, item: Item) -> Call:
@@ -39,6 +37,15 @@ def put_new(table: str, item: Item) -> Call:
 def put_over(table: str, item: Item, old_body: bytes) -> Call:
     """Write an item if the one that is there still has this body."""
     return _put_if(table, item, "#b = :old", {"#b": "B"}, {":old": {"B": old_body}})
+
+
+def put_after(table: str, item: Item, count: int) -> Call:
+    """Write an item over one that was replaced so often."""
+    names = {"#n": REPLACED}
+    if count:
+        return _put_if(table, item, "#n = :n", names, {":n": {"N": str(count)}})
+    condition = "attribute_exists(#sk) AND attribute_not_exists(#n)"
+    return _put_if(table, item, condition, {"#sk": "SK", **names}, None)
 
 
 def _put_if(

@@ -37,7 +37,7 @@ from .errors import (
     ThrottledError,
     UnavailableError,
 )
-from .operation import AUTOSCALING, CLOUDFORMATION, DYNAMODB, Call, ConditionFailed
+from .operation import AUTOSCALING, CLOUDFORMATION, DYNAMODB, Call, ConditionFailed, Reply
 
 T = TypeVar("T")
 
@@ -50,6 +50,12 @@ loop was stopped, or is held up by the very thread that waits."""
 
 MAX_CONCURRENT_CALLS = 16
 """Calls of one round that run at once, and the size of a client's connection pool."""
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0
+"""How long one try waits for a connection, and for the next bytes of its reply. botocore's minute
+for each would hold a graph up for eight minutes when the network swallows packets. DynamoDB
+answers in milliseconds, and the saver's largest replies have 1 MB."""
 
 _ERRORS: dict[str, type[StorageError]] = {
     "AccessDenied": AccessDeniedError,
@@ -66,8 +72,11 @@ _ERRORS: dict[str, type[StorageError]] = {
     "InternalFailure": UnavailableError,
     "InternalServerError": UnavailableError,
     "InternalServiceException": UnavailableError,
+    "ReplicatedWriteConflictException": UnavailableError,
     "RequestTimeout": UnavailableError,
     "ServiceUnavailable": UnavailableError,
+    "TransactionConflictException": UnavailableError,
+    "TransactionInProgressException": UnavailableError,
     "ProvisionedThroughputExceededException": ThrottledError,
     "RequestLimitExceeded": ThrottledError,
     "Throttling": ThrottledError,
@@ -96,6 +105,18 @@ _NO_CREDENTIALS = (
     TokenRetrievalError,
 )
 _NO_ANSWER = (HTTPClientError, BotocoreConnectionError)
+_PARTS: dict[str, tuple[str, ...]] = {
+    "batch_get_item": ("Responses",),
+    "batch_write_item": ("UnprocessedItems",),
+    "delete_item": (),
+    "put_item": (),
+    "query": ("Items",),
+    "scan": ("Items",),
+    "transact_write_items": (),
+    "update_item": (),
+}
+"""What a whole reply has, be it empty."""
+_OF_DYNAMODB = {"content-type": "application/x-amz-json"}
 _SERVER_ERROR = 500
 
 # Of no base of botocore's: ResponseParserError, for a proxy's page instead of an answer; OSError,
@@ -110,6 +131,8 @@ def client_arguments(config: DynamoDBConfig, service: str = DYNAMODB) -> dict[st
     settings = Config(
         # One layer retries, and it is ours: the delays of `DynamoDBConfig` are honoured.
         retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
         max_pool_connections=MAX_CONCURRENT_CALLS * 2,
     )
     if config.botocore_config is not None:
@@ -166,6 +189,29 @@ def backoff_bound(config: DynamoDBConfig, attempt: int) -> float:
     return float(min(config.max_retry_delay, config.initial_retry_delay * 2**doublings))
 
 
+def whole(reply: Reply, config: DynamoDBConfig, call: Call) -> Reply:
+    """The reply, if it is DynamoDB's and nothing of it is missing.
+
+    To botocore a 200 is a success whatever its body: a proxy's page, nothing, or the
+    first half of a reply all come out as an empty dictionary.
+
+    Raises:
+        UnavailableError: It is something else; whether the call took effect is not known.
+    """
+    parts = _PARTS.get(call.method)
+    if parts is None:
+        return reply
+    headers = reply.get("ResponseMetadata", {}).get("HTTPHeaders", _OF_DYNAMODB)
+    is_of_dynamodb = "x-amzn-requestid" in headers or headers.get("content-type", "").startswith(
+        _OF_DYNAMODB["content-type"]
+    )
+    if not is_of_dynamodb or any(part not in reply for part in parts):
+        raise UnavailableError(
+            f"{_what(config, call)}: the answer is not DynamoDB's, or not all of it (a proxy's?)"
+        )
+    return reply
+
+
 def translate(
     error: Exception, config: DynamoDBConfig, call: Call
 ) -> DynamoDBSaverError | ConditionFailed:
@@ -198,8 +244,11 @@ def _client_error(error: ClientError, what: str, service: str) -> StorageError:
     details = error.response.get("Error", {})
     code = details.get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    # DynamoDB names each error. botocore puts the status in place of a name that it cannot read:
+    # half an answer, or a proxy's.
+    is_nameless = service == DYNAMODB and code == str(status)
     fallback: type[StorageError] = (
-        UnavailableError if status >= _SERVER_ERROR else RequestRejectedError
+        UnavailableError if status >= _SERVER_ERROR or is_nameless else RequestRejectedError
     )
     kind = _ERRORS.get(code, fallback)
     message = f"{what}: {code}: {details.get('Message', '')}"

@@ -108,12 +108,13 @@ class SyncDriver:
 
     def _try(self, call: Call) -> Reply:
         try:
-            return getattr(self._get_client(call.service), call.method)(**call.params)
+            reply = getattr(self._get_client(call.service), call.method)(**call.params)
         except service.AWS_ERRORS as error:
             translated = service.translate(error, self._config, call)
             if isinstance(translated, ConditionFailed):
                 return translated
             raise translated from error
+        return service.whole(reply, self._config, call)
 
     def _get_client(self, name: str = DYNAMODB) -> Any:
         with self._lock:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from .errors import ConfigurationError
 
-RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "B", "R", "T"})
+RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "B", "N", "R", "T"})
 """The names of the attributes that items use; see `items.py`."""
 
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")

@@ -19,7 +19,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
 )
 
-from . import batches, bodies, chunks, items, keys, requests
+from . import bodies, chunks, items, keys, overwriting, requests
 from .bodies import Encoded, Write
 from .codec import Body
 from .context import (
@@ -34,8 +34,6 @@ from .context import (
 from .errors import ConflictError
 from .operation import Compute, ConditionFailed, Item, Operation
 from .read import open_bodies
-
-_MERGE_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,8 @@ def put(
         encoded.body,
         run_id if isinstance(run_id, str) else None,
     )
-    _, *replies = yield [requests.put(context.table, item), *announcement.calls()]
+    reply, *replies = yield [requests.put_new(context.table, item), *announcement.calls()]
+    yield from overwriting.replace(context, [(item, reply)])
     remembered = prepared.remembered(announcement.arrived(replies))
     if parent_id is not None:
         # What a long thread remembers would push its chunks out of the cache. A fork from
@@ -225,20 +224,32 @@ def put_writes(
         if entry.index < 0:
             groups[keys.writes(checkpoint_key, task_id, entry.channel)] = [entry]
     task = _Task(context, place, checkpoint_id, task_path, hidden)
+    undisturbed = False
+    try:
+        undisturbed = yield from _store(context, task, groups, task_key)
+    finally:
+        if not undisturbed:
+            # Chunks were noted that maybe no item refers to; a prune would delete them.
+            context.cache.forget(written_key(place, checkpoint_id))
+
+
+def _store(
+    context: Context, task: _Task, groups: dict[str, list[Write]], task_key: str
+) -> Operation[bool]:
+    """Store writes items; returns whether they are now as they were made for absent ones."""
     made: dict[str, Item] = {}
     for sort_key, group in groups.items():
         if group:
             made[sort_key] = yield from task.item(sort_key, group)
     if not made:
-        return
-    replies = yield [
-        requests.put_new(context.table, item)
-        if sort_key == task_key
-        else requests.put(context.table, item)
-        for sort_key, item in made.items()
-    ]
-    if task_key in made and isinstance(replies[0], ConditionFailed):
-        yield from task.merge(task_key, groups[task_key], replies[0].item)
+        return True
+    replies = yield [requests.put_new(context.table, item) for item in made.values()]
+    sent = dict(zip(made, replies, strict=True))
+    regular = sent.pop(task_key, None)
+    yield from overwriting.replace(context, [(made[key], reply) for key, reply in sent.items()])
+    if isinstance(regular, ConditionFailed):
+        yield from task.merge(task_key, groups[task_key], made[task_key], regular.item)
+    return not any(isinstance(reply, ConditionFailed) for reply in replies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,14 +283,13 @@ class _Task:
         remember_written(context, place, self.checkpoint_id, base.generation, encoded.chunks)
         return items.stored(context, place.thread_id, sort_key, encoded.body)
 
-    def merge(self, sort_key: str, writes: Sequence[Write], found: Item | None) -> Operation[None]:
+    def merge(
+        self, sort_key: str, writes: Sequence[Write], item: Item, found: Item | None
+    ) -> Operation[None]:
         """Add the writes whose index is not stored yet to the task's item."""
         context = self.context
-        for _ in range(_MERGE_ATTEMPTS):
-            if found is None:  # an engine that does not return it, or the item has just expired
-                wanted = [requests.key(self.place.thread_id, sort_key)]
-                stored = yield from batches.get_all(context, wanted, consistent=True)
-                found = stored[0] if stored else None
+        for _ in range(overwriting.ATTEMPTS):
+            found = yield from overwriting.existing(context, item, found)
             merged: list[Write] = list(writes)
             if found is not None and not items.expired(context, found):
                 old = yield from self._writes_in(found)
@@ -300,7 +310,7 @@ class _Task:
             found = reply.item
         raise ConflictError(
             f"{self.place}, checkpoint {self.checkpoint_id!r}: the writes of one task were changed "
-            f"by others {_MERGE_ATTEMPTS} times while they were merged"
+            f"by others {overwriting.ATTEMPTS} times while they were merged"
         )
 
     def _writes_in(self, item: Item) -> Operation[list[Write]]:
