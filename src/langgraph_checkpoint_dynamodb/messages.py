@@ -156,18 +156,21 @@ def write(
         `None` if the bytes are not a list of as many elements.
     """
     memo = memo or Memo()
-    origins = _origins(memo.templates, messages)
-    plan = reuse.plan(reuse.Stored(memo.sizes, memo.segments), origins, known)
+    same = count_same(memo.templates, messages)
+    origins = [*range(same), *_origins(memo.templates[same:], messages[same:], same)]
+    plan = reuse.plan(reuse.Stored(memo.sizes, memo.segments), origins, same, known)
     loose = plan.loose
     kind, data = serialize([messages[number] for number in loose])
     offsets = element_offsets(data) if loose else [len(data)]
     if kind != TYPE or offsets is None or len(offsets) != len(loose) + 1:
         return None
     pieces = dict(zip(loose, pairwise(offsets), strict=True))
-    sizes = [0 if one is None else memo.sizes[one] for one in origins]
+    sizes = [*memo.sizes[:same]]
+    sizes += [0 if one is None else memo.sizes[one] for one in origins[same:]]
     for number, (begin, end) in pieces.items():
         sizes[number] = end - begin
-    found = [None if one is None else memo.templates[one] for one in origins]
+    found: list[Template | None] = [*memo.templates[:same]]
+    found += [None if one is None else memo.templates[one] for one in origins[same:]]
     new = [number for number in loose if found[number] is None]
     if 0 < len(new) <= _MAX_NEW:
         # Read back: a template is what the bytes say, and not what the graph put.
@@ -175,27 +178,29 @@ def write(
         made = templates_of(load((TYPE, _header(len(new)) + content)))
         for number, template in zip(new, made or (), strict=False):
             found[number] = template
-    whole = tuple(template for template in takewhile(bool, found) if template)
+    whole = (template for template in takewhile(bool, found[same:]) if template)
     return Written(
         Elements(_header(len(messages)), plan.parts(data, offsets)),
-        whole,
+        (*memo.templates[:same], *whole),
         tuple(sizes),
         data if len(loose) == len(messages) else None,
     )
 
 
-def _origins(templates: Sequence[Template], messages: Sequence[BaseMessage]) -> list[int | None]:
-    """The number of the template that makes each message, wherever it stands now."""
-    same = count_same(templates, messages)
-    origins: list[int | None] = list(range(same))
-    if same < len(messages):
-        others = enumerate(templates[same:], same)
-        numbers = {_name(one.fields): number for number, one in others}
-        for message in messages[same:]:
-            name = _name(message.__dict__)
-            number = numbers.get(name) if name is not None else None
-            matches = number is not None and templates[number].matches(message)
-            origins.append(number if matches else None)
+def _origins(
+    templates: Sequence[Template], messages: Sequence[BaseMessage], first: int
+) -> list[int | None]:
+    """The number of the template that makes each message, wherever it stands now.
+
+    The templates are numbered from `first`.
+    """
+    numbers = {_name(template.fields): number for number, template in enumerate(templates)}
+    origins: list[int | None] = []
+    for message in messages:
+        name = _name(message.__dict__)
+        number = numbers.get(name) if name is not None else None
+        matches = number is not None and templates[number].matches(message)
+        origins.append(first + number if number is not None and matches else None)
     return origins
 
 

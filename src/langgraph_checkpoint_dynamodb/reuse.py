@@ -75,20 +75,21 @@ class Plan:
         return parts
 
 
-def plan(stored: Stored, origins: Sequence[int | None], known: frozenset[bytes]) -> Plan:
+def plan(stored: Stored, origins: Sequence[int | None], same: int, known: frozenset[bytes]) -> Plan:
     """Take over what can be.
 
     Args:
         stored: The list before.
         origins: For each element of the list now, its number in the list before; `None`
             for one that is new.
+        same: How many elements at the start stand where they stood.
         known: Chunks that are stored.
     """
     pieces: list[Segment | range] = []
     number = 0
     for segment in stored.segments:
         end = number + segment.elements
-        if origins[number:end] != list(range(number, end)) or not known.issuperset(segment.refs):
+        if end > same or not known.issuperset(segment.refs):
             break
         pieces.append(segment)
         number = end
