@@ -25,9 +25,10 @@ from langgraph.checkpoint.serde._msgpack import SAFE_MSGPACK_TYPES
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from fake_table import FakeTable, context
-from langgraph_checkpoint_dynamodb import messages, read, templates, write
+from langgraph_checkpoint_dynamodb import chunks, items, messages, read, templates, write
 from langgraph_checkpoint_dynamodb.cache import Cache
 from langgraph_checkpoint_dynamodb.chunking import Elements, cut, cut_list
+from langgraph_checkpoint_dynamodb.codec import Body, unpack_body
 from langgraph_checkpoint_dynamodb.context import Context, Place
 from langgraph_checkpoint_dynamodb.elements import element_offsets
 from langgraph_checkpoint_dynamodb.leaves import Run
@@ -154,6 +155,13 @@ def test_other_serdes_are_left_alone() -> None:
 
 def test_langgraph_reads_these_classes_under_every_allowlist() -> None:
     assert {(kind.__module__, kind.__name__) for kind in templates.KINDS} <= SAFE_MSGPACK_TYPES
+
+
+def unpacked(thread: Thread) -> Any:
+    key = max(key for key in thread.table.items if key[1].startswith("C#"))
+    body = unpack_body(items.packed_body(thread.table.items[key]))
+    assert isinstance(body, Body)
+    return body.records
 
 
 class Thread:
@@ -340,6 +348,21 @@ def test_a_window_that_drops_its_start_writes_what_a_growing_list_would(restarts
         growing.put(grown)
         assert window.read() == kept
     assert len(chunk_keys(window)) <= len(chunk_keys(growing))
+
+
+def test_many_small_changes_do_not_part_a_list_into_crumbs() -> None:
+    thread = Thread()
+    value: list[Any] = []
+    for number in range(150):
+        short = HumanMessage("Hi.", id=str(number))
+        place = 0 if number % 3 else number // 2
+        value = [*value[:place], short, *value[place:]]
+        thread.put(value)
+    assert thread.read() == value
+    (record,) = unpacked(thread)
+    leaves = thread.table.run(chunks.load(context(), "thread", [(0, record)])).leaves(record, "")
+    sizes = [size for _, size in leaves[1]]
+    assert sum(sizes) / len(sizes) > 400
 
 
 @pytest.fixture

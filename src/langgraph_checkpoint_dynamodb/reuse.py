@@ -14,6 +14,10 @@ from typing import TypeAlias
 
 from .leaves import Run, Segment
 
+_SMALL_BYTES = 512
+"""A segment beside elements that are cut anew is cut with them if it has less: else a list to
+which one element after the other is added at its start would be all small chunks."""
+
 Leaves: TypeAlias = tuple[int, Sequence[tuple[bytes, int]]]
 """The offset of a value's first leaf, and the digest and the size of each, in order."""
 
@@ -93,11 +97,14 @@ def plan(stored: Stored, origins: Sequence[int | None], same: int, known: frozen
             break
         pieces.append(segment)
         number = end
+    if pieces and stored.segments[len(pieces) - 1].size < _SMALL_BYTES and number < len(origins):
+        pieces.pop()
+        number -= stored.segments[len(pieces)].elements
     others = _Others.of(stored, stored.segments[len(pieces) :], number, known)
     loose = number
     while number < len(origins):
         found = others.find(origins, number)
-        if found is None:
+        if found is None or (loose < number and found.size < _SMALL_BYTES):
             number += 1
             continue
         if loose < number:
