@@ -25,7 +25,7 @@ from tables import KEYS, REGION, config, new_table
 
 TITLE = "30 % of calls throttled, or batches left in part"
 SHORT = {"turns": 2, "writers": 6}
-LONG = {"turns": 40, "writers": 32}
+LONG = {"turns": 12, "writers": 32}
 
 SHARE = 0.3
 RETRIES = 14
