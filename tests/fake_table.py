@@ -126,7 +126,7 @@ def context(**changes: Any) -> Context:
 
     defaults: dict[str, Any] = {
         "table": TABLE,
-        "ttl_attribute": None,
+        "ttl_attribute": "ttl",
         "ttl_seconds": None,
         "max_resends": 3,
         "cache": Cache(1 << 24),

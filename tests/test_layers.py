@@ -16,8 +16,8 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 # Each level imports modules of earlier levels, or of its own.
 LEVELS = [
     {"errors", "operation", "cache", "in_flight"},
-    {"table_config", "elements", "chunking", "codec", "keys", "requests", "versions"},
-    {"config", "context", "bodies", "items", "intrinsics"},
+    {"table_config", "elements", "chunking", "codec", "keys", "requests", "trees", "versions"},
+    {"config", "context", "serdes", "bodies", "items", "intrinsics"},
     {"batches", "chunks", "template"},
     {"read", "listing", "history", "table_requests", "describe"},
     {"write", "maintain", "deploy", "destroy", "plan", "stack"},

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .codec import Record
     from .in_flight import InFlight
 
+DEFAULT_MAX_BYTES = 1 << 30
+"""A bound for what a few crafted items can make a reader put together."""
+
 NEVER = 0
 """The generation of chunks that do not expire."""
 
@@ -25,7 +28,8 @@ class Context:
 
     Attributes:
         table: Table name.
-        ttl_attribute: The expiry's attribute name; `None` if the table has no TTL.
+        ttl_attribute: The expiry's attribute name. It counts whether or not the table has
+            TTL now: what was given an expiry may have lost chunks by then.
         ttl_seconds: How long what is written now shall live; `None` for ever.
         max_resends: How often in a row unprocessed items may come back unprocessed.
         cache: Shared by all calls of a saver.
@@ -33,10 +37,12 @@ class Context:
         serde: The saver's serde at the time of the call.
         now: Time of the call, in epoch seconds.
         run_index: Whether the table has the index by run id.
+        max_bytes: The most that the values of a checkpoint and its pending writes may take.
+        only_encrypted: Whether a value that the serde did not encrypt is refused.
     """
 
     table: str
-    ttl_attribute: str | None
+    ttl_attribute: str
     ttl_seconds: int | None
     max_resends: int
     cache: Cache
@@ -44,6 +50,8 @@ class Context:
     serde: SerializerProtocol
     now: float
     run_index: bool = False
+    max_bytes: int = DEFAULT_MAX_BYTES
+    only_encrypted: bool = False
 
     @property
     def expiry(self) -> int | None:

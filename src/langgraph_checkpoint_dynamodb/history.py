@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langgraph.checkpoint.base import DeltaChannelHistory, PendingWrite
@@ -20,6 +20,7 @@ from .read import (
     open_bodies,
     pending_writes,
     read_headers,
+    read_value,
     refs_of,
 )
 
@@ -57,7 +58,9 @@ def get_delta_channel_history(
     (entry,) = yield from read_headers(context, place.thread_id, [target])
     ancestors = Ancestors(context, place, target, _expected_items(entry, channels))
     read = [entry]
+    met = {entry.checkpoint_id}
     while walk.remaining and entry.header.parent_id:
+        check_descent(met, entry)
         parent = yield from ancestors.get(entry.header.parent_id)
         if parent is None:
             _check_cut(walk, entry)
@@ -74,14 +77,22 @@ def _expected_items(target: Entry, channels: Sequence[str]) -> int:
 
     The metadata counts the supersteps since each channel's last snapshot.
     """
-    counters = target.header.metadata.get("counters_since_delta_snapshot") or {}
-    steps = max((counters[channel][1] for channel in channels if channel in counters), default=0)
-    return _ITEMS_A_STEP * (steps + 1)
+    counters = bodies.unstored_deltas(target.header, target.where)
+    steps = max((counters.get(channel, 0) for channel in channels), default=0)
+    return _ITEMS_A_STEP * (max(steps, 0) + 1)
+
+
+def check_descent(met: set[str], entry: Entry) -> None:
+    """Note an entry's parent; a chain that comes back to where it was would be walked for ever."""
+    parent_id = str(entry.header.parent_id)
+    if parent_id in met:
+        raise CorruptCheckpointError(f"{entry.where}: its parent {parent_id!r} descends from it")
+    met.add(parent_id)
 
 
 def _check_cut(walk: _Walk, oldest: Entry) -> None:
     """A missing ancestor matters only to a channel that had been written by then."""
-    versions = oldest.header.checkpoint.get("channel_versions") or {}
+    versions = oldest.header.checkpoint["channel_versions"]
     lost = sorted(channel for channel in walk.remaining if channel in versions)
     if lost:
         raise CorruptCheckpointError(
@@ -98,13 +109,17 @@ def _gather(context: Context, entry: Entry, walk: _Walk) -> Operation[None]:
     seeds = {channel: stored[channel] for channel in walk.remaining if channel in stored}
     wanted = [(body.generation, record) for record in seeds.values()]
     wanted += bodies.records_of(one.body for one in opened)
+    bodies.check_size(
+        context,
+        [replace(body, records=tuple(seeds.values())), *(one.body for one in opened)],
+        entry.where,
+    )
     loaded = yield from chunks.load(context, thread_id, wanted)
     for write in reversed(pending_writes(context, entry, opened, loaded)):
         if write[1] in walk.remaining:
             walk.writes[write[1]].append(write)
     for channel, record in seeds.items():
-        value = (record.type, loaded.join(record, entry.where))
-        walk.seeds[channel] = context.serde.loads_typed(value)
+        walk.seeds[channel] = read_value(context, loaded, record, entry.where, channel)
     walk.remaining -= seeds.keys()
 
 
@@ -164,13 +179,13 @@ def _renew(context: Context, entries: Sequence[Entry]) -> Operation[None]:
     whatever is put in the period to come does not outlive its ancestors.
     """
     ttl, attribute = context.ttl_seconds, context.ttl_attribute
-    if ttl is None or attribute is None:
+    if ttl is None:
         return
     due = context.now + 1.5 * ttl
     expiry = int(context.now) + 2 * ttl + 1
     for entry in entries:
         found = [entry.item, *entry.writes]
-        if all(float(item.get(attribute, {}).get("N", "inf")) >= due for item in found):
+        if all(items.expiry(context, item) >= due for item in found):
             continue
         thread_id = entry.place.thread_id
         referred = yield from refs_of(context, thread_id, found, entry.where)

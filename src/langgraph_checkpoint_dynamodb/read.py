@@ -7,7 +7,7 @@ is not there (not put yet, expired or deleted) are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from langgraph.checkpoint.base import CheckpointTuple, PendingWrite, writes_sort
 from . import batches, bodies, chunks, items, keys, requests
 from .bodies import CheckpointHeader
 from .chunks import Chunks
-from .codec import Body, unpack_body
+from .codec import Body, Record, unpack_body
 from .context import (
     Context,
     Known,
@@ -29,6 +29,7 @@ from .context import (
 )
 from .errors import CorruptCheckpointError
 from .operation import Compute, Item, Operation
+from .serdes import deserialize
 
 
 @dataclass(slots=True)
@@ -58,6 +59,11 @@ class Entry:
     header: CheckpointHeader
     item: Item
     writes: list[Item]
+
+    @property
+    def size(self) -> int:
+        """The bytes of its values, serialized."""
+        return sum(record.size for record in self.opened.body.records)
 
     @property
     def where(self) -> str:
@@ -99,7 +105,7 @@ def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None
         if not reply["Items"]:
             return None
         item = reply["Items"][0]
-        key = keys.parse(items.sort_key(item))
+        key = items.parse_key(item)
         checkpoint_key = keys.checkpoint(ns, key.checkpoint_id)
         if key.task is not None:
             group = yield from _exact(context, thread_id, checkpoint_key)
@@ -125,7 +131,7 @@ def collect(context: Context, newest_first: Iterable[Item], carried: list[Item])
     for item in newest_first:
         if items.expired(context, item):
             continue
-        key = keys.parse(items.sort_key(item))
+        key = items.parse_key(item)
         if key.task is not None:
             carried.append(item)
             continue
@@ -148,6 +154,8 @@ def open_bodies(
     cut = [content for content in unpacked if not isinstance(content, Body)]
     if not cut:
         return [Opened(body) for body in unpacked]
+    for _, record in cut:
+        bodies.check_size(context, [Body(0, ("", b""), (record,))], where)
     loaded = yield from chunks.load(context, thread_id, cut)
     return [
         Opened(content) if isinstance(content, Body) else _reopen(loaded, content[1], where)
@@ -156,7 +164,11 @@ def open_bodies(
 
 
 def _reopen(loaded: Chunks, record: Any, where: str) -> Opened:
-    body = unpack_body(loaded.join(record, where))
+    packed = loaded.join(record, where)
+    try:
+        body = unpack_body(packed)
+    except CorruptCheckpointError as error:
+        raise CorruptCheckpointError(f"{where}: {error}") from error
     if not isinstance(body, Body):
         raise CorruptCheckpointError(f"{where}: a body within a body")
     return Opened(body, loaded.refs(record, where))
@@ -173,9 +185,9 @@ def read_headers(
     for group, one in zip(groups, opened, strict=True):
         key = group.key
         where = f"thread {thread_id!r}, checkpoint {key.checkpoint_id!r}"
-        header = bodies.read_checkpoint_header(context.serde, one.body, where)
-        ns = keys.decode(key.namespace)
-        place = Place(thread_id, ns if ns is not None else header.checkpoint_ns or "")
+        header = bodies.read_checkpoint_header(context, one.body, where)
+        ns = _name(key.namespace, header.checkpoint_ns, keys.namespace, where)
+        place = Place(thread_id, ns)
         entries.append(Entry(place, key.checkpoint_id, one, header, group.item, group.writes))
     return entries
 
@@ -192,13 +204,15 @@ def read_tuples(
     thread_id = entries[0].place.thread_id
     pending = [item for entry in entries for item in entry.writes]
     opened = yield from open_bodies(context, thread_id, pending, f"thread {thread_id!r}, writes")
+    writes = iter(opened)
+    with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
+    for entry, own in with_writes:
+        bodies.check_size(context, [entry.opened.body, *(one.body for one in own)], entry.where)
     all_bodies = [entry.opened.body for entry in entries] + [one.body for one in opened]
     written = max(body.written for body in all_bodies)
     loaded = yield from chunks.load(
         context, thread_id, bodies.records_of(all_bodies), written=written
     )
-    writes = iter(opened)
-    with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
     tuples: list[CheckpointTuple] = yield Compute(
         lambda: [_tuple(context, entry, own, loaded) for entry, own in with_writes],
         lambda: sum(record.size for body in all_bodies for record in body.records),
@@ -214,7 +228,7 @@ def _tuple(
 ) -> CheckpointTuple:
     body, header, place = entry.opened.body, entry.header, entry.place
     values = {
-        channel: context.serde.loads_typed((record.type, loaded.join(record, entry.where)))
+        channel: read_value(context, loaded, record, entry.where, channel)
         for channel, record in zip(header.channels, body.records, strict=True)
     }
     return CheckpointTuple(
@@ -232,19 +246,34 @@ def pending_writes(
     """A checkpoint's writes in the order that live execution applies them in."""
     found = []
     for item, opened in zip(entry.writes, writes, strict=True):
-        header = bodies.read_writes_header(context.serde, opened.body, entry.where)
-        task = keys.decode(keys.parse(items.sort_key(item)).task or "")
-        task_id = task if task is not None else header.task_id or ""
+        header = bodies.read_writes_header(context, opened.body, entry.where)
+        task = items.parse_key(item).task or ""
+        task_id = _name(task, header.task_id, keys.task, entry.where)
         for index, channel, record in zip(
             header.indexes, header.channels, opened.body.records, strict=True
         ):
-            value = (record.type, loaded.join(record, entry.where))
-            found.append((writes_sort_key(header.task_path, task_id, index), channel, value))
+            found.append((writes_sort_key(header.task_path, task_id, index), channel, record))
     found.sort(key=lambda write: write[0])
     return [
-        (task_id, channel, context.serde.loads_typed(value))
-        for (_, task_id, _), channel, value in found
+        (task_id, channel, read_value(context, loaded, record, entry.where, channel))
+        for (_, task_id, _), channel, record in found
     ]
+
+
+def read_value(context: Context, loaded: Chunks, record: Record, where: str, channel: str) -> Any:
+    """The value of a record, as the user's serde reads it."""
+    value = (record.type, loaded.join(record, where))
+    return deserialize(context, value, where, f"channel {channel!r}")
+
+
+def _name(part: str, hidden: str | None, key_part: Callable[[str], str], where: str) -> str:
+    """What a key part names: decoded, or `hidden` in the item if the part is a hash of it."""
+    name = keys.decode(part)
+    if name is not None:
+        return name
+    if hidden is None or key_part(hidden) != part:
+        raise CorruptCheckpointError(f"{where}: its key {part!r} is the hash of another name")
+    return hidden
 
 
 def _remember(context: Context, entry: Entry, writes: Sequence[Opened], loaded: Chunks) -> None:
@@ -263,7 +292,7 @@ def _remember(context: Context, entry: Entry, writes: Sequence[Opened], loaded: 
             before = sent.records.get(channel)
             if before is not None and before.record == known.record:
                 stored[channel] = before
-    versions = entry.header.checkpoint.get("channel_versions") or {}
+    versions = entry.header.checkpoint["channel_versions"]
     remembered = Remembered(body.generation, versions, stored, refs, body.written)
     context.cache.put(key, remembered, remembered.size)
     written = frozenset(
@@ -285,7 +314,7 @@ def refs_of(
     opened = yield from open_bodies(context, thread_id, found, where)
     records = bodies.records_of(one.body for one in opened)
     nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
-    loaded = yield from chunks.load(context, thread_id, nodes)
+    loaded = yield from chunks.load(context, thread_id, nodes, only_lists=True)
     return {
         (one.body.generation, ref) for one in opened for ref in (*one.refs, *one.body.announced)
     } | {(generation, ref) for generation, record in records for ref in loaded.refs(record, where)}

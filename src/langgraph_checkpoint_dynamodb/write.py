@@ -34,6 +34,7 @@ from .context import (
 from .errors import ConflictError
 from .operation import Compute, ConditionFailed, Item, Operation
 from .read import open_bodies
+from .serdes import is_encrypted
 
 _MERGE_ATTEMPTS = 8
 
@@ -152,11 +153,13 @@ def _prepare(
     stored: dict[str, Known] = {}
     for channel, value in values.items():
         known = _unchanged(channel, versions, new_versions, base.parent)
-        if known is None:
+        if known is None or (context.only_encrypted and not is_encrypted(known.record.type)):
             typed = bodies.serialize(context.serde, value, f"channel {channel!r}")
             known, made = bodies.store_value(typed, bodies.INLINE_BYTES, base.known, defer=True)
             pieces.update(made)
         stored[channel] = known
+    sizes = {channel: known.record.size for channel, known in stored.items()}
+    bodies.check_new(context, sizes, f"{place}, checkpoint {checkpoint['id']!r}")
     ns = place.checkpoint_ns
     header = bodies.CheckpointHeader(
         rest,
@@ -220,6 +223,10 @@ def put_writes(
         ],
         lambda: bodies.bytes_at_most([value for _, value in writes]),
     )
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        sizes[entry.channel] = sizes.get(entry.channel, 0) + len(entry.value[1])
+    bodies.check_new(context, sizes, f"{place}, checkpoint {checkpoint_id!r}, task {task_id!r}")
     groups = {task_key: [entry for entry in entries if entry.index >= 0]}
     for entry in entries:
         if entry.index < 0:
@@ -292,7 +299,7 @@ class _Task:
             call = (
                 requests.put_new(context.table, item)
                 if found is None
-                else requests.put_over(context.table, item, bytes(found["B"]["B"]))
+                else requests.put_over(context.table, item, items.stored_bytes(found))
             )
             (reply,) = yield [call]
             if not isinstance(reply, ConditionFailed):
@@ -307,8 +314,9 @@ class _Task:
         context, place = self.context, self.place
         where = f"{place}, checkpoint {self.checkpoint_id!r}, writes {items.sort_key(item)!r}"
         (opened,) = yield from open_bodies(context, place.thread_id, [item], where)
+        bodies.check_size(context, [opened.body], where)
         loaded = yield from chunks.load(context, place.thread_id, bodies.records_of([opened.body]))
-        header = bodies.read_writes_header(context.serde, opened.body, where)
+        header = bodies.read_writes_header(context, opened.body, where)
         return [
             Write(index, channel, (record.type, loaded.join(record, where)))
             for index, channel, record in zip(
