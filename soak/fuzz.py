@@ -75,7 +75,7 @@ def run(endpoint: str, seed: int, cases: int) -> dict[str, int | float]:
 
 def attempt(items: Items, call: Callable[[FakeTable, Any], Any], where: str = "") -> bool:
     """Whether a call has an answer on these items; `False` if it is refused as it should be."""
-    table = Table()
+    table = FakeTable()
     table.items = items
     with _limited(where):
         try:
@@ -99,16 +99,6 @@ def _limited(where: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-class Table(FakeTable):
-    """With the one request more that reading a history makes."""
-
-    def _update_item(self, params: dict[str, Any]) -> Any:
-        item = self.items.get((params["Key"]["PK"]["S"], params["Key"]["SK"]["S"]))
-        if item is not None:
-            item["ttl"] = params["ExpressionAttributeValues"][":expiry"]
-        return {}
 
 
 def place_of(ns: str = "") -> Place:
@@ -156,7 +146,7 @@ CALLS: list[tuple[str, Callable[[FakeTable, Any], Any]]] = [
 
 def genuine_items(rng: random.Random) -> Items:
     """A thread with every kind of item that there is."""
-    table = Table()
+    table = FakeTable()
     to = context(now=_NOW - 1000, ttl_seconds=3600)
     text = "".join(rng.choice("abcdefgh ") for _ in range(60_000))
     parent: str | None = None

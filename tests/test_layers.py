@@ -17,9 +17,9 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 LEVELS = [
     {"errors", "operation", "cache", "in_flight"},
     {"table_config", "elements", "chunking", "codec", "keys", "requests", "trees", "versions"},
-    {"config", "context", "serdes", "bodies", "items", "intrinsics"},
+    {"config", "context", "serdes", "basis", "bodies", "items", "intrinsics"},
     {"batches", "chunks", "template"},
-    {"read", "listing", "history", "table_requests", "describe"},
+    {"opening", "read", "listing", "history", "table_requests", "describe"},
     {"write", "maintain", "deploy", "destroy", "plan", "stack"},
     {"service", "sync_driver", "async_driver", "arguments"},
     {"maintenance", "provisioning", "saver"},

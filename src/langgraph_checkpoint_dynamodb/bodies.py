@@ -7,12 +7,13 @@ the keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 from . import keys
 from .chunking import Cut, cut
@@ -208,6 +209,17 @@ def _are_names(channels: Sequence[Any]) -> bool:
     """Whether all are strings and no two the same: then none hides another's value."""
     return all(isinstance(channel, str) for channel in channels) and len(set(channels)) == len(
         channels
+    )
+
+
+def has_deltas(metadata: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint is of a graph with delta channels.
+
+    LangGraph counts their supersteps in the metadata, but for one in which each has just
+    been stored as a snapshot.
+    """
+    return bool(metadata.get("counters_since_delta_snapshot")) or any(
+        isinstance(value, _DeltaSnapshot) for value in values.values()
     )
 
 

@@ -6,8 +6,9 @@ attribute         holds
 `PK`, `SK`        thread id; see `keys`
 `B`               the body (checkpoint, writes) or the bytes (chunk), compressed
 `R`               a hash of the run id, on checkpoints of a run
-`T`               when a chunk was written, in epoch seconds
-the TTL attribute expiry in epoch seconds, if the saver gives items one
+`T`               when a chunk was written, in epoch seconds; on a checkpoint that is
+                  kept beyond its expiry: the expiry
+the TTL attribute until when the item is kept, in epoch seconds, if not for ever
 ================  ==========================================================
 """
 
@@ -23,19 +24,41 @@ from .context import NEVER, Context
 from .errors import CorruptCheckpointError
 from .operation import Item
 
+EXPIRY = "T"
+"""On a checkpoint or writes; a chunk's `T` is the time of its writing."""
+
 MAX_CHUNK_BYTES = 1 << 16
 """A reader refuses a chunk that claims more; the cutter makes at most 8 KiB."""
 
 
 def stored(
-    context: Context, thread_id: str, sort_key: str, packed: bytes, run_id: str | None = None
+    context: Context,
+    thread_id: str,
+    sort_key: str,
+    packed: bytes,
+    run_id: str | None = None,
+    *,
+    kept: float | None,
+    shown: float | None = None,
 ) -> Item:
-    """A checkpoint or writes item; `packed` is its body."""
+    """A checkpoint or writes item.
+
+    Args:
+        context: The call's surroundings.
+        thread_id: The thread.
+        sort_key: The item's sort key.
+        packed: Its body.
+        run_id: The run that it is of.
+        kept: Until when it is kept, in epoch seconds; `None` for ever.
+        shown: When it expires, if that is earlier.
+    """
     item = {"PK": {"S": thread_id}, "SK": {"S": sort_key}, "B": {"B": packed}}
     if run_id is not None:
         item["R"] = {"B": run_digest(run_id)}
-    if context.expiry is not None:
-        item[context.ttl_attribute] = {"N": str(context.expiry)}
+    if kept is not None:
+        item[context.ttl_attribute] = {"N": str(int(kept))}
+        if shown is not None and shown != kept:
+            item[EXPIRY] = {"N": str(int(shown))}
     return item
 
 
@@ -82,8 +105,8 @@ def _number(item: Item, attribute: str) -> float | None:
         return None
 
 
-def expiry(context: Context, item: Item) -> float:
-    """When the item expires, in epoch seconds; infinity if never.
+def kept_until(context: Context, item: Item) -> float:
+    """When DynamoDB may delete the item, in epoch seconds; infinity if never.
 
     As DynamoDB does, an attribute that is no number is passed over:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
@@ -92,9 +115,33 @@ def expiry(context: Context, item: Item) -> float:
     return math.inf if found is None else found
 
 
+def generation(context: Context, item: Item, made_in: int) -> int:
+    """The generation of the chunks that an item refers to.
+
+    The one it was made in, or another that they were copied to so that it could be kept for
+    longer: an item is never kept beyond its chunks, so its own time tells.
+    """
+    kept = kept_until(context, item)
+    return int(kept) if made_in != NEVER and made_in < kept < math.inf else made_in
+
+
+def moved(context: Context, item: Item, generation: int) -> Item:
+    """A chunk's item as it stands in another generation."""
+    digest = sort_key(item).rsplit("#", 1)[1]
+    sort = f"{keys.CHUNKS}{generation}#{digest}"
+    time = {"T": {"N": str(int(context.now))}, context.ttl_attribute: {"N": str(generation)}}
+    return {**item, "SK": {"S": sort}, **time}
+
+
 def expired(context: Context, item: Item) -> bool:
     """Whether the item's time is over; DynamoDB may keep it for days after that."""
-    return expiry(context, item) <= context.now
+    kept, shown = kept_until(context, item), _number(item, EXPIRY)
+    return (kept if shown is None else min(kept, shown)) <= context.now
+
+
+def gone(context: Context, item: Item) -> bool:
+    """Whether the item may be deleted: it then is no ancestor of anything either."""
+    return kept_until(context, item) <= context.now
 
 
 def written_at(item: Item) -> float:

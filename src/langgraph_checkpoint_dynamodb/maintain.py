@@ -14,8 +14,9 @@ from .context import Context, forget_thread
 from .errors import ConflictError
 from .history import check_descent
 from .listing import find_namespaces
+from .opening import refs_of
 from .operation import Call, Item, Operation
-from .read import Group, collect, read_headers, refs_of
+from .read import Group, collect, read_headers
 
 GRACE_SECONDS = 3600
 """How old an unreferenced chunk has to be to be deleted by `prune` and `delete_for_runs`."""
@@ -63,7 +64,7 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     found: list[Item] = yield from batches.read_range(
         requests.query(context.table, source, _WHOLE_CHECKPOINTS)
     )
-    wanted = [{**item, "PK": {"S": target}} for item in found if not items.expired(context, item)]
+    wanted = [{**item, "PK": {"S": target}} for item in found if not items.gone(context, item)]
     yield from _check_target(context, wanted, source, target)
     call: Call | None = requests.query(context.table, source, _WHOLE_CHUNKS)
     while call is not None and wanted:
@@ -82,7 +83,7 @@ def _check_target(
     there = yield from batches.read_range(call)
     same = {items.sort_key(item): item.get("B") for item in wanted}
     for item in there:
-        if items.expired(context, item):
+        if items.gone(context, item):
             continue
         key = items.sort_key(item)
         if key not in same or same[key] != item.get("B"):
@@ -105,7 +106,8 @@ def prune(context: Context, thread_id: str) -> Operation[None]:
         stored = yield from batches.read_range(call)
         found += [items.sort_key(item) for item in stored]
         groups = list(collect(context, stored, []))
-        for group in (yield from _needed(context, thread_id, groups)):
+        ancestors = list(collect(context, stored, [], items.gone))
+        for group in (yield from _needed(context, thread_id, groups[:1], ancestors)):
             kept.add(items.sort_key(group.item))
             kept.update(items.sort_key(item) for item in group.writes)
         if groups:  # writes newer than the newest checkpoint: its put may be under way
@@ -121,17 +123,17 @@ def _prefix(checkpoint_key: str) -> str:
 
 
 def _needed(
-    context: Context, thread_id: str, newest_first: Sequence[Group]
+    context: Context, thread_id: str, newest: list[Group], ancestors: Sequence[Group]
 ) -> Operation[list[Group]]:
     """The newest checkpoint and its ancestors back to the last snapshot of its delta channels.
 
     The metadata's `counters_since_delta_snapshot` names the delta channels whose
     value is not stored in the checkpoint itself.
     """
-    if not newest_first:
+    if not newest:
         return []
-    by_id = {group.key.checkpoint_id: group for group in newest_first}
-    needed = [newest_first[0]]
+    by_id = {group.key.checkpoint_id: group for group in ancestors}
+    needed = list(newest)
     (entry,) = yield from read_headers(context, thread_id, needed)
     missing = set(bodies.unstored_deltas(entry.header, entry.where))
     met = {entry.checkpoint_id}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple, PendingWrite, writes_sort_key
@@ -17,19 +17,24 @@ from langgraph.checkpoint.base import CheckpointTuple, PendingWrite, writes_sort
 from . import batches, bodies, chunks, items, keys, requests
 from .bodies import CheckpointHeader
 from .chunks import Chunks
-from .codec import Body, Record, unpack_body
+from .codec import Record
 from .context import (
     Context,
     Known,
     Place,
     Remembered,
     forget_checkpoint,
+    note_deltas,
     remembered_key,
     written_key,
 )
 from .errors import CorruptCheckpointError
+from .opening import Opened, open_bodies
 from .operation import Compute, Item, Operation
 from .serdes import deserialize
+
+Over: TypeAlias = Callable[[Context, Item], bool]
+"""Whether an item's time is over: `items.expired`, or for ancestors `items.gone`."""
 
 
 @dataclass(slots=True)
@@ -39,14 +44,6 @@ class Group:
     key: keys.CheckpointKey
     item: Item
     writes: list[Item] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A body, and the chunks that it was itself cut into."""
-
-    body: Body
-    refs: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +82,12 @@ def get_tuple(
     return tuples[0]
 
 
+def get_ancestor(context: Context, place: Place, checkpoint_id: str) -> Operation[Group | None]:
+    """The items of a checkpoint that others are rebuilt from, also if it has expired."""
+    key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
+    return (yield from _exact(context, place.thread_id, key, items.gone))
+
+
 def get_group(context: Context, place: Place, checkpoint_id: str | None) -> Operation[Group | None]:
     """The items of a checkpoint by id, or of the newest of the namespace."""
     ns = keys.namespace(place.checkpoint_ns)
@@ -116,20 +119,25 @@ def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None
         start = requests.key(thread_id, checkpoint_key)
 
 
-def _exact(context: Context, thread_id: str, checkpoint_key: str) -> Operation[Group | None]:
+def _exact(
+    context: Context, thread_id: str, checkpoint_key: str, over: Over = items.expired
+) -> Operation[Group | None]:
     call = requests.query(context.table, thread_id, keys.below(checkpoint_key))
     found = yield from batches.read_range(call)
-    groups = list(collect(context, reversed(found), []))
+    groups = list(collect(context, reversed(found), [], over))
     return groups[0] if groups else None
 
 
-def collect(context: Context, newest_first: Iterable[Item], carried: list[Item]) -> Iterable[Group]:
+def collect(
+    context: Context, newest_first: Iterable[Item], carried: list[Item], over: Over = items.expired
+) -> Iterable[Group]:
     """Gather items, newest key first, into checkpoints with their writes.
 
-    `carried` holds the writes whose checkpoint has not come yet, from page to page.
+    `carried` holds the writes whose checkpoint has not come yet, from page to page;
+    `over` tells the items whose time is over.
     """
     for item in newest_first:
-        if items.expired(context, item):
+        if over(context, item):
             continue
         key = items.parse_key(item)
         if key.task is not None:
@@ -138,40 +146,6 @@ def collect(context: Context, newest_first: Iterable[Item], carried: list[Item])
         prefix = f"{items.sort_key(item)}#"
         yield Group(key, item, [w for w in carried if items.sort_key(w).startswith(prefix)])
         carried.clear()
-
-
-def open_bodies(
-    context: Context, thread_id: str, found: Sequence[Item], where: str
-) -> Operation[list[Opened]]:
-    """Decompress and unpack bodies; those that were cut are put together first."""
-    try:
-        unpacked: list[Any] = yield Compute(
-            lambda: [unpack_body(items.packed_body(item)) for item in found],
-            lambda: sum(map(items.body_size, found)),
-        )
-    except CorruptCheckpointError as error:
-        raise CorruptCheckpointError(f"{where}: {error}") from error
-    cut = [content for content in unpacked if not isinstance(content, Body)]
-    if not cut:
-        return [Opened(body) for body in unpacked]
-    for _, record in cut:
-        bodies.check_size(context, [Body(0, ("", b""), (record,))], where)
-    loaded = yield from chunks.load(context, thread_id, cut)
-    return [
-        Opened(content) if isinstance(content, Body) else _reopen(loaded, content[1], where)
-        for content in unpacked
-    ]
-
-
-def _reopen(loaded: Chunks, record: Any, where: str) -> Opened:
-    packed = loaded.join(record, where)
-    try:
-        body = unpack_body(packed)
-    except CorruptCheckpointError as error:
-        raise CorruptCheckpointError(f"{where}: {error}") from error
-    if not isinstance(body, Body):
-        raise CorruptCheckpointError(f"{where}: a body within a body")
-    return Opened(body, loaded.refs(record, where))
 
 
 def read_headers(
@@ -293,8 +267,12 @@ def _remember(context: Context, entry: Entry, writes: Sequence[Opened], loaded: 
             if before is not None and before.record == known.record:
                 stored[channel] = before
     versions = entry.header.checkpoint["channel_versions"]
-    remembered = Remembered(body.generation, versions, stored, refs, body.written)
+    kept = items.kept_until(context, entry.item)
+    deltas = bodies.has_deltas(entry.header.metadata, {})
+    chain = None if deltas else kept
+    remembered = Remembered(body.generation, versions, stored, refs, body.written, kept, chain)
     context.cache.put(key, remembered, remembered.size)
+    note_deltas(context, entry.place, deltas)
     written = frozenset(
         (opened.body.generation, ref)
         for opened in writes
@@ -305,19 +283,6 @@ def _remember(context: Context, entry: Entry, writes: Sequence[Opened], loaded: 
         context.cache.put(
             written_key(entry.place, entry.checkpoint_id), written, 200 + 200 * len(written)
         )
-
-
-def refs_of(
-    context: Context, thread_id: str, found: Sequence[Item], where: str
-) -> Operation[set[tuple[int, bytes]]]:
-    """Every chunk that some items refer to at any depth, with its generation."""
-    opened = yield from open_bodies(context, thread_id, found, where)
-    records = bodies.records_of(one.body for one in opened)
-    nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
-    loaded = yield from chunks.load(context, thread_id, nodes, only_lists=True)
-    return {
-        (one.body.generation, ref) for one in opened for ref in (*one.refs, *one.body.announced)
-    } | {(generation, ref) for generation, record in records for ref in loaded.refs(record, where)}
 
 
 def config_of(place: Place, checkpoint_id: str) -> RunnableConfig:
