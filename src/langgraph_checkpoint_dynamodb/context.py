@@ -41,7 +41,8 @@ class Context:
         now: Time of the call, in epoch seconds.
         run_index: Whether the table has the index by run id.
         max_bytes: The most that the values of a checkpoint and its pending writes may take.
-        only_encrypted: Whether a value that the serde did not encrypt is refused.
+        encrypts: Whether the serde encrypts.
+        allow_plaintext: Whether what is not encrypted is read all the same.
     """
 
     table: str
@@ -54,7 +55,8 @@ class Context:
     now: float
     run_index: bool = False
     max_bytes: int = DEFAULT_MAX_BYTES
-    only_encrypted: bool = False
+    encrypts: bool = False
+    allow_plaintext: bool = False
 
     @property
     def expiry(self) -> int | None:

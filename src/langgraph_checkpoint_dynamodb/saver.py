@@ -89,7 +89,6 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
 
     def _context(self) -> Context:
         table = self.config.table_config
-        encrypts = self._encryption.is_done_by(self.serde)
         return Context(
             table=table.table_name,
             ttl_attribute=table.ttl_attribute,
@@ -103,7 +102,8 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             serde=maybe_add_typed_methods(self.serde),
             now=self.clock(),
             max_bytes=self.config.max_checkpoint_bytes,
-            only_encrypted=encrypts and not self.config.allow_plaintext,
+            encrypts=self._encryption.is_done_by(self.serde),
+            allow_plaintext=self.config.allow_plaintext,
         )
 
     # Reading

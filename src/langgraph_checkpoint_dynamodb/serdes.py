@@ -56,7 +56,7 @@ def _marks_what_it_writes(serde: Any) -> bool:
 def deserialize(context: Context, value: Typed, where: str, what: str) -> Any:
     """`serde.loads_typed`, with an error that names what could not be read."""
     kind, serde = value[0], context.serde
-    if context.only_encrypted and not is_encrypted(kind):
+    if context.encrypts and not context.allow_plaintext and not is_encrypted(kind):
         raise DeserializationError(
             f"{where}: {what} is not encrypted (stored as {kind!r}), but this saver's serializer "
             "encrypts: it was planted, or stored before encryption was switched on. While "

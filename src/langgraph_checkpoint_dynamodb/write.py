@@ -162,7 +162,7 @@ def _prepare(
     stored: dict[str, Known] = {}
     for channel, value in values.items():
         known = _unchanged(channel, versions, new_versions, base.parent)
-        if known is None or (context.only_encrypted and not is_encrypted(known.record.type)):
+        if known is None or (context.encrypts and not is_encrypted(known.record.type)):
             typed = bodies.serialize(context.serde, value, f"channel {channel!r}")
             known, made = bodies.store_value(typed, bodies.INLINE_BYTES, base.known, defer=True)
             pieces.update(made)
