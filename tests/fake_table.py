@@ -79,6 +79,18 @@ class FakeTable:
         self.items[key] = item
         return {}
 
+    def _update_item(self, params: dict[str, Any]) -> Any:
+        """What `requests.keep` asks for."""
+        item = self.items.get(_key(params["Key"]))
+        names = params["ExpressionAttributeNames"]
+        until = params["ExpressionAttributeValues"][":until"]
+        before = (item or {}).get(names["#ttl"], {}).get("N")
+        if item is None or before is None or not float(before) < float(until["N"]):
+            return ConditionFailed(item)
+        noted = item.get(names["#expiry"], {"N": before})
+        self.items[_key(item)] = {**item, names["#ttl"]: until, names["#expiry"]: noted}
+        return {}
+
     def _batch_write_item(self, params: dict[str, Any]) -> Any:
         requests = params["RequestItems"][TABLE]
         assert len(requests) <= 25
@@ -153,7 +165,7 @@ def context(**changes: Any) -> Context:
 
     defaults: dict[str, Any] = {
         "table": TABLE,
-        "ttl_attribute": None,
+        "ttl_attribute": "ttl",
         "ttl_seconds": None,
         "max_resends": 3,
         "cache": Cache(1 << 24),

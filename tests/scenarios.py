@@ -147,6 +147,21 @@ async def _put(site: Site) -> None:
         await threads.put(site.client(), first, {"a": LARGE})
 
 
+@row("`put` with delta channels and `ttl_seconds`")
+async def _put_of_deltas(site: Site) -> None:
+    heads = [
+        await chain_of_deltas(site, f"{THREAD}-{len(value)}", value, ttl_seconds=TTL)
+        for value in (FEW_CHUNKS, LARGE)
+    ]
+    deltas = {"counters_since_delta_snapshot": {"d": (1, 1)}}
+    with site.wire.open():
+        for head in heads:
+            later = site.client(ttl_seconds=TTL)
+            now = later.target.clock()
+            later.target.clock = lambda now=now: now + TTL
+            await threads.put(later, head, {}, deltas, d="a3.x")
+
+
 @row("`put_writes`")
 async def _put_writes(site: Site) -> None:
     checkpoint = config_of(THREAD, checkpoint_id=empty_checkpoint()["id"])

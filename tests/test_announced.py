@@ -8,7 +8,7 @@ import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
 from fake_table import TABLE, FakeTable, context
-from langgraph_checkpoint_dynamodb import UnavailableError, items, maintain, read, write
+from langgraph_checkpoint_dynamodb import UnavailableError, items, maintain, opening, read, write
 from langgraph_checkpoint_dynamodb.codec import Body, unpack_body
 from langgraph_checkpoint_dynamodb.context import Place
 from langgraph_checkpoint_dynamodb.operation import Call
@@ -158,7 +158,7 @@ def test_a_new_generation_sends_everything_again() -> None:
         body = thread.body()
         there = thread.chunks()
         wanted = thread.table.run(
-            read.refs_of(
+            opening.refs_of(
                 around,
                 "thread",
                 [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 from either import Either
 from langgraph_checkpoint_dynamodb import CorruptCheckpointError
@@ -56,8 +57,9 @@ async def test_items_carry_their_expiry_in_the_configured_attribute(
     for item in scan(table):
         expiry = int(item[attribute]["N"])
         if item["SK"]["S"].startswith("S#"):
-            assert START + TTL <= expiry <= START + 2 * TTL
-            assert item["SK"]["S"].startswith(f"S#{expiry}#")
+            generation = int(item["SK"]["S"].split("#")[1])
+            assert START + TTL <= generation <= START + 2 * TTL
+            assert expiry == generation
         else:
             assert expiry == START + TTL
 
@@ -180,3 +182,155 @@ async def test_a_chain_of_which_a_part_has_expired_raises_and_names_what_is_lost
     clock.now += TTL / 2
     with pytest.raises(CorruptCheckpointError, match="'log' cannot be rebuilt"):
         await client.get_delta_channel_history(config=head, channels=["log"])
+
+
+DELTAS = {"counters_since_delta_snapshot": {"log": (1, 1)}}
+
+
+def value_of(history: Any) -> list[Any]:
+    seed = history["log"].get("seed")
+    return [*(seed.value if seed else []), *(value for _, _, value in history["log"]["writes"])]
+
+
+async def run(client: Either, clock: Clock, steps: int, pace: float, parent: Any = None) -> Any:
+    """What LangGraph puts in one run of a graph with a delta channel, after a snapshot."""
+    parent = parent or await put(client, config_of("t"), {"log": _DeltaSnapshot([LARGE])})
+    for step in range(steps):
+        await client.put_writes(parent, [("log", step), ("log", LARGE[step:])], f"task {step}")
+        clock.now += pace
+        parent = await put(client, parent, {"step": step}, DELTAS, log=f"a{step}.x")
+    return parent
+
+
+def delete_expired(dynamodb: Any, scan: Any, table: str, clock: Clock) -> None:
+    for item in scan(table):
+        if "ttl" in item and int(item["ttl"]["N"]) <= clock.now:
+            key = {name: item[name] for name in ("PK", "SK")}
+            dynamodb.delete_item(TableName=table, Key=key)
+
+
+@pytest.mark.parametrize("pace", [1, TTL / 3], ids=["short run", "run of two TTL periods"])
+async def test_a_run_is_whole_until_its_last_checkpoint_expires(
+    make_client: Any, clock: Clock, dynamodb: Any, scan: Any, pace: float
+) -> None:
+    client = make_client()
+    table = client.target.config.table_config.table_name
+    head = await run(client, clock, 6, pace)
+    clock.now += TTL - 1
+    delete_expired(dynamodb, scan, table, clock)
+    cold = make_client(**on_table_of(client))
+    history = await cold.get_delta_channel_history(config=head, channels=["log"])
+    expected = [LARGE, *(one for step in range(6) for one in (step, LARGE[step:]))]
+    assert value_of(history) == expected
+    # What it was rebuilt from has expired itself, and is not returned.
+    found = await load_all(cold, "t")
+    assert found[0].config == head
+    assert len(found) == 1
+    clock.now += 1
+    assert await load_all(cold, "t") == []
+
+
+@pytest.mark.parametrize(
+    "after",
+    [{"ttl_seconds": None}, {"enable_ttl": False, "ttl_seconds": None}, {"ttl_seconds": 9 * TTL}],
+    ids=["off", "off in the table", "longer"],
+)
+async def test_ancestors_of_another_ttl_are_kept_for_a_child_that_lives_longer(
+    make_client: Any, clock: Clock, dynamodb: Any, scan: Any, after: Any
+) -> None:
+    client = make_client()
+    table = client.target.config.table_config.table_name
+    head = await run(client, clock, 2, 1)
+    switched = make_client(**on_table_of(client), **after)
+    await switched.get_tuple(head)
+    await switched.get_delta_channel_history(config=head, channels=["log"])
+    head = await run(switched, clock, 1, 1, head)
+    clock.now += 9 * TTL - 1
+    delete_expired(dynamodb, scan, table, clock)
+    cold = make_client(**on_table_of(client), **after)
+    history = await cold.get_delta_channel_history(config=head, channels=["log"])
+    assert value_of(history) == [LARGE, 0, LARGE, 1, LARGE[1:], 0, LARGE]
+    assert [one.config for one in await load_all(cold, "t")] == [head]
+
+
+async def test_a_chunk_that_is_written_again_does_not_go_before_who_was_kept_for_longer(
+    make_client: Any, clock: Clock, dynamodb: Any, scan: Any
+) -> None:
+    client = make_client()
+    table = client.target.config.table_config.table_name
+    head = await run(client, clock, 1, 1)
+    # Ancestors are kept for longer; then a stranger writes the same bytes at the old place.
+    longer = make_client(**on_table_of(client), ttl_seconds=9 * TTL)
+    await longer.get_delta_channel_history(config=head, channels=["log"])
+    head = await run(longer, clock, 1, 1, head)
+    await run(make_client(**on_table_of(client)), clock, 1, 1)
+    clock.now += 5 * TTL
+    delete_expired(dynamodb, scan, table, clock)
+    cold = make_client(**on_table_of(client), ttl_seconds=9 * TTL)
+    history = await cold.get_delta_channel_history(config=head, channels=["log"])
+    assert value_of(history) == [LARGE, 0, LARGE, 0, LARGE]
+
+
+@pytest.mark.parametrize("before", [{"ttl_seconds": None}, {"ttl_seconds": 9 * TTL}])
+async def test_pending_writes_live_as_long_as_their_checkpoint(
+    make_client: Any, clock: Clock, dynamodb: Any, scan: Any, before: Any
+) -> None:
+    client = make_client(**before)
+    table = client.target.config.table_config.table_name
+    waiting = await put(client, config_of("t"), {"document": LARGE})
+    shorter = make_client(**on_table_of(client))
+    await shorter.get_tuple(waiting)
+    await shorter.put_writes(waiting, [("__interrupt__", "?"), ("a", LARGE[::-1])], "task")
+    clock.now += 8 * TTL
+    delete_expired(dynamodb, scan, table, clock)
+    found = await make_client(**on_table_of(client)).get_tuple(waiting)
+    assert sorted(channel for _, channel, _ in found.pending_writes) == ["__interrupt__", "a"]
+
+
+async def test_what_was_given_an_expiry_expires_when_ttl_is_off(
+    make_client: Any, clock: Clock
+) -> None:
+    client = make_client()
+    await chain(client, "t", 2)
+    off = make_client(enable_ttl=False, ttl_seconds=None, **on_table_of(client))
+    assert len(await load_all(off, "t")) == 2
+    clock.now += TTL
+    assert await load_all(off, "t") == []
+    assert await off.get_tuple(config_of("t")) is None
+
+
+async def test_a_shorter_ttl_does_not_write_what_lives_as_long_as_before(
+    make_client: Any, clock: Clock, scan: Any
+) -> None:
+    client = make_client(ttl_seconds=100 * TTL)
+    parent = await put(client, config_of("t"), {"document": LARGE})
+    shorter = make_client(**on_table_of(client))
+    await shorter.get_tuple(parent)
+    await put(shorter, parent, {"document": LARGE, "new": LARGE[::-1]})
+    items = scan(client.target.config.table_config.table_name)
+    ends = [int(item["ttl"]["N"]) - START for item in items]
+    assert sum(end <= 2 * TTL for end in ends) > len(ends) // 2
+
+
+async def test_kept_ancestors_are_pruned_with_the_rest(
+    make_client: Any, clock: Clock, scan: Any
+) -> None:
+    client = make_client()
+    head = await run(client, clock, 4, TTL / 3)
+    await client.prune(["t"])
+    history = await client.get_delta_channel_history(config=head, channels=["log"])
+    assert len(value_of(history)) == 9
+    await put(client, head, {"log": _DeltaSnapshot([1])}, {})
+    await client.prune(["t"])
+    keys = [item["SK"]["S"] for item in scan(client.target.config.table_config.table_name)]
+    assert sum(key.startswith("C#") for key in keys) == 1
+
+
+async def test_a_graph_without_delta_channels_keeps_nothing_for_longer(
+    make_client: Any, scan: Any
+) -> None:
+    client = make_client()
+    await chain(client, "t", 2)
+    items = scan(client.target.config.table_config.table_name)
+    kept = {int(one["ttl"]["N"]) for one in items if one["SK"]["S"].startswith("C#")}
+    assert kept == {int(START) + TTL}

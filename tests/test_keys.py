@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langgraph_checkpoint_dynamodb import InvalidInputError, keys
+from langgraph_checkpoint_dynamodb import CorruptCheckpointError, InvalidInputError, keys
 
 # Characters around the separator and the escape, and some that UTF-8 spreads over bytes.
 AWKWARD = st.text(st.sampled_from("\x00\x1f !\"#$%&'01a~\x7fé€😀"), max_size=6)
@@ -47,7 +47,7 @@ def test_a_namespace_range_holds_its_own_items_only(one: str, other: str, checkp
     assert inside(key, f"{keys.CHECKPOINTS}{keys.namespace(one)}") == (one == other)
 
 
-@given(IDS, IDS, IDS)
+@given(IDS, IDS.filter(bool), IDS)
 def test_keys_are_parsed_back(ns: str, checkpoint: str, task: str) -> None:
     key = keys.parse(
         keys.writes(keys.checkpoint(keys.namespace(ns), checkpoint), task, "__error__")
@@ -87,3 +87,23 @@ def test_chunk_keys_are_parsed_back(digest: bytes, generation: int) -> None:
     assert keys.chunk_digest(key) == digest
     assert inside(key, f"{keys.CHUNKS}{generation}")
     assert not inside(key, f"{keys.CHUNKS}{generation}0")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "C", "C#", "C##", "C#$", "C#a", "X##1", "C##1#", "C##1#W", "C##1#X#t"),
+        *("C##1#W#t#c#d", "C##%41", "C##%2", "C##%2a", "C##%26", "C##a!", "C#%=x#1"),
+        *("C##%=AAAAAAAAAAAAAAAAAAAAAA", "C##" + "i" * 257, "S#0#AAAAAAAAAAAAAAAAAAAAAA"),
+    ],
+)
+def test_what_no_checkpoint_is_keyed_by_is_refused(key: str) -> None:
+    with pytest.raises(CorruptCheckpointError, match="none of a checkpoint"):
+        keys.parse(key)
+
+
+@pytest.mark.parametrize(
+    "key", ["S#", "S#0#", "S#0#x", "S#-1#" + "A" * 22, "S#0#" + "!" * 22, "S#0#" + "A" * 23]
+)
+def test_what_no_chunk_is_keyed_by_has_no_digest(key: str) -> None:
+    assert keys.chunk_digest(key) is None

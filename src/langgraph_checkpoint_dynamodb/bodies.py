@@ -7,18 +7,20 @@ the keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-from . import messages
+from . import keys, messages
 from .chunking import Cut, cut, cut_list
 from .codec import Body, Record, Typed, compress, pack_body, pack_cut_body
-from .context import Known
-from .errors import CorruptCheckpointError, SerializationError
+from .context import Context, Known
+from .errors import CorruptCheckpointError, InvalidInputError, SerializationError
+from .serdes import deserialize
 
 INLINE_BYTES = 1024
 """A state value up to this stays whole in its checkpoint item."""
@@ -83,6 +85,36 @@ def serialize(serde: SerializerProtocol, value: Any, what: str) -> Typed:
             f"{error}; store plain data, or pass a serde that knows the type"
         ) from error
     return kind, bytes(data)
+
+
+def check_size(context: Context, found: Iterable[Body], where: str) -> None:
+    """Refuse to put together more than `max_bytes`.
+
+    Raises:
+        CorruptCheckpointError: The records claim more.
+    """
+    size = sum(record.size for body in found for record in body.records)
+    if size > context.max_bytes:
+        raise CorruptCheckpointError(
+            f"{where}: values and pending writes of {size} bytes, over max_checkpoint_bytes="
+            f"{context.max_bytes}; if they are genuine, raise it in DynamoDBConfig"
+        )
+
+
+def check_new(context: Context, sizes: dict[str, int], where: str) -> None:
+    """Refuse to store what a reader would refuse to put together.
+
+    Raises:
+        InvalidInputError: The values, with their sizes by channel, take over `max_bytes`.
+    """
+    size = sum(sizes.values())
+    if size > context.max_bytes:
+        largest = max(sizes, key=lambda channel: sizes[channel])
+        raise InvalidInputError(
+            f"{where}: values of {size} bytes, most of them in channel {largest!r}, over "
+            f"max_checkpoint_bytes={context.max_bytes}: store less, or raise it in DynamoDBConfig "
+            "for every process that reads the table"
+        )
 
 
 def bytes_at_most(value: Any) -> int | None:
@@ -201,15 +233,55 @@ def checkpoint_header(serde: SerializerProtocol, header: CheckpointHeader) -> Ty
     return serialize(serde, content, "the checkpoint or its metadata")
 
 
-def read_checkpoint_header(serde: SerializerProtocol, body: Body, where: str) -> CheckpointHeader:
+def read_checkpoint_header(context: Context, body: Body, where: str) -> CheckpointHeader:
     """Undo `checkpoint_header`."""
-    content = serde.loads_typed(body.header)
+    content = deserialize(context, body.header, where, "the checkpoint's header")
     match content:
-        case [dict(checkpoint), dict(metadata), parent_id, [*channels], ns] if len(channels) == len(
-            body.records
+        case [dict(checkpoint), dict(metadata), parent_id, [*channels], str() | None as ns] if (
+            len(channels) == len(body.records)
+            and _are_names(channels)
+            and (not parent_id or keys.is_checkpoint_id(parent_id))
+            and isinstance(checkpoint.get("channel_versions"), dict)
         ):
-            return CheckpointHeader(checkpoint, metadata, parent_id, channels, ns)  # type: ignore[arg-type]
+            return CheckpointHeader(checkpoint, metadata, parent_id or None, channels, ns)  # type: ignore[arg-type]
     raise CorruptCheckpointError(f"{where}: a checkpoint header of an unknown shape")
+
+
+def _are_names(channels: Sequence[Any]) -> bool:
+    """Whether all are strings and no two the same: then none hides another's value."""
+    return all(isinstance(channel, str) for channel in channels) and len(set(channels)) == len(
+        channels
+    )
+
+
+def has_deltas(metadata: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint is of a graph with delta channels.
+
+    LangGraph counts their supersteps in the metadata, but for one in which each has just
+    been stored as a snapshot.
+    """
+    return bool(metadata.get("counters_since_delta_snapshot")) or any(
+        isinstance(value, _DeltaSnapshot) for value in values.values()
+    )
+
+
+def unstored_deltas(header: CheckpointHeader, where: str) -> dict[str, int]:
+    """The delta channels whose value is not in the checkpoint: supersteps since the last snapshot.
+
+    LangGraph's metadata names them: `counters_since_delta_snapshot`, a pair of updates and
+    supersteps for each.
+    """
+    counters = header.metadata.get("counters_since_delta_snapshot") or {}
+    try:
+        return {
+            channel: int(steps)
+            for channel, (_, steps) in counters.items()
+            if channel not in header.channels
+        }
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise CorruptCheckpointError(
+            f"{where}: metadata 'counters_since_delta_snapshot' of an unknown shape: {counters!r}"
+        ) from error
 
 
 def whole_checkpoint(
@@ -244,11 +316,13 @@ def encode_writes(
     return seal(Body(generation, typed, tuple(records)), chunks, known)
 
 
-def read_writes_header(serde: SerializerProtocol, body: Body, where: str) -> WritesHeader:
+def read_writes_header(context: Context, body: Body, where: str) -> WritesHeader:
     """Undo the header part of `encode_writes`."""
-    match serde.loads_typed(body.header):
-        case [str(path), [*indexes], [*channels], task_id] if (
+    match deserialize(context, body.header, where, "a task's writes header"):
+        case [str(path), [*indexes], [*channels], str() | None as task_id] if (
             len(indexes) == len(channels) == len(body.records)
+            and all(type(index) is int for index in indexes)
+            and all(isinstance(channel, str) for channel in channels)
         ):
             return WritesHeader(path, indexes, channels, task_id)
     raise CorruptCheckpointError(f"{where}: a writes header of an unknown shape")

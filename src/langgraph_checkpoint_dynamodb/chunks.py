@@ -13,7 +13,9 @@ from .codec import Record
 from .context import Context, chunk_key
 from .errors import CorruptCheckpointError
 from .in_flight import Key
+from .leaves import DIGEST_BYTES
 from .operation import Call, Compute, Item, Join, Operation
+from .trees import all_refs, content_refs, most_chunks
 
 _RANGE_READ_RATIO = 6
 """A chunk read by key takes half a read unit, as much as about six in a range."""
@@ -22,18 +24,31 @@ _RANGE_CHUNKS = 1000
 _RANGE_BYTES = 1 << 20
 """How many chunks, and bytes of values, a range holds: about a page of a query (1 MB)."""
 
+_MAX_RANGE_CHUNKS = 1 << 20  # what an item claims is not to be believed
+
 _RANGE_READ_SLACK = 16  # chunks of other namespaces, and the luck of digests
 
 _CACHE_OVERHEAD = 250  # bytes of Python objects around a cached chunk
 
 
+_MAX_RANGE_BYTES = 64 << 20
+"""What ranges may bring beyond what is wanted: chunks of other values."""
+
+_ROOM_SLACK = 1 << 20  # bytes of lists of refs, and of a crafted value that does not matter
+
+
 @dataclass(slots=True)
 class Chunks:
-    """Chunks at hand, and why others are not."""
+    """Chunks at hand, and why others are not.
+
+    `room` is how many bytes may still be inflated: a few crafted items could otherwise hold
+    more than the memory does.
+    """
 
     thread_id: str
     data: dict[bytes, bytes] = field(default_factory=dict)
     damage: dict[bytes, str] = field(default_factory=dict)
+    room: int = 0
 
     def join(self, record: Record, where: str) -> bytes:
         """The bytes of a stored value.
@@ -43,57 +58,35 @@ class Chunks:
         """
         if not record.levels:
             return record.head
-        parts = []
-        room = record.size + record.skip
-        for digest in self._leaves(record, where):
-            parts.append(self._get(digest, where))
-            room -= len(parts[-1])
-            if room < 0:  # before a crafted tree of refs fills the memory
-                break
-        content = b"".join(parts)
-        value = b"".join([record.head, memoryview(content)[record.skip :], record.tail])
-        if len(value) != record.size:
-            raise CorruptCheckpointError(
-                f"{where}: a value has {len(value)} bytes, not {record.size} as its record says"
-            )
-        return value
+        refs = self._content(record, where)
+        content = b"".join(map(self._get, refs))
+        return b"".join([record.head, memoryview(content)[record.skip :], record.tail])
 
     def leaves(self, record: Record, where: str) -> reuse.Leaves:
         """Where the leaves of a record stand in its value."""
-        start = len(record.head) - record.skip
-        if not record.levels:
-            return start, []
-        return start, [
-            (digest, len(self._get(digest, where))) for digest in self._leaves(record, where)
-        ]
+        refs = self._content(record, where) if record.levels else []
+        return len(record.head) - record.skip, [(ref, len(self._get(ref))) for ref in refs]
+
+    def _content(self, record: Record, where: str) -> list[bytes]:
+        size = record.size + record.skip - len(record.head) - len(record.tail)
+        try:
+            return content_refs(record.levels, size, self._get)
+        except CorruptCheckpointError as error:
+            raise CorruptCheckpointError(f"{where}: {error}") from None
 
     def refs(self, record: Record, where: str) -> frozenset[bytes]:
         """Every chunk that a record refers to, at any depth."""
-        found: set[bytes] = set()
-        for depth, level in enumerate(record.levels):
-            refs: Iterable[bytes] = level
-            for _ in range(depth):
-                found.update(refs)
-                refs = [ref for node in refs for ref in split_refs(self._get(node, where))]
-            found.update(refs)
-        return frozenset(found)
+        try:
+            return all_refs(record.levels, self._get)
+        except CorruptCheckpointError as error:
+            raise CorruptCheckpointError(f"{where}: {error}") from None
 
-    def _leaves(self, record: Record, where: str) -> Iterable[bytes]:
-        for depth in range(len(record.levels) - 1, -1, -1):
-            yield from self._expand(record.levels[depth], depth, where)
-
-    def _expand(self, refs: Iterable[bytes], depth: int, where: str) -> Iterable[bytes]:
-        if depth == 0:
-            yield from refs
-            return
-        for ref in refs:
-            yield from self._expand(split_refs(self._get(ref, where)), depth - 1, where)
-
-    def _get(self, digest: bytes, where: str) -> bytes:
+    def _get(self, digest: bytes) -> bytes:
         data = self.data.get(digest)
         if data is None:
-            reason = self.damage.get(digest, "is missing")
-            raise CorruptCheckpointError(f"{where}: chunk {digest.hex()} {reason}")
+            over = "is not read: the chunks hold more than the values that refer to them"
+            reason = self.damage.get(digest, over if self.room < 0 else "is missing")
+            raise CorruptCheckpointError(f"chunk {digest.hex()} {reason}")
         return data
 
 
@@ -184,6 +177,7 @@ def load(
     wanted: Sequence[tuple[int, Record]],
     *,
     written: int = 0,
+    only_lists: bool = False,
 ) -> Operation[Chunks]:
     """Read the chunks of some records, given with their generations.
 
@@ -195,8 +189,12 @@ def load(
         thread_id: The thread.
         wanted: The records.
         written: About how many chunks the thread has (`Body.written`), if known.
+        only_lists: Read lists of refs and no content.
     """
     chunks = Chunks(thread_id)
+    size = sum(record.size for _, record in wanted)
+    # A value counts twice: lists of refs, and what is another value's at another depth.
+    room = 2 * size + _ROOM_SLACK
     frontier = {
         (generation, ref): depth
         for generation, record in wanted
@@ -205,23 +203,40 @@ def load(
     }
     first = True
     while frontier:
+        if only_lists:
+            frontier = {ref: depth for ref, depth in frontier.items() if depth}
         missing = _take_cached(context, chunks, frontier)
         if first and _is_range_cheaper([frontier[ref] for ref in missing], written):
-            size = max(record.size for _, record in wanted)
-            yield from _read_ranges(context, chunks, missing[0][0], written, size)
+            chunks.room = room + _MAX_RANGE_BYTES
+            largest = max(record.size for _, record in wanted)
+            yield from _read_ranges(context, chunks, missing[0][0], written, largest)
             missing = [ref for ref in missing if ref[1] not in chunks.data]
-        first = False
+        if first:
+            chunks.room = room
+            first = False
         for consistent in (False, True):
             if missing:
                 yield from _read(context, chunks, missing, consistent=consistent)
                 missing = [ref for ref in missing if ref[1] not in chunks.data]
-        frontier = {
-            (generation, child): depth - 1
-            for (generation, ref), depth in frontier.items()
-            if depth and ref in chunks.data
-            for child in split_refs(chunks.data[ref])
-        }
+        frontier = _children(chunks, frontier, most_chunks(size) + len(frontier))
     return chunks
+
+
+def _children(
+    chunks: Chunks, frontier: Mapping[tuple[int, bytes], int], most: int
+) -> dict[tuple[int, bytes], int]:
+    """What the lists of refs in `frontier` list; nothing if that is more than `most`."""
+    found: dict[tuple[int, bytes], int] = {}
+    for (generation, ref), depth in frontier.items():
+        listing = chunks.data.get(ref) if depth else None
+        if listing is None or len(listing) % DIGEST_BYTES:
+            continue
+        for child in split_refs(listing):
+            found[generation, child] = max(depth - 1, found.get((generation, child), 0))
+        if len(found) > most:
+            chunks.room = -1
+            return {}
+    return found
 
 
 def _take_cached(
@@ -257,12 +272,12 @@ def _read_ranges(
     """
     parts = max(written // _RANGE_CHUNKS, size // _RANGE_BYTES) + 1
     parts = min(parts, keys.MAX_CHUNK_RANGES)
-    room = written // parts * 5 // 4 + _RANGE_READ_SLACK
+    room = min(written // parts * 5 // 4, _MAX_RANGE_CHUNKS) + _RANGE_READ_SLACK
     calls = [
         requests.query(context.table, chunks.thread_id, bounds, limit=room, consistent=False)
         for bounds in keys.chunk_ranges(generation, parts)
     ]
-    while calls:
+    while calls and chunks.room >= 0:
         now, later = calls[: batches.CALLS_A_ROUND], calls[batches.CALLS_A_ROUND :]
         replies = yield now
         found = [item for reply in replies for item in reply["Items"]]
@@ -297,9 +312,12 @@ def _taking(context: Context, chunks: Chunks, found: Sequence[Item]) -> Compute[
 def _take(context: Context, chunks: Chunks, found: Iterable[Item]) -> None:
     for item in found:
         digest = keys.chunk_digest(items.sort_key(item))
+        if digest is None or chunks.room < 0:
+            continue
         try:
             chunks.data[digest] = items.chunk_data(item, digest)
         except CorruptCheckpointError as error:
             chunks.damage[digest] = f"is damaged: {error}"
         else:
+            chunks.room -= len(chunks.data[digest])
             _remember(context, chunks.thread_id, digest, chunks.data[digest])

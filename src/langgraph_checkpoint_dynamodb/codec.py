@@ -33,9 +33,10 @@ _RAW = b"\x00"
 _ZSTD_DICTIONARY_1 = b"\x01"
 _LEVEL = 6
 
-MAX_BODY_BYTES = 1 << 20
-"""A packed body over this is cut into chunks; a reader refuses to inflate more (a zstd bomb)."""
+MAX_BODY_BYTES = 1 << 17
+"""A reader refuses to inflate a body to more than this (a zstd bomb): one over 16 KB is cut."""
 
+_MAX_SKIP = 1 << 16  # a segment of a list, of which a window has dropped some elements, has less
 _MAX_DEPTH = 8  # levels of refs: 8**8 chunks at the very least
 
 
@@ -128,10 +129,15 @@ def decompress(data: bytes, limit: int) -> bytes:
         plain = frame
     elif scheme == _ZSTD_DICTIONARY_1:
         try:
-            # The frame's own claim of its size is checked first: zstandard allocates it.
+            # The frame's own claim of its size is checked first: zstandard allocates it, up to
+            # 4 GB for a frame that is to be skipped.
+            if not frame.startswith(zstandard.FRAME_HEADER):
+                raise CorruptCheckpointError("compressed bytes that are no zstd frame")
             if zstandard.frame_content_size(frame) > limit:
                 raise CorruptCheckpointError(f"compressed bytes claim to be over {limit} bytes")
-            plain = _contexts().decompressor.decompress(frame, max_output_size=limit)
+            plain = _contexts().decompressor.decompress(
+                frame, max_output_size=limit, allow_extra_data=False
+            )
         except zstandard.ZstdError as error:
             raise CorruptCheckpointError(f"a broken zstd frame: {error}") from error
     else:
@@ -172,9 +178,16 @@ def unpack_body(packed: bytes) -> Body | tuple[int, Record]:
     """
     try:
         match ormsgpack.unpackb(packed):
-            case [int(generation), [str(), *_] as record]:
+            case [int(generation), [str(), *_] as record] if _are_counts(generation):
                 return generation, _unpack_record(record)
-            case [int(generation), str(kind), bytes(header), [*records], bytes(refs), int(written)]:
+            case [
+                int(generation),
+                str(kind),
+                bytes(header),
+                [*records],
+                bytes(refs),
+                int(written),
+            ] if _are_counts(generation, written) and len(refs) % DIGEST_BYTES == 0:
                 unpacked = tuple(_unpack_record(record) for record in records)
                 return Body(generation, (kind, header), unpacked, split_refs(refs), written)
     except (ValueError, TypeError, RecursionError) as error:
@@ -182,15 +195,24 @@ def unpack_body(packed: bytes) -> Body | tuple[int, Record]:
     raise CorruptCheckpointError("a body of an unknown shape")
 
 
+def _are_counts(*numbers: int) -> bool:
+    """Whether all are whole numbers from 0 up; msgpack's `true` is an `int` to Python too."""
+    return all(number >= 0 and not isinstance(number, bool) for number in numbers)
+
+
 def _unpack_record(packed: Any) -> Record:
     match packed:
         case [str(kind), bytes(data)]:
             return Record(kind, len(data), data)
         case [str(kind), int(size), bytes(head), [*levels], bytes(tail), *skips]:
-            if skips and not (len(skips) == 1 and type(skips[0]) is int and skips[0] > 0):
-                raise CorruptCheckpointError("a record with a broken skip")
-            if not 0 < len(levels) <= _MAX_DEPTH or any(
-                not isinstance(level, bytes) or len(level) % DIGEST_BYTES for level in levels
+            if (
+                not _are_counts(size, *skips)
+                or len(skips) > 1
+                or sum(skips) > _MAX_SKIP
+                or not 0 < len(levels) <= _MAX_DEPTH
+                or any(
+                    not isinstance(level, bytes) or len(level) % DIGEST_BYTES for level in levels
+                )
             ):
                 raise CorruptCheckpointError("a record with broken refs")
             refs = tuple(split_refs(level) for level in levels)

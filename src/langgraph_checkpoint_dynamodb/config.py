@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .context import DEFAULT_MAX_BYTES
 from .errors import ConfigurationError
 from .table_config import DynamoDBTableConfig, check_integer
 
@@ -46,6 +47,11 @@ class DynamoDBConfig:
         botocore_config: Merged over the saver's own `botocore.config.Config`, which waits
             5 seconds for a connection and 20 for an answer (`connect_timeout`,
             `read_timeout`); must not set `retries`.
+        max_checkpoint_bytes: The most that the values of a checkpoint, or of one task's writes,
+            may take in serialized form, and a checkpoint together with its pending
+            writes when it is read: else a few crafted items could fill a reader's memory.
+        allow_plaintext: Whether a saver whose serializer encrypts also reads what is stored
+            unencrypted: for a table that moves to encryption, until that is done.
         cache_bytes: Bound of the memory that immutable chunks and the last
             checkpoints may take, in bytes; 0 switches the cache off.
 
@@ -66,6 +72,8 @@ class DynamoDBConfig:
     async_session: Any = field(default=None, repr=False)
     botocore_config: Config | None = field(default=None, repr=False)
     cache_bytes: int = _DEFAULT_CACHE_BYTES
+    max_checkpoint_bytes: int = DEFAULT_MAX_BYTES
+    allow_plaintext: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.table_config, DynamoDBTableConfig):
@@ -74,6 +82,9 @@ class DynamoDBConfig:
             )
         check_integer("max_retries", self.max_retries, 0, None)
         check_integer("cache_bytes", self.cache_bytes, 0, None)
+        check_integer("max_checkpoint_bytes", self.max_checkpoint_bytes, 1, None)
+        if not isinstance(self.allow_plaintext, bool):
+            raise ConfigurationError(f"allow_plaintext={self.allow_plaintext!r}: use True or False")
         for name in ("initial_retry_delay", "max_retry_delay"):
             delay = getattr(self, name)
             if isinstance(delay, bool) or not isinstance(delay, int | float) or not delay >= 0:

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     from .in_flight import InFlight
     from .messages import Memo
 
+DEFAULT_MAX_BYTES = 1 << 30
+"""A bound for what a few crafted items can make a reader put together."""
+
 NEVER = 0
 """The generation of chunks that do not expire."""
+
+FOR_EVER = 9_999_999_999
+"""The generation of chunks that did expire and shall no longer: the year 2286."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,8 @@ class Context:
 
     Attributes:
         table: Table name.
-        ttl_attribute: The expiry's attribute name; `None` if the table has no TTL.
+        ttl_attribute: The expiry's attribute name. It counts whether or not the table has
+            TTL now: what was given an expiry may have lost chunks by then.
         ttl_seconds: How long what is written now shall live; `None` for ever.
         max_resends: How often in a row unprocessed items may come back unprocessed.
         cache: Shared by all calls of a saver.
@@ -34,10 +41,13 @@ class Context:
         serde: The saver's serde at the time of the call.
         now: Time of the call, in epoch seconds.
         run_index: Whether the table has the index by run id.
+        max_bytes: The most that the values of a checkpoint and its pending writes may take.
+        encrypts: Whether the serde encrypts.
+        allow_plaintext: Whether what is not encrypted is read all the same.
     """
 
     table: str
-    ttl_attribute: str | None
+    ttl_attribute: str
     ttl_seconds: int | None
     max_resends: int
     cache: Cache
@@ -45,25 +55,37 @@ class Context:
     serde: SerializerProtocol
     now: float
     run_index: bool = False
+    max_bytes: int = DEFAULT_MAX_BYTES
+    encrypts: bool = False
+    allow_plaintext: bool = False
 
     @property
     def expiry(self) -> int | None:
         """When a checkpoint or writes item put now expires, in epoch seconds."""
         return None if self.ttl_seconds is None else math.ceil(self.now) + self.ttl_seconds
 
-    def generation(self, parent: int | None) -> int:
+    def kept(self, *, delta: bool) -> int | None:
+        """Until when such an item is kept, in epoch seconds.
+
+        Where there are delta channels, a TTL period beyond its expiry: what is put in
+        the meantime is rebuilt from it.
+        """
+        if self.expiry is None or self.ttl_seconds is None:
+            return None
+        return self.expiry + (self.ttl_seconds if delta else 0)
+
+    def generation(self, parent: int | None, *, delta: bool) -> int:
         """The generation to write chunks in: the parent's while it lives long enough.
 
-        A chunk has to outlive every checkpoint that refers to it. A new
-        generation ends at the second TTL boundary from now, so it serves the puts
-        of at least one TTL period.
+        A chunk has to outlive every checkpoint that refers to it. A new generation ends
+        at the second TTL boundary from now, or the third, and serves the puts until the
+        next boundary. One that would end later is of a longer TTL, and left to that.
         """
-        expiry = self.expiry
-        if expiry is None or self.ttl_seconds is None:
+        kept, ttl = self.kept(delta=delta), self.ttl_seconds
+        if kept is None or ttl is None:
             return NEVER
-        if parent is not None and parent >= expiry:
-            return parent
-        return (math.ceil(self.now) // self.ttl_seconds + 2) * self.ttl_seconds
+        newest = (math.ceil(self.now) // ttl + (3 if delta else 2)) * ttl
+        return parent if parent is not None and kept <= parent <= newest else newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +140,10 @@ class Remembered:
     refs: frozenset[bytes]
     written: int
     """See `Body.written`."""
+    kept: float
+    """Until when its item is kept, in epoch seconds; infinity if for ever."""
+    chain: float | None
+    """The same for it and all that its delta channels are rebuilt from, if that is known."""
 
     @property
     def size(self) -> int:
@@ -138,6 +164,16 @@ def remembered_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
 def written_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
     """The cache key of the `(generation, digest)` pairs that a checkpoint's writes refer to."""
     return ("writes", place.thread_id, place.checkpoint_ns, checkpoint_id)
+
+
+def note_deltas(context: Context, place: Place, found: object) -> None:
+    """Remember whether a namespace has delta channels, for the pending writes in it."""
+    context.cache.put(("delta", place.thread_id, place.checkpoint_ns), bool(found), 200)
+
+
+def may_have_deltas(context: Context, place: Place) -> bool:
+    """Whether what a namespace's checkpoints are rebuilt from may be pending writes."""
+    return context.cache.get(("delta", place.thread_id, place.checkpoint_ns)) is not False
 
 
 def chunk_key(thread_id: str, digest: bytes) -> tuple[str, str, bytes]:

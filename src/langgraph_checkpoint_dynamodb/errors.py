@@ -85,6 +85,14 @@ class ConflictError(StorageError):
     """What is stored already contradicts what was to be written."""
 
 
+class DeserializationError(StorageError):
+    """A stored value that the saver's serializer does not read.
+
+    It was written by another serializer, with another encryption key, or without the
+    encryption that the saver's serializer stands for; or its bytes are damaged.
+    """
+
+
 class CorruptCheckpointError(StorageError):
     """Stored bytes are missing, altered or unreadable.
 

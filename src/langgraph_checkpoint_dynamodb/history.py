@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langgraph.checkpoint.base import DeltaChannelHistory, PendingWrite
 
 from . import batches, bodies, chunks, items, keys, requests
-from .context import Context, Place
+from .context import FOR_EVER, NEVER, Context, Place, remembered_key
 from .errors import CorruptCheckpointError
+from .opening import open_bodies, refs_of
 from .operation import Call, Item, Operation
 from .read import (
     Entry,
     Group,
     collect,
+    get_ancestor,
     get_group,
-    open_bodies,
     pending_writes,
     read_headers,
-    refs_of,
+    read_value,
 )
 
 _ITEMS_A_STEP = 4  # a checkpoint and some tasks' writes
 _MAX_PAGE = 4096
-_RENEWALS_A_ROUND = 64
+_COPIES_A_ROUND = 400
 
 
 @dataclass(slots=True)
@@ -57,7 +59,9 @@ def get_delta_channel_history(
     (entry,) = yield from read_headers(context, place.thread_id, [target])
     ancestors = Ancestors(context, place, target, _expected_items(entry, channels))
     read = [entry]
+    met = {entry.checkpoint_id}
     while walk.remaining and entry.header.parent_id:
+        check_descent(met, entry)
         parent = yield from ancestors.get(entry.header.parent_id)
         if parent is None:
             _check_cut(walk, entry)
@@ -65,8 +69,40 @@ def get_delta_channel_history(
         entry = parent
         read.append(entry)
         yield from _gather(context, entry, walk)
-    yield from _renew(context, read)
+    kept = yield from _renew(context, read)
+    remembered = context.cache.get(remembered_key(place, target.key.checkpoint_id))
+    if remembered is not None and bodies.unstored_deltas(read[0].header, "").keys() <= set(
+        channels
+    ):
+        known = replace(remembered, chain=kept)
+        context.cache.put(remembered_key(place, target.key.checkpoint_id), known, known.size)
     return walk.result()
+
+
+def keep_ancestors(
+    context: Context, place: Place, checkpoint_id: str, channels: Iterable[str]
+) -> Operation[float]:
+    """Keep a checkpoint, and its ancestors back to the last value of each channel.
+
+    Returns until when they are kept at least, in epoch seconds.
+    """
+    group = yield from get_ancestor(context, place, checkpoint_id)
+    if group is None:
+        return math.inf
+    (entry,) = yield from read_headers(context, place.thread_id, [group])
+    missing = set(channels) - set(entry.header.channels)
+    ancestors = Ancestors(context, place, group, _expected_items(entry, list(missing)))
+    read = [entry]
+    met = {entry.checkpoint_id}
+    while missing and entry.header.parent_id:
+        check_descent(met, entry)
+        parent = yield from ancestors.get(entry.header.parent_id)
+        if parent is None:
+            break
+        entry = parent
+        read.append(entry)
+        missing -= set(entry.header.channels)
+    return (yield from _renew(context, read))
 
 
 def _expected_items(target: Entry, channels: Sequence[str]) -> int:
@@ -74,14 +110,22 @@ def _expected_items(target: Entry, channels: Sequence[str]) -> int:
 
     The metadata counts the supersteps since each channel's last snapshot.
     """
-    counters = target.header.metadata.get("counters_since_delta_snapshot") or {}
-    steps = max((counters[channel][1] for channel in channels if channel in counters), default=0)
-    return _ITEMS_A_STEP * (steps + 1)
+    counters = bodies.unstored_deltas(target.header, target.where)
+    steps = max((counters.get(channel, 0) for channel in channels), default=0)
+    return _ITEMS_A_STEP * (max(steps, 0) + 1)
+
+
+def check_descent(met: set[str], entry: Entry) -> None:
+    """Note an entry's parent; a chain that comes back to where it was would be walked for ever."""
+    parent_id = str(entry.header.parent_id)
+    if parent_id in met:
+        raise CorruptCheckpointError(f"{entry.where}: its parent {parent_id!r} descends from it")
+    met.add(parent_id)
 
 
 def _check_cut(walk: _Walk, oldest: Entry) -> None:
     """A missing ancestor matters only to a channel that had been written by then."""
-    versions = oldest.header.checkpoint.get("channel_versions") or {}
+    versions = oldest.header.checkpoint["channel_versions"]
     lost = sorted(channel for channel in walk.remaining if channel in versions)
     if lost:
         raise CorruptCheckpointError(
@@ -98,13 +142,17 @@ def _gather(context: Context, entry: Entry, walk: _Walk) -> Operation[None]:
     seeds = {channel: stored[channel] for channel in walk.remaining if channel in stored}
     wanted = [(body.generation, record) for record in seeds.values()]
     wanted += bodies.records_of(one.body for one in opened)
+    bodies.check_size(
+        context,
+        [replace(body, records=tuple(seeds.values())), *(one.body for one in opened)],
+        entry.where,
+    )
     loaded = yield from chunks.load(context, thread_id, wanted)
     for write in reversed(pending_writes(context, entry, opened, loaded)):
         if write[1] in walk.remaining:
             walk.writes[write[1]].append(write)
     for channel, record in seeds.items():
-        value = (record.type, loaded.join(record, entry.where))
-        walk.seeds[channel] = context.serde.loads_typed(value)
+        walk.seeds[channel] = read_value(context, loaded, record, entry.where, channel)
     walk.remaining -= seeds.keys()
 
 
@@ -139,7 +187,7 @@ class Ancestors:
             yield from self._read_page()
         group = self._seen.pop(checkpoint_id, None)
         if group is None:  # ids that do not sort in the order they were made in
-            group = yield from get_group(self._context, self._place, checkpoint_id)
+            group = yield from get_ancestor(self._context, self._place, checkpoint_id)
         if group is None:
             return None
         (entry,) = yield from read_headers(self._context, self._place.thread_id, [group])
@@ -149,7 +197,7 @@ class Ancestors:
         call = self._call
         assert call is not None  # noqa: S101 - the caller's loop has checked it
         (reply,) = yield [call]
-        for group in collect(self._context, reply["Items"], self._carried):
+        for group in collect(self._context, reply["Items"], self._carried, items.gone):
             self._seen[group.key.checkpoint_id] = group
             self._lowest = group.key.checkpoint_id
         self._call = batches.next_page(call, reply)
@@ -157,31 +205,49 @@ class Ancestors:
             self._call.params["Limit"] = min(call.params["Limit"] * 2, _MAX_PAGE)
 
 
-def _renew(context: Context, entries: Sequence[Entry]) -> Operation[None]:
-    """Let what a living checkpoint is rebuilt from live on.
+def _renew(context: Context, entries: Sequence[Entry]) -> Operation[float]:
+    """Keep what a living checkpoint is rebuilt from.
 
-    Renewed for two TTL periods once less than one and a half are left: then
-    whatever is put in the period to come does not outlive its ancestors.
+    For over two TTL periods from now, once less than one and a half are left: then what is
+    put in the next half period does not outlive its ancestors. A saver that gives no
+    expiry keeps them for ever. Returns until when they are kept at least.
     """
-    ttl, attribute = context.ttl_seconds, context.ttl_attribute
-    if ttl is None or attribute is None:
-        return
-    due = context.now + 1.5 * ttl
-    expiry = int(context.now) + 2 * ttl + 1
+    ttl = context.ttl_seconds
+    until = FOR_EVER if ttl is None else context.generation(None, delta=True)
+    due = FOR_EVER if ttl is None else context.now + 1.5 * ttl
     for entry in entries:
         found = [entry.item, *entry.writes]
-        if all(float(item.get(attribute, {}).get("N", "inf")) >= due for item in found):
-            continue
-        thread_id = entry.place.thread_id
-        referred = yield from refs_of(context, thread_id, found, entry.where)
-        # Chunks first: they have to outlive the items that refer to them.
-        for sort_keys in (
-            [keys.chunk(generation, ref) for generation, ref in referred],
-            [items.sort_key(item) for item in found],
-        ):
-            calls = [
-                requests.renew(context.table, requests.key(thread_id, key), attribute, expiry)
-                for key in sort_keys
-            ]
-            for start in range(0, len(calls), _RENEWALS_A_ROUND):
-                yield calls[start : start + _RENEWALS_A_ROUND]
+        if any(items.kept_until(context, item) < due for item in found):
+            yield from _keep(context, entry, found, until)
+    return due
+
+
+def _keep(context: Context, entry: Entry, found: Sequence[Item], until: int) -> Operation[None]:
+    """Keep some items for longer, after their chunks were copied to a generation as long.
+
+    To let chunks where they are live longer would not do: who writes one again in their
+    generation takes that back.
+    """
+    thread_id = entry.place.thread_id
+    referred = yield from refs_of(context, thread_id, found, entry.where)
+    there = {ref for generation, ref in referred if generation == until}
+    wanted = {
+        ref: requests.key(thread_id, keys.chunk(generation, ref))
+        for generation, ref in sorted(referred)
+        if ref not in there and generation != NEVER
+    }
+    sources = list(wanted.values())
+    for start in range(0, len(sources), _COPIES_A_ROUND):
+        chunk_keys = sources[start : start + _COPIES_A_ROUND]
+        stored = yield from batches.get_all(context, chunk_keys, consistent=True)
+        yield from batches.put_all(context, [items.moved(context, one, until) for one in stored])
+    yield [
+        requests.keep(
+            context.table,
+            requests.key(thread_id, items.sort_key(item)),
+            context.ttl_attribute,
+            until,
+            items.EXPIRY,
+        )
+        for item in found
+    ]

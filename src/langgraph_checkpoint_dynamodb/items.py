@@ -7,14 +7,16 @@ attribute         holds
 `B`               the body (checkpoint, writes) or the bytes (chunk), compressed
 `R`               a hash of the run id, on checkpoints of a run
 `N`               how often the item was replaced, if it was; see `overwriting`
-`T`               when a chunk was written, in epoch seconds
-the TTL attribute expiry in epoch seconds, if the saver gives items one
+`T`               when a chunk was written, in epoch seconds; on a checkpoint that is
+                  kept beyond its expiry: the expiry
+the TTL attribute until when the item is kept, in epoch seconds, if not for ever
 ================  ==========================================================
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 
 from . import keys
 from .codec import MAX_BODY_BYTES, compress, decompress
@@ -23,19 +25,41 @@ from .errors import CorruptCheckpointError
 from .leaves import digest_of
 from .operation import Item
 
+EXPIRY = "T"
+"""On a checkpoint or writes; a chunk's `T` is the time of its writing."""
+
 MAX_CHUNK_BYTES = 1 << 16
 """A reader refuses a chunk that claims more; the cutter makes at most 8 KiB."""
 
 
 def stored(
-    context: Context, thread_id: str, sort_key: str, packed: bytes, run_id: str | None = None
+    context: Context,
+    thread_id: str,
+    sort_key: str,
+    packed: bytes,
+    run_id: str | None = None,
+    *,
+    kept: float | None,
+    shown: float | None = None,
 ) -> Item:
-    """A checkpoint or writes item; `packed` is its body."""
+    """A checkpoint or writes item.
+
+    Args:
+        context: The call's surroundings.
+        thread_id: The thread.
+        sort_key: The item's sort key.
+        packed: Its body.
+        run_id: The run that it is of.
+        kept: Until when it is kept, in epoch seconds; `None` for ever.
+        shown: When it expires, if that is earlier.
+    """
     item = {"PK": {"S": thread_id}, "SK": {"S": sort_key}, "B": {"B": packed}}
     if run_id is not None:
         item["R"] = {"B": run_digest(run_id)}
-    if context.expiry is not None and context.ttl_attribute is not None:
-        item[context.ttl_attribute] = {"N": str(context.expiry)}
+    if kept is not None:
+        item[context.ttl_attribute] = {"N": str(int(kept))}
+        if shown is not None and shown != kept:
+            item[EXPIRY] = {"N": str(int(shown))}
     return item
 
 
@@ -47,7 +71,7 @@ def chunk(context: Context, thread_id: str, generation: int, digest: bytes, data
         "B": {"B": compress(data)},
         "T": {"N": str(int(context.now))},
     }
-    if generation != NEVER and context.ttl_attribute is not None:
+    if generation != NEVER:
         item[context.ttl_attribute] = {"N": str(generation)}
     return item
 
@@ -62,30 +86,84 @@ def sort_key(item: Item) -> str:
     return str(item["SK"]["S"])
 
 
-def expired(context: Context, item: Item) -> bool:
-    """Whether the item's time is over; DynamoDB may keep it for days after that.
+def parse_key(item: Item) -> keys.CheckpointKey:
+    """The item's sort key, taken apart.
 
+    Raises:
+        CorruptCheckpointError: It is neither a checkpoint nor its writes.
+    """
+    try:
+        return keys.parse(sort_key(item))
+    except CorruptCheckpointError as error:
+        raise CorruptCheckpointError(f"thread {item['PK']['S']!r}: {error}") from None
+
+
+def _number(item: Item, attribute: str) -> float | None:
+    """A number, or `None` if the attribute is missing or holds anything else."""
+    try:
+        return float(item[attribute]["N"])
+    except (KeyError, ValueError):
+        return None
+
+
+def kept_until(context: Context, item: Item) -> float:
+    """When DynamoDB may delete the item, in epoch seconds; infinity if never.
+
+    As DynamoDB does, an attribute that is no number is passed over:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
     """
-    if context.ttl_attribute is None:
-        return False
-    expiry = item.get(context.ttl_attribute, {}).get("N")
-    return expiry is not None and float(expiry) <= context.now
+    found = _number(item, context.ttl_attribute)
+    return math.inf if found is None else found
+
+
+def generation(context: Context, item: Item, made_in: int) -> int:
+    """The generation of the chunks that an item refers to.
+
+    The one it was made in, or another that they were copied to so that it could be kept for
+    longer: an item is never kept beyond its chunks, so its own time tells.
+    """
+    kept = kept_until(context, item)
+    return int(kept) if made_in != NEVER and made_in < kept < math.inf else made_in
+
+
+def moved(context: Context, item: Item, generation: int) -> Item:
+    """A chunk's item as it stands in another generation."""
+    digest = sort_key(item).rsplit("#", 1)[1]
+    sort = f"{keys.CHUNKS}{generation}#{digest}"
+    time = {"T": {"N": str(int(context.now))}, context.ttl_attribute: {"N": str(generation)}}
+    return {**item, "SK": {"S": sort}, **time}
+
+
+def expired(context: Context, item: Item) -> bool:
+    """Whether the item's time is over; DynamoDB may keep it for days after that."""
+    kept, shown = kept_until(context, item), _number(item, EXPIRY)
+    return (kept if shown is None else min(kept, shown)) <= context.now
+
+
+def gone(context: Context, item: Item) -> bool:
+    """Whether the item may be deleted: it then is no ancestor of anything either."""
+    return kept_until(context, item) <= context.now
+
+
+def written_at(item: Item) -> float:
+    """When a chunk was written, in epoch seconds; one that does not tell counts as new."""
+    found = _number(item, "T")
+    return math.inf if found is None else found
 
 
 def body_size(item: Item) -> int:
     """The bytes of an item's body, as stored."""
-    return len(item.get("B", {}).get("B", b""))
+    return len(item.get("B", {}).get("B") or b"")
 
 
 def packed_body(item: Item) -> bytes:
     """The packed body of a checkpoint or writes item."""
-    return decompress(_binary(item), MAX_BODY_BYTES)
+    return decompress(stored_bytes(item), MAX_BODY_BYTES)
 
 
 def chunk_data(item: Item, digest: bytes) -> bytes:
     """The bytes of a chunk item, checked against its digest."""
-    data = decompress(_binary(item), MAX_CHUNK_BYTES)
+    data = decompress(stored_bytes(item), MAX_CHUNK_BYTES)
     if digest_of(data) != digest:
         raise CorruptCheckpointError(
             f"chunk {sort_key(item)} holds other bytes than its digest says"
@@ -93,7 +171,12 @@ def chunk_data(item: Item, digest: bytes) -> bytes:
     return data
 
 
-def _binary(item: Item) -> bytes:
+def stored_bytes(item: Item) -> bytes:
+    """What `B` holds, as stored.
+
+    Raises:
+        CorruptCheckpointError: There is no such attribute, or it is of another type.
+    """
     value = item.get("B", {}).get("B")
     if value is None:
         raise CorruptCheckpointError(f"item {sort_key(item)!r} has no body")

@@ -20,7 +20,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from .errors import InvalidInputError
+from .errors import CorruptCheckpointError, InvalidInputError
 
 MAX_THREAD_ID_BYTES = 2048
 """A partition key's limit.
@@ -35,6 +35,14 @@ _MAX_CHECKPOINT_ID_BYTES = 256
 
 _LOW = re.compile(r"[\x00-%]")
 _HASHED = "%="  # no encoded part holds it: "%" is always followed by two hex digits
+
+# A part as `encode` spells it. A key spelled otherwise could name what another key names.
+_PART = r"[^\x00-%]*(?:%(?:[01][0-9A-F]|2[0-5])[^\x00-%]*)*"
+_HASH = r"%=[A-Za-z0-9_-]{22}"
+_CHECKPOINT_KEY = re.compile(
+    rf"C#({_HASH}|{_PART})#({_PART})(?:#W#({_HASH}|{_PART})(?:#({_PART}))?)?", re.DOTALL
+)
+_CHUNK_KEY = re.compile(r"S#(?:0|[1-9][0-9]*)#([A-Za-z0-9_-]{22})")
 
 CHECKPOINTS = "C#"
 _ALPHABET = sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -91,9 +99,14 @@ def checkpoint(ns: str, checkpoint_id: str) -> str:
     return f"{CHECKPOINTS}{ns}#{encoded}"
 
 
+def task(task_id: str) -> str:
+    """The key part of a task: encoded, or hashed if that is over 320 bytes."""
+    return _bounded(task_id, _MAX_TASK_BYTES)
+
+
 def writes(checkpoint_key: str, task_id: str, channel: str | None = None) -> str:
     """The sort key of a task's writes; `channel` only for a special channel."""
-    key = f"{checkpoint_key}#W#{_bounded(task_id, _MAX_TASK_BYTES)}"
+    key = f"{checkpoint_key}#W#{task(task_id)}"
     return key if channel is None else f"{key}#{encode(channel)}"
 
 
@@ -102,9 +115,10 @@ def chunk(generation: int, digest: bytes) -> str:
     return f"{CHUNKS}{generation}#{_text(digest)}"
 
 
-def chunk_digest(sort_key: str) -> bytes:
-    """The digest in a chunk's sort key."""
-    return urlsafe_b64decode(sort_key.rsplit("#", 1)[1] + "==")
+def chunk_digest(sort_key: str) -> bytes | None:
+    """The digest in a chunk's sort key; `None` if no chunk is keyed so."""
+    match = _CHUNK_KEY.fullmatch(sort_key)
+    return urlsafe_b64decode(match[1] + "==") if match else None
 
 
 def chunk_ranges(generation: int, count: int) -> list[tuple[str, str]]:
@@ -119,10 +133,24 @@ def chunk_ranges(generation: int, count: int) -> list[tuple[str, str]]:
 
 
 def parse(sort_key: str) -> CheckpointKey:
-    """Take the sort key of a checkpoint or a writes item apart."""
-    _, ns, checkpoint_id, *rest = sort_key.split("#")
-    _, task, channel, *_ = [*rest, None, None, None]
+    """Take the sort key of a checkpoint or a writes item apart.
+
+    Raises:
+        CorruptCheckpointError: Nothing of ours is keyed so.
+    """
+    match = _CHECKPOINT_KEY.fullmatch(sort_key)
+    if match is None or not 0 < len(match[2].encode()) <= _MAX_CHECKPOINT_ID_BYTES:
+        raise CorruptCheckpointError(
+            f"sort key {sort_key!r} is none of a checkpoint or its writes: the item is damaged, or "
+            "something else writes to the table"
+        )
+    ns, checkpoint_id, task, channel = match.groups()
     return CheckpointKey(ns, unquote(checkpoint_id), task, unquote(channel) if channel else None)
+
+
+def is_checkpoint_id(value: object) -> bool:
+    """Whether a checkpoint can have this id."""
+    return isinstance(value, str) and 0 < len(encode(value).encode()) <= _MAX_CHECKPOINT_ID_BYTES
 
 
 def below(prefix: str) -> tuple[str, str]:

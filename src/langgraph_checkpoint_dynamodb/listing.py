@@ -23,6 +23,9 @@ _FIRST_PAGE = 64
 _MIN_PAGE = 4
 _PAGE_GROWTH = 16
 _MAX_PAGE = 4096
+_PAGE_BYTES = 32 << 20
+"""Bytes of values that are held at once; a larger checkpoint is read alone."""
+
 _ITEMS_A_CHECKPOINT = 3
 _MAX_DISCOVERY_PAGE = 128
 _ROOT = ""
@@ -145,6 +148,7 @@ class Listing:
         if empty:
             yield from self._fill(context, empty)
         found: list[Entry] = []
+        size = 0
         while not any(not cursor.ready and cursor.call is not None for cursor in cursors):
             ready = [cursor for cursor in cursors if cursor.ready]
             if not ready:
@@ -153,6 +157,9 @@ class Listing:
             if self._left is not None and len(found) >= self._left:
                 break
             newest = max(ready, key=lambda cursor: cursor.ready[0].checkpoint_id)
+            size += newest.ready[0].size
+            if found and size > _PAGE_BYTES:
+                break
             found.append(newest.ready.popleft())
         return found
 
@@ -200,7 +207,7 @@ def find_namespaces(
     while True:
         if reply is None:
             (reply,) = yield [_namespace_page(context, thread_id, size, start)]
-        page = [keys.parse(items.sort_key(item)).namespace for item in reply["Items"]]
+        page = [items.parse_key(item).namespace for item in reply["Items"]]
         found.update(dict.fromkeys(page))
         if not page or page[-1] == _ROOT:
             return list(found)
@@ -217,5 +224,5 @@ def _namespace_page(context: Context, thread_id: str, size: int, start: Item | N
         newest_first=True,
         limit=size,
         start=start,
-        attributes=("SK",),
+        attributes=("PK", "SK"),
     )

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from . import batches, items, keys, requests
+from . import batches, bodies, items, keys, requests
 from .context import Context, forget_thread
 from .errors import ConflictError
+from .history import check_descent
 from .listing import find_namespaces
+from .opening import refs_of
 from .operation import Call, Item, Operation
-from .read import Entry, Group, collect, read_headers, refs_of
+from .read import Group, collect, read_headers
 
 GRACE_SECONDS = 3600
 """How old an unreferenced chunk has to be to be deleted by `prune` and `delete_for_runs`."""
@@ -62,7 +64,7 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     found: list[Item] = yield from batches.read_range(
         requests.query(context.table, source, _WHOLE_CHECKPOINTS)
     )
-    wanted = [{**item, "PK": {"S": target}} for item in found if not items.expired(context, item)]
+    wanted = [{**item, "PK": {"S": target}} for item in found if not items.gone(context, item)]
     yield from _check_target(context, wanted, source, target)
     call: Call | None = requests.query(context.table, source, _WHOLE_CHUNKS)
     while call is not None and wanted:
@@ -79,11 +81,12 @@ def _check_target(
 ) -> Operation[None]:
     call = requests.query(context.table, target, _WHOLE_CHECKPOINTS)
     there = yield from batches.read_range(call)
-    same = {items.sort_key(item): item["B"] for item in wanted}
+    same = {items.sort_key(item): item.get("B") for item in wanted}
     for item in there:
-        if items.expired(context, item):
+        if items.gone(context, item):
             continue
-        if same.get(items.sort_key(item)) != item["B"]:
+        key = items.sort_key(item)
+        if key not in same or same[key] != item.get("B"):
             raise ConflictError(
                 f"target_thread_id={target!r} holds other checkpoints or writes than "
                 f"source_thread_id={source!r}: delete the target thread or choose a new one"
@@ -103,7 +106,8 @@ def prune(context: Context, thread_id: str) -> Operation[None]:
         stored = yield from batches.read_range(call)
         found += [items.sort_key(item) for item in stored]
         groups = list(collect(context, stored, []))
-        for group in (yield from _needed(context, thread_id, groups)):
+        ancestors = list(collect(context, stored, [], items.gone))
+        for group in (yield from _needed(context, thread_id, groups[:1], ancestors)):
             kept.add(items.sort_key(group.item))
             kept.update(items.sort_key(item) for item in group.writes)
         if groups:  # writes newer than the newest checkpoint: its put may be under way
@@ -119,30 +123,27 @@ def _prefix(checkpoint_key: str) -> str:
 
 
 def _needed(
-    context: Context, thread_id: str, newest_first: Sequence[Group]
+    context: Context, thread_id: str, newest: list[Group], ancestors: Sequence[Group]
 ) -> Operation[list[Group]]:
     """The newest checkpoint and its ancestors back to the last snapshot of its delta channels.
 
     The metadata's `counters_since_delta_snapshot` names the delta channels whose
     value is not stored in the checkpoint itself.
     """
-    if not newest_first:
+    if not newest:
         return []
-    by_id = {group.key.checkpoint_id: group for group in newest_first}
-    needed = [newest_first[0]]
+    by_id = {group.key.checkpoint_id: group for group in ancestors}
+    needed = list(newest)
     (entry,) = yield from read_headers(context, thread_id, needed)
-    missing = _unstored_deltas(entry)
+    missing = set(bodies.unstored_deltas(entry.header, entry.where))
+    met = {entry.checkpoint_id}
     while missing and entry.header.parent_id in by_id:
+        check_descent(met, entry)
         group = by_id[entry.header.parent_id]
         needed.append(group)
         (entry,) = yield from read_headers(context, thread_id, [group])
         missing -= set(entry.header.channels)
     return needed
-
-
-def _unstored_deltas(entry: Entry) -> set[str]:
-    counters = entry.header.metadata.get("counters_since_delta_snapshot") or {}
-    return set(counters) - set(entry.header.channels)
 
 
 def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]:
@@ -178,7 +179,7 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
         requests.query(context.table, thread_id, _WHOLE_CHUNKS, attributes=("PK", "SK", "T")),
     )
     oldest = context.now - GRACE_SECONDS
-    candidates = [item for item in candidates if float(item["T"]["N"]) < oldest]
+    candidates = [item for item in candidates if items.written_at(item) < oldest]
     if not candidates:
         return
     # Read after the candidates: what is put from now on can only refer to chunks that

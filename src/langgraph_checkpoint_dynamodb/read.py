@@ -7,9 +7,9 @@ is not there (not put yet, expired or deleted) are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple, PendingWrite, writes_sort_key
@@ -17,18 +17,24 @@ from langgraph.checkpoint.base import CheckpointTuple, PendingWrite, writes_sort
 from . import batches, bodies, chunks, items, keys, messages, requests
 from .bodies import CheckpointHeader
 from .chunks import Chunks
-from .codec import Body, Record, unpack_body
+from .codec import Record
 from .context import (
     Context,
     Known,
     Place,
     Remembered,
     forget_checkpoint,
+    note_deltas,
     remembered_key,
     written_key,
 )
 from .errors import CorruptCheckpointError
+from .opening import Opened, open_bodies
 from .operation import Compute, Item, Operation
+from .serdes import deserialize
+
+Over: TypeAlias = Callable[[Context, Item], bool]
+"""Whether an item's time is over: `items.expired`, or for ancestors `items.gone`."""
 
 
 @dataclass(slots=True)
@@ -41,14 +47,6 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A body, and the chunks that it was itself cut into."""
-
-    body: Body
-    refs: frozenset[bytes] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """A checkpoint with its header read, its values not yet."""
 
@@ -58,6 +56,11 @@ class Entry:
     header: CheckpointHeader
     item: Item
     writes: list[Item]
+
+    @property
+    def size(self) -> int:
+        """The bytes of its values, serialized."""
+        return sum(record.size for record in self.opened.body.records)
 
     @property
     def where(self) -> str:
@@ -83,6 +86,12 @@ def get_tuple(
     return tuples[0]
 
 
+def get_ancestor(context: Context, place: Place, checkpoint_id: str) -> Operation[Group | None]:
+    """The items of a checkpoint that others are rebuilt from, also if it has expired."""
+    key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
+    return (yield from _exact(context, place.thread_id, key, items.gone))
+
+
 def get_group(context: Context, place: Place, checkpoint_id: str | None) -> Operation[Group | None]:
     """The items of a checkpoint by id, or of the newest of the namespace."""
     ns = keys.namespace(place.checkpoint_ns)
@@ -103,7 +112,7 @@ def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None
         if not reply["Items"]:
             return None
         item = reply["Items"][0]
-        key = keys.parse(items.sort_key(item))
+        key = items.parse_key(item)
         checkpoint_key = keys.checkpoint(ns, key.checkpoint_id)
         if key.task is not None:
             group = yield from _exact(context, thread_id, checkpoint_key)
@@ -114,56 +123,33 @@ def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None
         start = requests.key(thread_id, checkpoint_key)
 
 
-def _exact(context: Context, thread_id: str, checkpoint_key: str) -> Operation[Group | None]:
+def _exact(
+    context: Context, thread_id: str, checkpoint_key: str, over: Over = items.expired
+) -> Operation[Group | None]:
     call = requests.query(context.table, thread_id, keys.below(checkpoint_key))
     found = yield from batches.read_range(call)
-    groups = list(collect(context, reversed(found), []))
+    groups = list(collect(context, reversed(found), [], over))
     return groups[0] if groups else None
 
 
-def collect(context: Context, newest_first: Iterable[Item], carried: list[Item]) -> Iterable[Group]:
+def collect(
+    context: Context, newest_first: Iterable[Item], carried: list[Item], over: Over = items.expired
+) -> Iterable[Group]:
     """Gather items, newest key first, into checkpoints with their writes.
 
-    `carried` holds the writes whose checkpoint has not come yet, from page to page.
+    `carried` holds the writes whose checkpoint has not come yet, from page to page;
+    `over` tells the items whose time is over.
     """
     for item in newest_first:
-        if items.expired(context, item):
+        if over(context, item):
             continue
-        key = keys.parse(items.sort_key(item))
+        key = items.parse_key(item)
         if key.task is not None:
             carried.append(item)
             continue
         prefix = f"{items.sort_key(item)}#"
         yield Group(key, item, [w for w in carried if items.sort_key(w).startswith(prefix)])
         carried.clear()
-
-
-def open_bodies(
-    context: Context, thread_id: str, found: Sequence[Item], where: str
-) -> Operation[list[Opened]]:
-    """Decompress and unpack bodies; those that were cut are put together first."""
-    try:
-        unpacked: list[Any] = yield Compute(
-            lambda: [unpack_body(items.packed_body(item)) for item in found],
-            lambda: sum(map(items.body_size, found)),
-        )
-    except CorruptCheckpointError as error:
-        raise CorruptCheckpointError(f"{where}: {error}") from error
-    cut = [content for content in unpacked if not isinstance(content, Body)]
-    if not cut:
-        return [Opened(body) for body in unpacked]
-    loaded = yield from chunks.load(context, thread_id, cut)
-    return [
-        Opened(content) if isinstance(content, Body) else _reopen(loaded, content[1], where)
-        for content in unpacked
-    ]
-
-
-def _reopen(loaded: Chunks, record: Any, where: str) -> Opened:
-    body = unpack_body(loaded.join(record, where))
-    if not isinstance(body, Body):
-        raise CorruptCheckpointError(f"{where}: a body within a body")
-    return Opened(body, loaded.refs(record, where))
 
 
 def read_headers(
@@ -177,9 +163,9 @@ def read_headers(
     for group, one in zip(groups, opened, strict=True):
         key = group.key
         where = f"thread {thread_id!r}, checkpoint {key.checkpoint_id!r}"
-        header = bodies.read_checkpoint_header(context.serde, one.body, where)
-        ns = keys.decode(key.namespace)
-        place = Place(thread_id, ns if ns is not None else header.checkpoint_ns or "")
+        header = bodies.read_checkpoint_header(context, one.body, where)
+        ns = _name(key.namespace, header.checkpoint_ns, keys.namespace, where)
+        place = Place(thread_id, ns)
         entries.append(Entry(place, key.checkpoint_id, one, header, group.item, group.writes))
     return entries
 
@@ -196,6 +182,10 @@ def read_tuples(
     thread_id = entries[0].place.thread_id
     pending = [item for entry in entries for item in entry.writes]
     opened = yield from open_bodies(context, thread_id, pending, f"thread {thread_id!r}, writes")
+    writes = iter(opened)
+    with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
+    for entry, own in with_writes:
+        bodies.check_size(context, [entry.opened.body, *(one.body for one in own)], entry.where)
     recalled = [_recall(context, entry) if remember else {} for entry in entries]
     wanted = [
         (entry.opened.body.generation, record)
@@ -206,8 +196,6 @@ def read_tuples(
     wanted += bodies.records_of(one.body for one in opened)
     written = max(entry.opened.body.written for entry in entries)
     loaded = yield from chunks.load(context, thread_id, wanted, written=written)
-    writes = iter(opened)
-    with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
     tuples: list[CheckpointTuple] = yield Compute(
         lambda: [
             _tuple(context, entry, own, loaded, known)
@@ -251,7 +239,7 @@ def _tuple(
         values[channel] = (
             known.memo.make()
             if known is not None and known.memo is not None
-            else context.serde.loads_typed((record.type, loaded.join(record, entry.where)))
+            else read_value(context, loaded, record, entry.where, channel)
         )
     return CheckpointTuple(
         config=config_of(place, entry.checkpoint_id),
@@ -268,19 +256,34 @@ def pending_writes(
     """A checkpoint's writes in the order that live execution applies them in."""
     found = []
     for item, opened in zip(entry.writes, writes, strict=True):
-        header = bodies.read_writes_header(context.serde, opened.body, entry.where)
-        task = keys.decode(keys.parse(items.sort_key(item)).task or "")
-        task_id = task if task is not None else header.task_id or ""
+        header = bodies.read_writes_header(context, opened.body, entry.where)
+        task = items.parse_key(item).task or ""
+        task_id = _name(task, header.task_id, keys.task, entry.where)
         for index, channel, record in zip(
             header.indexes, header.channels, opened.body.records, strict=True
         ):
-            value = (record.type, loaded.join(record, entry.where))
-            found.append((writes_sort_key(header.task_path, task_id, index), channel, value))
+            found.append((writes_sort_key(header.task_path, task_id, index), channel, record))
     found.sort(key=lambda write: write[0])
     return [
-        (task_id, channel, context.serde.loads_typed(value))
-        for (_, task_id, _), channel, value in found
+        (task_id, channel, read_value(context, loaded, record, entry.where, channel))
+        for (_, task_id, _), channel, record in found
     ]
+
+
+def read_value(context: Context, loaded: Chunks, record: Record, where: str, channel: str) -> Any:
+    """The value of a record, as the user's serde reads it."""
+    value = (record.type, loaded.join(record, where))
+    return deserialize(context, value, where, f"channel {channel!r}")
+
+
+def _name(part: str, hidden: str | None, key_part: Callable[[str], str], where: str) -> str:
+    """What a key part names: decoded, or `hidden` in the item if the part is a hash of it."""
+    name = keys.decode(part)
+    if name is not None:
+        return name
+    if hidden is None or key_part(hidden) != part:
+        raise CorruptCheckpointError(f"{where}: its key {part!r} is the hash of another name")
+    return hidden
 
 
 def _remembering(
@@ -326,9 +329,13 @@ def _remember(
     if sent is not None:
         # What this process has announced itself and knows to have arrived.
         refs |= sent.refs.intersection(body.announced)
-    versions = entry.header.checkpoint.get("channel_versions") or {}
-    remembered = Remembered(body.generation, versions, stored, refs, body.written)
+    versions = entry.header.checkpoint["channel_versions"]
+    kept = items.kept_until(context, entry.item)
+    deltas = bodies.has_deltas(entry.header.metadata, {})
+    chain = None if deltas else kept
+    remembered = Remembered(body.generation, versions, stored, refs, body.written, kept, chain)
     context.cache.put(key, remembered, remembered.size)
+    note_deltas(context, entry.place, deltas)
     written = frozenset(
         (opened.body.generation, ref)
         for opened in writes
@@ -340,19 +347,6 @@ def _remember(
         context.cache.put(noted, written, 200 + 200 * len(written))
     else:  # what was noted earlier has been replaced or deleted
         context.cache.forget(noted)
-
-
-def refs_of(
-    context: Context, thread_id: str, found: Sequence[Item], where: str
-) -> Operation[set[tuple[int, bytes]]]:
-    """Every chunk that some items refer to at any depth, with its generation."""
-    opened = yield from open_bodies(context, thread_id, found, where)
-    records = bodies.records_of(one.body for one in opened)
-    nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
-    loaded = yield from chunks.load(context, thread_id, nodes)
-    return {
-        (one.body.generation, ref) for one in opened for ref in (*one.refs, *one.body.announced)
-    } | {(generation, ref) for generation, record in records for ref in loaded.refs(record, where)}
 
 
 def config_of(place: Place, checkpoint_id: str) -> RunnableConfig:

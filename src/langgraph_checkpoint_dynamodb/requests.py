@@ -63,17 +63,20 @@ def _put_if(
     return Call("put_item", params)
 
 
-def renew(table: str, item_key: Item, ttl_attribute: str, expiry: int) -> Call:
-    """Move an item's expiry later, if it has one that is earlier."""
+def keep(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str) -> Call:
+    """Keep an item until later than it is, if it is not kept for ever.
+
+    `expiry` is the attribute that notes until when it was to be kept at first.
+    """
     return Call(
         "update_item",
         {
             "TableName": table,
             "Key": item_key,
-            "UpdateExpression": "SET #ttl = :expiry",
-            "ConditionExpression": "#ttl < :expiry",
-            "ExpressionAttributeNames": {"#ttl": ttl_attribute},
-            "ExpressionAttributeValues": {":expiry": {"N": str(expiry)}},
+            "UpdateExpression": "SET #expiry = if_not_exists(#expiry, #ttl), #ttl = :until",
+            "ConditionExpression": "#ttl < :until",
+            "ExpressionAttributeNames": {"#ttl": ttl_attribute, "#expiry": expiry},
+            "ExpressionAttributeValues": {":until": {"N": str(until)}},
         },
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -30,6 +29,7 @@ from .listing import Listing
 from .maintenance import ThreadMaintenance
 from .operation import Operation
 from .provisioning import TableProvisioning
+from .serdes import Encryption
 from .sync_driver import SyncDriver
 from .versions import next_version
 
@@ -75,6 +75,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         self.config = arguments.saver_config(config)
         self._cache = Cache(self.config.cache_bytes)
         self._in_flight = InFlight()
+        self._encryption = Encryption()
         self._sync = SyncDriver(self.config)
         self._async = AsyncDriver(self.config, self._sync)
         if deploy:
@@ -90,7 +91,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         table = self.config.table_config
         return Context(
             table=table.table_name,
-            ttl_attribute=table.ttl_attribute if table.enable_ttl else None,
+            ttl_attribute=table.ttl_attribute,
             ttl_seconds=table.ttl_seconds,
             run_index=table.enable_run_index,
             max_resends=self.config.max_retries,
@@ -100,6 +101,9 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             # `with_allowlist` clones the saver and swaps it.
             serde=maybe_add_typed_methods(self.serde),
             now=self.clock(),
+            max_bytes=self.config.max_checkpoint_bytes,
+            encrypts=self._encryption.is_done_by(self.serde),
+            allow_plaintext=self.config.allow_plaintext,
         )
 
     # Reading
@@ -328,21 +332,11 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     def __enter__(self) -> DynamoDBSaver:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     async def __aenter__(self) -> DynamoDBSaver:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()

@@ -48,4 +48,9 @@ def _encode(count: int) -> str:
 
 def _count(version: str) -> int:
     head = version.split(".", 1)[0]
-    return int(head[1:], 36) if head[:1].isalpha() else int(head)
+    try:
+        return int(head[1:], 36) if head[:1].isalpha() else int(head)
+    except ValueError:
+        raise InvalidInputError(
+            f"current={version[:40]!r}: neither a version of this package nor one of LangGraph's"
+        ) from None

@@ -8,6 +8,7 @@ that everything is written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,50 +21,26 @@ from langgraph.checkpoint.base import (
 )
 
 from . import bodies, chunks, items, keys, overwriting, requests
+from .basis import Basis, basis_of
 from .bodies import Encoded, Write
 from .codec import Body
 from .context import (
+    FOR_EVER,
     Context,
     Known,
     Place,
     Remembered,
     forget_checkpoint,
+    may_have_deltas,
+    note_deltas,
     remembered_key,
     written_key,
 )
 from .errors import ConflictError
+from .history import keep_ancestors
+from .opening import open_bodies
 from .operation import Compute, ConditionFailed, Item, Operation
-from .read import open_bodies
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """What a new item of a thread can build on.
-
-    Attributes:
-        generation: The generation to write chunks in.
-        parent: The checkpoint that the item follows, if its chunks live long enough.
-        known: Chunks of that generation that the parent or its writes refer to.
-        written: About how many chunks of that generation were written so far.
-    """
-
-    generation: int
-    parent: Remembered | None
-    known: frozenset[bytes]
-    written: int
-
-
-def _base(context: Context, place: Place, parent_id: str | None) -> _Base:
-    if parent_id is None:
-        return _Base(context.generation(None), None, frozenset(), 0)
-    parent: Remembered | None = context.cache.get(remembered_key(place, parent_id))
-    generation = context.generation(parent.generation if parent else None)
-    written = context.cache.get(written_key(place, parent_id)) or ()
-    known = frozenset(digest for made_in, digest in written if made_in == generation)
-    if parent is None or parent.generation != generation:
-        return _Base(generation, None, known, len(known))
-    written = parent.written + len(known - parent.refs)
-    return _Base(generation, parent, known | parent.refs, written)
+from .serdes import is_encrypted
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +61,15 @@ class _Prepared:
     versions: ChannelVersions
     stored: dict[str, Known]
 
-    def remembered(self, arrived: frozenset[bytes]) -> Remembered:
+    def remembered(self, arrived: frozenset[bytes], kept: float, chain: float) -> Remembered:
         """What a child may rely on, once the item and these announced chunks are stored."""
         stored = self.stored
         refs = frozenset(self.encoded.chunks).union(
             *(known.refs | (known.announced & arrived) for known in stored.values())
         )
         body = self.body
-        return Remembered(body.generation, dict(self.versions), stored, refs, body.written)
+        versions = dict(self.versions)
+        return Remembered(body.generation, versions, stored, refs, body.written, kept, chain)
 
 
 def put(
@@ -107,7 +85,10 @@ def put(
     Chunks that only its child may need are sent at the same time as the item.
     """
     sort_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint["id"])
-    base = _base(context, place, parent_id)
+    chain = yield from _keep_chain(context, place, checkpoint, metadata, parent_id)
+    delta = bodies.has_deltas(metadata, checkpoint["channel_values"])
+    note_deltas(context, place, delta)
+    base = basis_of(context, place, parent_id, delta=delta)
     prepared: _Prepared = yield Compute(
         lambda: _prepare(context, place, checkpoint, metadata, parent_id, new_versions, base),
         lambda: bodies.bytes_at_most(checkpoint["channel_values"]),
@@ -124,15 +105,44 @@ def put(
         sort_key,
         encoded.body,
         run_id if isinstance(run_id, str) else None,
+        kept=base.kept,
+        shown=context.expiry,
     )
     reply, *replies = yield [requests.put_new(context.table, item), *announcement.calls()]
     yield from overwriting.replace(context, [(item, reply)])
-    remembered = prepared.remembered(announcement.arrived(replies))
+    kept = math.inf if base.kept is None else base.kept
+    remembered = prepared.remembered(announcement.arrived(replies), kept, min(chain, kept))
     if parent_id is not None:
         # What a long thread remembers would push its chunks out of the cache. A fork from
         # the parent reads it first, and then it is remembered again.
         forget_checkpoint(context, place, parent_id)
     context.cache.put(remembered_key(place, checkpoint["id"]), remembered, remembered.size)
+
+
+def _keep_chain(
+    context: Context,
+    place: Place,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    parent_id: str | None,
+) -> Operation[float]:
+    """See to it that no ancestor goes before a checkpoint whose delta channels it is built from.
+
+    Returns until when the ancestors are kept. Mostly that is known to be long enough: they
+    were put a while ago, or their history was read for the run that puts this.
+    """
+    deltas = metadata.get("counters_since_delta_snapshot")
+    stored = checkpoint["channel_values"]
+    channels = [one for one in deltas if one not in stored] if isinstance(deltas, dict) else []
+    if parent_id is None or not channels:
+        return math.inf
+    parent: Remembered | None = context.cache.get(remembered_key(place, parent_id))
+    chain = parent.chain if parent is not None else None
+    if chain is None and context.expiry is None:
+        return math.inf
+    if chain is not None and chain >= (context.expiry or FOR_EVER):
+        return chain
+    return (yield from keep_ancestors(context, place, parent_id, channels))
 
 
 def _prepare(
@@ -142,7 +152,7 @@ def _prepare(
     metadata: CheckpointMetadata,
     parent_id: str | None,
     new_versions: ChannelVersions,
-    base: _Base,
+    base: Basis,
 ) -> _Prepared:
     rest: dict[str, Any] = dict(checkpoint)
     values: dict[str, Any] = rest.pop("channel_values")
@@ -151,11 +161,13 @@ def _prepare(
     stored: dict[str, Known] = {}
     for channel, value in values.items():
         known = _unchanged(channel, versions, new_versions, base.parent)
-        if known is None:
+        if known is None or (context.encrypts and not is_encrypted(known.record.type)):
             before = base.parent.records.get(channel) if base.parent else None
             known, made = bodies.store_channel(context.serde, channel, value, before, base.known)
             pieces.update(made)
         stored[channel] = known
+    sizes = {channel: known.record.size for channel, known in stored.items()}
+    bodies.check_new(context, sizes, f"{place}, checkpoint {checkpoint['id']!r}")
     ns = place.checkpoint_ns
     header = bodies.CheckpointHeader(
         rest,
@@ -219,6 +231,10 @@ def put_writes(
         ],
         lambda: bodies.bytes_at_most([value for _, value in writes]),
     )
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        sizes[entry.channel] = sizes.get(entry.channel, 0) + len(entry.value[1])
+    bodies.check_new(context, sizes, f"{place}, checkpoint {checkpoint_id!r}, task {task_id!r}")
     groups = {task_key: [entry for entry in entries if entry.index >= 0]}
     for entry in entries:
         if entry.index < 0:
@@ -265,7 +281,8 @@ class _Task:
     def item(self, sort_key: str, writes: Sequence[Write]) -> Operation[Item]:
         """Make a writes item, and write the chunks that it refers to."""
         context, place = self.context, self.place
-        base = _base(context, place, self.checkpoint_id)
+        delta = may_have_deltas(context, place)
+        base = basis_of(context, place, self.checkpoint_id, delta=delta, belongs=True)
         encoded: Encoded = yield Compute(
             lambda: bodies.encode_writes(
                 context.serde,
@@ -281,7 +298,7 @@ class _Task:
             context, place.thread_id, base.generation, encoded.chunks, base.known
         )
         remember_written(context, place, self.checkpoint_id, base.generation, encoded.chunks)
-        return items.stored(context, place.thread_id, sort_key, encoded.body)
+        return items.stored(context, place.thread_id, sort_key, encoded.body, kept=base.kept)
 
     def merge(
         self, sort_key: str, writes: Sequence[Write], item: Item, found: Item | None
@@ -291,7 +308,7 @@ class _Task:
         for _ in range(overwriting.ATTEMPTS):
             found = yield from overwriting.existing(context, item, found)
             merged: list[Write] = list(writes)
-            if found is not None and not items.expired(context, found):
+            if found is not None and not items.gone(context, found):
                 old = yield from self._writes_in(found)
                 taken = {write.index for write in old}
                 missing = [write for write in writes if write.index not in taken]
@@ -302,7 +319,7 @@ class _Task:
             call = (
                 requests.put_new(context.table, item)
                 if found is None
-                else requests.put_over(context.table, item, bytes(found["B"]["B"]))
+                else requests.put_over(context.table, item, items.stored_bytes(found))
             )
             (reply,) = yield [call]
             if not isinstance(reply, ConditionFailed):
@@ -317,8 +334,9 @@ class _Task:
         context, place = self.context, self.place
         where = f"{place}, checkpoint {self.checkpoint_id!r}, writes {items.sort_key(item)!r}"
         (opened,) = yield from open_bodies(context, place.thread_id, [item], where)
+        bodies.check_size(context, [opened.body], where)
         loaded = yield from chunks.load(context, place.thread_id, bodies.records_of([opened.body]))
-        header = bodies.read_writes_header(context.serde, opened.body, where)
+        header = bodies.read_writes_header(context, opened.body, where)
         return [
             Write(index, channel, (record.type, loaded.join(record, where)))
             for index, channel, record in zip(

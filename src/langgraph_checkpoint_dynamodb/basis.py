@@ -1,0 +1,51 @@
+"""What a new item can build on: which chunks it may refer to, and how long it is kept.
+
+An item refers to chunks that its parent or the parent's writes are known to refer to, in
+a generation that outlives it. What is not known is written again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .context import Context, Place, Remembered, remembered_key, written_key
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a new item of a thread can build on.
+
+    Attributes:
+        generation: The generation to write chunks in.
+        parent: The checkpoint that the item follows, if its chunks live long enough.
+        known: Chunks of that generation that the parent or its writes refer to.
+        written: About how many chunks of that generation were written so far.
+        kept: Until when the item is kept, in epoch seconds; `None` for ever.
+    """
+
+    generation: int
+    parent: Remembered | None
+    known: frozenset[bytes]
+    written: int
+    kept: float | None
+
+
+def basis_of(
+    context: Context, place: Place, parent_id: str | None, *, delta: bool, belongs: bool = False
+) -> Basis:
+    """What an item builds on that follows a checkpoint or, pending writes, `belongs` to it."""
+    kept: float | None = context.kept(delta=delta)
+    if parent_id is None:
+        return Basis(context.generation(None, delta=delta), None, frozenset(), 0, kept)
+    parent: Remembered | None = context.cache.get(remembered_key(place, parent_id))
+    generation = context.generation(parent.generation if parent else None, delta=delta)
+    if belongs and parent is not None and kept is not None and parent.kept > kept:
+        # It was stored with a longer TTL, or with none, and lives on with its writes.
+        generation, kept = parent.generation, parent.kept if parent.kept < math.inf else None
+    written = context.cache.get(written_key(place, parent_id)) or ()
+    known = frozenset(digest for made_in, digest in written if made_in == generation)
+    if parent is None or parent.generation != generation:
+        return Basis(generation, None, known, len(known), kept)
+    written = parent.written + len(known - parent.refs)
+    return Basis(generation, parent, known | parent.refs, written, kept)

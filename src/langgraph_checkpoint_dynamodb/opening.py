@@ -1,0 +1,91 @@
+"""Items opened: their bodies put together, and all the chunks that they refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from . import bodies, chunks, items
+from .chunks import Chunks
+from .codec import Body, unpack_body
+from .context import NEVER, Context
+from .errors import CorruptCheckpointError
+from .operation import Compute, Item, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A body, and the chunks that it was itself cut into."""
+
+    body: Body
+    refs: frozenset[bytes] = frozenset()
+    made_in: int = NEVER
+    """The generation that its chunks were written in; the body names where they are now."""
+
+
+def open_bodies(
+    context: Context, thread_id: str, found: Sequence[Item], where: str
+) -> Operation[list[Opened]]:
+    """Decompress and unpack bodies; those that were cut are put together first."""
+    try:
+        unpacked: list[Any] = yield Compute(
+            lambda: [unpack_body(items.packed_body(item)) for item in found],
+            lambda: sum(map(items.body_size, found)),
+        )
+    except CorruptCheckpointError as error:
+        raise CorruptCheckpointError(f"{where}: {error}") from error
+    cut = [
+        (items.generation(context, item, content[0]), content[1])
+        for item, content in zip(found, unpacked, strict=True)
+        if not isinstance(content, Body)
+    ]
+    for _, record in cut:
+        bodies.check_size(context, [Body(0, ("", b""), (record,))], where)
+    loaded = (yield from chunks.load(context, thread_id, cut)) if cut else Chunks(thread_id)
+    return [
+        _opened(context, item, content, loaded, where)
+        for item, content in zip(found, unpacked, strict=True)
+    ]
+
+
+def _opened(context: Context, item: Item, content: Any, loaded: Chunks, where: str) -> Opened:
+    refs: frozenset[bytes] = frozenset()
+    body = content
+    if not isinstance(content, Body):
+        record = content[1]
+        packed = loaded.join(record, where)
+        try:
+            body = unpack_body(packed)
+        except CorruptCheckpointError as error:
+            raise CorruptCheckpointError(f"{where}: {error}") from error
+        refs = loaded.refs(record, where)
+    if not isinstance(body, Body):
+        raise CorruptCheckpointError(f"{where}: a body within a body")
+    generation = items.generation(context, item, body.generation)
+    return Opened(replace(body, generation=generation), refs, body.generation)
+
+
+def refs_of(
+    context: Context, thread_id: str, found: Sequence[Item], where: str
+) -> Operation[set[tuple[int, bytes]]]:
+    """Every chunk that some items refer to at any depth, with its generation.
+
+    And with the one that it was written in, if the items were kept for longer since: who
+    has read them before may still rely on it.
+    """
+    opened = yield from open_bodies(context, thread_id, found, where)
+    records = bodies.records_of(one.body for one in opened)
+    nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
+    loaded = yield from chunks.load(context, thread_id, nodes, only_lists=True)
+    return {
+        (generation, ref)
+        for one in opened
+        for generation in (one.body.generation, one.made_in)
+        for refs in (
+            one.refs,
+            one.body.announced,
+            *(loaded.refs(record, where) for record in one.body.records),
+        )
+        for ref in refs
+    }

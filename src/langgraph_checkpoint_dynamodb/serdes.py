@@ -1,0 +1,74 @@
+"""The user's serializer as a reader: what it does not read, and what it must not.
+
+An `EncryptedSerializer` reads what is not encrypted too: a type without a `+` goes straight to
+its inner serializer. Whoever can write the table could then plant plaintext, so a saver
+whose serializer encrypts refuses it before the serializer sees it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.checkpoint.serde.base import maybe_add_typed_methods
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+
+from .codec import Typed
+from .context import Context
+from .errors import DeserializationError
+
+
+def is_encrypted(kind: str) -> bool:
+    """Whether a type is one that an encrypting serializer writes: `msgpack+aes`, say.
+
+    The mark is LangGraph's: `EncryptedSerializer.dumps_typed` adds `+` and the cipher's name.
+    """
+    return "+" in kind
+
+
+class Encryption:
+    """Tells whether a serializer encrypts, and asks each only once."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Any, bool] = (None, False)
+
+    def is_done_by(self, serde: Any) -> bool:
+        """Whether the serializer is LangGraph's, or marks what it writes as that one does.
+
+        So a wrapper around an `EncryptedSerializer`, and one that was written anew,
+        count too. One that encrypts and does not say so in its types has to refuse
+        plaintext itself.
+        """
+        asked, answer = self._known
+        if asked is not serde:
+            answer = isinstance(serde, EncryptedSerializer) or _marks_what_it_writes(serde)
+            self._known = (serde, answer)
+        return answer
+
+
+def _marks_what_it_writes(serde: Any) -> bool:
+    try:
+        kind, _ = maybe_add_typed_methods(serde).dumps_typed(None)
+    except Exception:  # noqa: BLE001 - one that only reads
+        return False
+    return is_encrypted(kind)
+
+
+def deserialize(context: Context, value: Typed, where: str, what: str) -> Any:
+    """`serde.loads_typed`, with an error that names what could not be read."""
+    kind, serde = value[0], context.serde
+    if context.encrypts and not context.allow_plaintext and not is_encrypted(kind):
+        raise DeserializationError(
+            f"{where}: {what} is not encrypted (stored as {kind!r}), but this saver's serializer "
+            "encrypts: it was planted, or stored before encryption was switched on. While "
+            "such a table moves to encryption, set DynamoDBConfig(allow_plaintext=True)"
+        )
+    try:
+        return serde.loads_typed(value)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DeserializationError(
+            f"{where}: {what} was stored as {kind!r}, which this saver's {type(serde).__name__} "
+            f"does not read ({type(error).__name__}: {error}): it was written with another "
+            "serializer or encryption key, or its bytes are damaged"
+        ) from error
