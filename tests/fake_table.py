@@ -25,6 +25,17 @@ from langgraph_checkpoint_dynamodb.operation import (
 TABLE = "fake"
 
 
+_CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "attribute_not_exists(#sk)": lambda old, values: old is None,
+    "attribute_not_exists(#v)": lambda old, values: "V" not in (old or {}),
+    "#b = :old": lambda old, values: old is not None and old["B"] == values[":old"],
+    "#i = :named": lambda old, values: old is not None and old["I"] == values[":named"],
+    "attribute_not_exists(#i) OR #i < :id": lambda old, values: (
+        old is None or old["I"]["S"] < values[":id"]["S"]
+    ),
+}
+
+
 class FakeTable:
     """`fault` sees every call before it takes effect and may raise, or answer itself."""
 
@@ -64,10 +75,8 @@ class FakeTable:
         item = params["Item"]
         key = _key(item)
         condition, old = params.get("ConditionExpression"), self.items.get(key)
-        if condition == "attribute_not_exists(#sk)" and old is not None:
-            return ConditionFailed(old)
-        if condition == "#b = :old" and (
-            old is None or old["B"] != params["ExpressionAttributeValues"][":old"]
+        if condition and not _CONDITIONS[condition](
+            old, params.get("ExpressionAttributeValues", {})
         ):
             return ConditionFailed(old)
         self.items[key] = item

@@ -20,7 +20,7 @@ LEVELS = [
     {"config", "context", "bodies", "items", "intrinsics"},
     {"batches", "chunks", "template"},
     {"read", "listing", "history", "table_requests", "describe"},
-    {"write", "maintain", "deploy", "destroy", "plan", "stack"},
+    {"fence", "write", "maintain", "deploy", "destroy", "plan", "stack"},
     {"service", "sync_driver", "async_driver", "arguments"},
     {"maintenance", "provisioning", "saver"},
     {"__init__"},

@@ -45,6 +45,10 @@ class DynamoDBConfig:
             `aioboto3.Session` to make async clients from.
         botocore_config: Merged over the saver's own `botocore.config.Config`;
             must not set `retries`.
+        fence: Refuse a checkpoint that continues one which is no longer the newest of its
+            namespace, unless it forks on purpose, instead of forking in silence. All
+            writers of a table should agree on it. It costs a write unit and a request
+            for each checkpoint.
         cache_bytes: Bound of the memory that immutable chunks and the last
             checkpoints may take, in bytes; 0 switches the cache off.
 
@@ -65,6 +69,7 @@ class DynamoDBConfig:
     async_session: Any = field(default=None, repr=False)
     botocore_config: Config | None = field(default=None, repr=False)
     cache_bytes: int = _DEFAULT_CACHE_BYTES
+    fence: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.table_config, DynamoDBTableConfig):
@@ -73,6 +78,8 @@ class DynamoDBConfig:
             )
         check_integer("max_retries", self.max_retries, 0, None)
         check_integer("cache_bytes", self.cache_bytes, 0, None)
+        if not isinstance(self.fence, bool):
+            raise ConfigurationError(f"fence={self.fence!r}: use True or False")
         for name in ("initial_retry_delay", "max_retry_delay"):
             delay = getattr(self, name)
             if isinstance(delay, bool) or not isinstance(delay, int | float) or not delay >= 0:

@@ -33,6 +33,7 @@ class Context:
         serde: The saver's serde at the time of the call.
         now: Time of the call, in epoch seconds.
         run_index: Whether the table has the index by run id.
+        asked: With fencing, the earlier checkpoints that were asked for by id; see `fence`.
     """
 
     table: str
@@ -44,6 +45,7 @@ class Context:
     serde: SerializerProtocol
     now: float
     run_index: bool = False
+    asked: Cache | None = None
 
     @property
     def expiry(self) -> int | None:

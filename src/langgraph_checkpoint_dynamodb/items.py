@@ -7,6 +7,8 @@ attribute         holds
 `B`               the body (checkpoint, writes) or the bytes (chunk), compressed
 `R`               a hash of the run id, on checkpoints of a run
 `T`               when a chunk was written, in epoch seconds
+`I`               the id of the newest checkpoint, on a head
+`V`               on a void: no checkpoint may come here any more (`fence`)
 the TTL attribute expiry in epoch seconds, if the saver gives items one
 ================  ==========================================================
 """
@@ -33,9 +35,7 @@ def stored(
     item = {"PK": {"S": thread_id}, "SK": {"S": sort_key}, "B": {"B": packed}}
     if run_id is not None:
         item["R"] = {"B": run_digest(run_id)}
-    if context.expiry is not None and context.ttl_attribute is not None:
-        item[context.ttl_attribute] = {"N": str(context.expiry)}
-    return item
+    return _expiring(context, item)
 
 
 def chunk(context: Context, thread_id: str, generation: int, digest: bytes, data: bytes) -> Item:
@@ -48,6 +48,29 @@ def chunk(context: Context, thread_id: str, generation: int, digest: bytes, data
     }
     if generation != NEVER and context.ttl_attribute is not None:
         item[context.ttl_attribute] = {"N": str(generation)}
+    return item
+
+
+def head(context: Context, thread_id: str, ns: str, checkpoint_id: str) -> Item:
+    """The item that names the newest checkpoint of a namespace."""
+    item = {"PK": {"S": thread_id}, "SK": {"S": keys.head(ns)}, "I": {"S": checkpoint_id}}
+    return _expiring(context, item)
+
+
+def void(context: Context, thread_id: str, checkpoint_key: str) -> Item:
+    """An item in place of a checkpoint that must not come any more."""
+    item = {"PK": {"S": thread_id}, "SK": {"S": checkpoint_key}, "V": {"BOOL": True}}
+    return _expiring(context, item)
+
+
+def is_void(item: Item) -> bool:
+    """Whether the item only keeps a checkpoint away."""
+    return "V" in item
+
+
+def _expiring(context: Context, item: Item) -> Item:
+    if context.expiry is not None and context.ttl_attribute is not None:
+        item[context.ttl_attribute] = {"N": str(context.expiry)}
     return item
 
 
@@ -65,7 +88,10 @@ def expired(context: Context, item: Item) -> bool:
     """Whether the item's time is over; DynamoDB may keep it for days after that.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
+    A void never had a time: to who reads, it is not there either.
     """
+    if is_void(item):
+        return True
     if context.ttl_attribute is None:
         return False
     expiry = item.get(context.ttl_attribute, {}).get("N")

@@ -41,6 +41,24 @@ def put_over(table: str, item: Item, old_body: bytes) -> Call:
     return _put_if(table, item, "#b = :old", {"#b": "B"}, {":old": {"B": old_body}})
 
 
+def put_unless_void(table: str, item: Item) -> Call:
+    """Write an item over whatever is there but a void."""
+    return _put_if(table, item, "attribute_not_exists(#v)", {"#v": "V"}, None)
+
+
+def claim_head(table: str, item: Item, named: str | None) -> Call:
+    """Write a head if the one that is there names this checkpoint; `None`: if there is none."""
+    if named is None:
+        return put_new(table, item)
+    return _put_if(table, item, "#i = :named", {"#i": "I"}, {":named": {"S": named}})
+
+
+def move_head(table: str, item: Item, checkpoint_id: str) -> Call:
+    """Write a head unless the one that is there names a newer checkpoint."""
+    condition = "attribute_not_exists(#i) OR #i < :id"
+    return _put_if(table, item, condition, {"#i": "I"}, {":id": {"S": checkpoint_id}})
+
+
 def _put_if(
     table: str, item: Item, condition: str, names: dict[str, str], values: Item | None
 ) -> Call:

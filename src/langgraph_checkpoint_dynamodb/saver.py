@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -19,7 +18,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 
-from . import arguments, history, read, write
+from . import arguments, fence, history, write
 from . import deploy as deploy_operations
 from .async_driver import AsyncDriver
 from .cache import Cache
@@ -75,6 +74,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         self.config = arguments.saver_config(config)
         self._cache = Cache(self.config.cache_bytes)
         self._in_flight = InFlight()
+        self._asked = fence.asked_checkpoints() if self.config.fence else None
         self._sync = SyncDriver(self.config)
         self._async = AsyncDriver(self.config, self._sync)
         if deploy:
@@ -96,6 +96,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             max_resends=self.config.max_retries,
             cache=self._cache,
             in_flight=self._in_flight,
+            asked=self._asked,
             # Looked up at every call: users assign it after construction, and
             # `with_allowlist` clones the saver and swaps it.
             serde=maybe_add_typed_methods(self.serde),
@@ -124,7 +125,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
 
     def _get_tuple(self, config: RunnableConfig) -> Operation[CheckpointTuple | None]:
         place, checkpoint_id = arguments.address(config)
-        return read.get_tuple(self._context(), place, checkpoint_id)
+        return fence.get_tuple(self._context(), place, checkpoint_id, config)
 
     def list(
         self,
@@ -235,6 +236,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         Raises:
             InvalidInputError: An argument that cannot work; nothing was sent.
             SerializationError: A value that the serde cannot write; nothing was sent.
+            StaleParentError: With `fence`, the parent is not the newest any more.
             StorageError: DynamoDB did not acknowledge it.
         """
         self._run(self._put(config, checkpoint, metadata, new_versions))
@@ -261,7 +263,9 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         place, parent_id = arguments.address(config)
         arguments.checkpoint(checkpoint)
         merged = get_checkpoint_metadata(config, metadata)
-        return write.put(self._context(), place, checkpoint, merged, parent_id, new_versions)
+        context = self._context()
+        fenced = fence.of(context, place, config, checkpoint["id"], merged, parent_id)
+        return write.put(context, place, checkpoint, merged, parent_id, new_versions, fenced)
 
     def put_writes(
         self,
@@ -328,21 +332,11 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     def __enter__(self) -> DynamoDBSaver:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     async def __aenter__(self) -> DynamoDBSaver:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()

@@ -32,6 +32,8 @@ from .context import (
     written_key,
 )
 from .errors import ConflictError
+from .fence import Fence, check_order
+from .fence import store as store_fenced
 from .operation import Compute, ConditionFailed, Item, Operation
 from .read import open_bodies
 
@@ -103,11 +105,14 @@ def put(
     metadata: CheckpointMetadata,
     parent_id: str | None,
     new_versions: ChannelVersions,
+    fence: Fence | None = None,
 ) -> Operation[None]:
     """Store a checkpoint: one item, after the chunks that it needs.
 
     Chunks that only its child may need are sent at the same time as the item.
     """
+    if fence is not None:
+        check_order(fence)
     sort_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint["id"])
     base = _base(context, place, parent_id)
     prepared: _Prepared = yield Compute(
@@ -127,7 +132,10 @@ def put(
         encoded.body,
         run_id if isinstance(run_id, str) else None,
     )
-    _, *replies = yield [requests.put(context.table, item), *announcement.calls()]
+    if fence is None:
+        _, *replies = yield [requests.put(context.table, item), *announcement.calls()]
+    else:
+        replies = yield from store_fenced(context, fence, item, announcement.calls())
     remembered = prepared.remembered(announcement.arrived(replies))
     if parent_id is not None:
         # What a long thread remembers would push its chunks out of the cache. A fork from
