@@ -174,8 +174,6 @@ def _claim(context: Context, fence: Fence) -> Operation[None]:
         if named == fence.checkpoint_id:
             return
         newest = yield from _newest(context, fence.place)
-        if newest == fence.checkpoint_id:
-            return
         if newest != fence.parent_id:
             raise _stale(fence, newest)
         if named and not (yield from _give_up(context, fence, named, attempt)):
