@@ -28,6 +28,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBConfig,
     StaleParentError,
 )
+from test_costs import chat, converse
 from threads import LARGE, chain, config_of, load_all, put
 
 Opener = Callable[..., Either]
@@ -356,3 +357,22 @@ async def test_fencing_is_not_seen_by_one_writer(make_saver: MakeSaver, name: st
     table = make_saver().config.table_config.table_name
     settings = {"table_name": table, "deploy": False, "fence": True}
     await play.compare(SCENARIOS[name], lambda: make_saver(**settings), use_async=False)
+
+
+async def test_a_chat_of_100_turns_takes_a_request_and_a_unit_more_for_each_checkpoint(
+    make_saver: MakeSaver,
+) -> None:
+    totals = []
+    for fence in (False, True):
+        costs = Costs()
+        saver = make_saver(mode="sync", fence=fence, costs=costs)
+        costs.reset()
+        await converse(Either(chat(saver), use_async=False), 100)
+        totals.append((costs.requests, costs.write_units, costs.read_units))
+    plain, fenced = totals
+    requests, write_units, read_units = (
+        more - less for more, less in zip(fenced, plain, strict=True)
+    )
+    assert (requests, read_units) == (300, 0)
+    # Ids differ from run to run, and with them what compresses.
+    assert 290 <= write_units <= 310
