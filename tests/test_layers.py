@@ -15,7 +15,7 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 
 # Each level imports modules of earlier levels, or of its own.
 LEVELS = [
-    {"errors", "operation", "cache", "in_flight"},
+    {"errors", "operation", "processes", "cache", "in_flight"},
     {"table_config", "elements", "chunking", "codec", "keys", "requests", "versions"},
     {"config", "context", "bodies", "items", "intrinsics"},
     {"batches", "chunks", "template"},

@@ -327,7 +327,6 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     async def aclose(self) -> None:
         """Give back the running loop's async connections, and the sync ones."""
         await self._async.aclose()
-        self._sync.close()
 
     def __enter__(self) -> DynamoDBSaver:
         return self
