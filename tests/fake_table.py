@@ -27,11 +27,12 @@ TABLE = "fake"
 
 _CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
     "attribute_not_exists(#sk)": lambda old, values: old is None,
-    "attribute_not_exists(#v)": lambda old, values: "V" not in (old or {}),
     "#b = :old": lambda old, values: old is not None and old["B"] == values[":old"],
-    "#i = :named": lambda old, values: old is not None and old["I"] == values[":named"],
-    "attribute_not_exists(#i) OR #i < :id": lambda old, values: (
-        old is None or old["I"]["S"] < values[":id"]["S"]
+    "attribute_not_exists(#b) OR #b <> :void": lambda old, values: (
+        old is None or old["B"] != values[":void"]
+    ),
+    "attribute_not_exists(#b) OR #b < :new": lambda old, values: (
+        old is None or old["B"]["B"] < values[":new"]["B"]
     ),
 }
 

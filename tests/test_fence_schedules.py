@@ -11,7 +11,13 @@ import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
 from fake_table import FakeTable, context
-from langgraph_checkpoint_dynamodb import ConflictError, StaleParentError, maintain, requests
+from langgraph_checkpoint_dynamodb import (
+    ConflictError,
+    StaleParentError,
+    items,
+    maintain,
+    requests,
+)
 from langgraph_checkpoint_dynamodb import fence as fence_module
 from langgraph_checkpoint_dynamodb.context import Context, Place
 from langgraph_checkpoint_dynamodb.errors import UnavailableError
@@ -52,7 +58,11 @@ def newest(table: FakeTable) -> str:
 
 
 def checkpoints(table: FakeTable) -> set[str]:
-    return {key.rsplit("#", 1)[1] for (_, key), item in table.items.items() if "B" in item}
+    return {
+        key.rsplit("#", 1)[1]
+        for (_, key), item in table.items.items()
+        if key.startswith("C#") and not items.is_void(item)
+    }
 
 
 class Writer:
@@ -213,7 +223,7 @@ def test_a_fork_on_purpose_is_stored_in_every_schedule_beside_a_run() -> None:
 
 
 def held_by(table: FakeTable) -> Sequence[str]:
-    return [item["I"]["S"] for item in table.items.values() if "I" in item]
+    return [items.named_by(item) for (_, key), item in table.items.items() if key == "H#"]
 
 
 def test_a_fork_with_an_older_id_leaves_the_head() -> None:
@@ -229,8 +239,8 @@ def test_heads_that_are_changed_all_the_time_end_in_an_error() -> None:
     names = itertools.count()
 
     def meddle(call: Call) -> None:
-        if "ConditionExpression" in call.params and "I" in call.params["Item"]:
-            head = {**call.params["Item"], "I": {"S": f"0{next(names)}"}}
+        if call.method == "put_item" and call.params["Item"]["SK"]["S"] == "H#":
+            head = {**call.params["Item"], "B": {"B": f"0{next(names)}".encode()}}
             table.items["t", "H#"] = head
 
     table.fault = meddle
@@ -242,7 +252,7 @@ def test_a_void_is_gone_from_every_reader_and_swept() -> None:
     table = begun()
     Writer(table, putting("2", PARENT)).step()
     table.run(putting("3", PARENT))
-    assert [key for (_, key), item in table.items.items() if "V" in item] == ["C##2"]
+    assert [key for (_, key), item in table.items.items() if items.is_void(item)] == ["C##2"]
     assert table.run(get_tuple(around(), PLACE, "2")) is None
     page = table.run(Listing(Query("t", "", None, None, {}), None).page(around()))
     assert [one.checkpoint["id"] for one in page] == ["3", PARENT]

@@ -39,7 +39,7 @@ from . import items, keys, read, requests
 from .cache import Cache
 from .context import Context, Place
 from .errors import ConflictError, StaleParentError
-from .operation import Backoff, Call, ConditionFailed, Item, Operation
+from .operation import Backoff, Call, ConditionFailed, Item, Operation, Reply
 
 _CLAIM_ATTEMPTS = 12
 _WAITS = 3
@@ -135,24 +135,6 @@ def get_tuple(
     return found
 
 
-def store(context: Context, fence: Fence, item: Item, beside: list[Call]) -> Operation[list[Any]]:
-    """Store a checkpoint's item; `beside` is sent at the same time, and its replies returned.
-
-    Raises:
-        StaleParentError: It does not fork on purpose, and its parent is not the newest.
-    """
-    replies: list[Any]
-    if fence.forks:
-        _, *replies = yield [requests.put(context.table, item), *beside]
-        yield [requests.move_head(context.table, _head(context, fence), fence.checkpoint_id)]
-        return replies
-    yield from _claim(context, fence)
-    reply, *replies = yield [requests.put_unless_void(context.table, item), *beside]
-    if isinstance(reply, ConditionFailed):
-        raise _stale(fence, (yield from _newest(context, fence.place)))
-    return replies
-
-
 def check_order(fence: Fence) -> None:
     """Refuse a checkpoint that would not be found as the newest, however it is stored."""
     if not fence.forks and fence.parent_id and fence.checkpoint_id <= fence.parent_id:
@@ -163,14 +145,21 @@ def check_order(fence: Fence) -> None:
         )
 
 
-def _claim(context: Context, fence: Fence) -> Operation[None]:
+def claim(context: Context, fence: Fence) -> Operation[None]:
+    """Let the head name the checkpoint that is about to be stored; a fork waits for `move`.
+
+    Raises:
+        StaleParentError: The parent is not the newest.
+    """
+    if fence.forks:
+        return
     head = _head(context, fence)
-    call = requests.claim_head(context.table, head, fence.parent_id)
+    call = _naming(context, head, fence.parent_id)
     for attempt in range(_CLAIM_ATTEMPTS):
         (reply,) = yield [call]
         if not isinstance(reply, ConditionFailed):
             return
-        named = reply.item["I"]["S"] if reply.item else None
+        named = items.named_by(reply.item) if reply.item else None
         if named == fence.checkpoint_id:
             return
         newest = yield from _newest(context, fence.place)
@@ -178,11 +167,37 @@ def _claim(context: Context, fence: Fence) -> Operation[None]:
             raise _stale(fence, newest)
         if named and not (yield from _give_up(context, fence, named, attempt)):
             continue
-        call = requests.claim_head(context.table, head, named)
+        call = _naming(context, head, named)
     raise ConflictError(
         f"{fence.place}: the head was changed by others {_CLAIM_ATTEMPTS} times while checkpoint "
         f"{fence.checkpoint_id!r} was put; run it again"
     )
+
+
+def put(context: Context, fence: Fence, item: Item) -> Call:
+    """The call that stores the checkpoint's item, once its head is claimed."""
+    if fence.forks:
+        return requests.put(context.table, item)
+    return requests.put_unless(context.table, item, items.VOID)
+
+
+def settle(context: Context, fence: Fence, reply: Reply) -> Operation[None]:
+    """What follows the reply to `put`: a fork moves the head.
+
+    Raises:
+        StaleParentError: Another writer took the head over before.
+    """
+    if isinstance(reply, ConditionFailed):
+        raise _stale(fence, (yield from _newest(context, fence.place)))
+    if fence.forks:
+        yield [requests.put_later(context.table, _head(context, fence))]
+
+
+def _naming(context: Context, head: Item, named: str | None) -> Call:
+    """Put a head over one that names this; `None`: where there is none."""
+    if named is None:
+        return requests.put_new(context.table, head)
+    return requests.put_over(context.table, head, named.encode())
 
 
 def _give_up(context: Context, fence: Fence, named: str, attempt: int) -> Operation[bool]:
@@ -206,7 +221,7 @@ def cut(context: Context, thread_id: str, checkpoint_key: str) -> Operation[None
         return
     key = keys.parse(checkpoint_key)
     head = items.head(context, thread_id, key.namespace, "")
-    yield [requests.claim_head(context.table, head, key.checkpoint_id)]
+    yield [_naming(context, head, key.checkpoint_id)]
 
 
 def _head(context: Context, fence: Fence) -> Item:

@@ -4,11 +4,10 @@
 attribute         holds
 ================  ==========================================================
 `PK`, `SK`        thread id; see `keys`
-`B`               the body (checkpoint, writes) or the bytes (chunk), compressed
+`B`               the body (checkpoint, writes) or the bytes (chunk), compressed; a
+                  head's is the id that it names, a void's `VOID` (see `fence`)
 `R`               a hash of the run id, on checkpoints of a run
 `T`               when a chunk was written, in epoch seconds
-`I`               the id of the newest checkpoint, on a head
-`V`               on a void: no checkpoint may come here any more (`fence`)
 the TTL attribute expiry in epoch seconds, if the saver gives items one
 ================  ==========================================================
 """
@@ -24,6 +23,9 @@ from .context import NEVER, Context
 from .errors import CorruptCheckpointError
 from .operation import Item
 
+VOID = b"\xffvoid"
+"""A body that only keeps a checkpoint away. No truncated body is taken for one."""
+
 MAX_CHUNK_BYTES = 1 << 16
 """A reader refuses a chunk that claims more; the cutter makes at most 8 KiB."""
 
@@ -35,7 +37,9 @@ def stored(
     item = {"PK": {"S": thread_id}, "SK": {"S": sort_key}, "B": {"B": packed}}
     if run_id is not None:
         item["R"] = {"B": run_digest(run_id)}
-    return _expiring(context, item)
+    if context.expiry is not None and context.ttl_attribute is not None:
+        item[context.ttl_attribute] = {"N": str(context.expiry)}
+    return item
 
 
 def chunk(context: Context, thread_id: str, generation: int, digest: bytes, data: bytes) -> Item:
@@ -53,25 +57,22 @@ def chunk(context: Context, thread_id: str, generation: int, digest: bytes, data
 
 def head(context: Context, thread_id: str, ns: str, checkpoint_id: str) -> Item:
     """The item that names the newest checkpoint of a namespace."""
-    item = {"PK": {"S": thread_id}, "SK": {"S": keys.head(ns)}, "I": {"S": checkpoint_id}}
-    return _expiring(context, item)
+    return stored(context, thread_id, keys.head(ns), checkpoint_id.encode())
+
+
+def named_by(head: Item) -> str:
+    """The checkpoint id that a head names; empty for none."""
+    return _binary(head).decode()
 
 
 def void(context: Context, thread_id: str, checkpoint_key: str) -> Item:
     """An item in place of a checkpoint that must not come any more."""
-    item = {"PK": {"S": thread_id}, "SK": {"S": checkpoint_key}, "V": {"BOOL": True}}
-    return _expiring(context, item)
+    return stored(context, thread_id, checkpoint_key, VOID)
 
 
 def is_void(item: Item) -> bool:
     """Whether the item only keeps a checkpoint away."""
-    return "V" in item
-
-
-def _expiring(context: Context, item: Item) -> Item:
-    if context.expiry is not None and context.ttl_attribute is not None:
-        item[context.ttl_attribute] = {"N": str(context.expiry)}
-    return item
+    return bool(item.get("B", {}).get("B") == VOID)
 
 
 def run_digest(run_id: str) -> bytes:

@@ -41,22 +41,16 @@ def put_over(table: str, item: Item, old_body: bytes) -> Call:
     return _put_if(table, item, "#b = :old", {"#b": "B"}, {":old": {"B": old_body}})
 
 
-def put_unless_void(table: str, item: Item) -> Call:
-    """Write an item over whatever is there but a void."""
-    return _put_if(table, item, "attribute_not_exists(#v)", {"#v": "V"}, None)
+def put_unless(table: str, item: Item, void: bytes) -> Call:
+    """Write an item unless one with this body is there."""
+    condition = "attribute_not_exists(#b) OR #b <> :void"
+    return _put_if(table, item, condition, {"#b": "B"}, {":void": {"B": void}})
 
 
-def claim_head(table: str, item: Item, named: str | None) -> Call:
-    """Write a head if the one that is there names this checkpoint; `None`: if there is none."""
-    if named is None:
-        return put_new(table, item)
-    return _put_if(table, item, "#i = :named", {"#i": "I"}, {":named": {"S": named}})
-
-
-def move_head(table: str, item: Item, checkpoint_id: str) -> Call:
-    """Write a head unless the one that is there names a newer checkpoint."""
-    condition = "attribute_not_exists(#i) OR #i < :id"
-    return _put_if(table, item, condition, {"#i": "I"}, {":id": {"S": checkpoint_id}})
+def put_later(table: str, item: Item) -> Call:
+    """Write an item unless the one that is there has a body that sorts after this one's."""
+    condition = "attribute_not_exists(#b) OR #b < :new"
+    return _put_if(table, item, condition, {"#b": "B"}, {":new": item["B"]})
 
 
 def _put_if(

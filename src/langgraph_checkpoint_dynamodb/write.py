@@ -19,7 +19,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
 )
 
-from . import batches, bodies, chunks, items, keys, requests
+from . import batches, bodies, chunks, fence, items, keys, requests
 from .bodies import Encoded, Write
 from .codec import Body
 from .context import (
@@ -32,8 +32,7 @@ from .context import (
     written_key,
 )
 from .errors import ConflictError
-from .fence import Fence, check_order
-from .fence import store as store_fenced
+from .fence import Fence
 from .operation import Compute, ConditionFailed, Item, Operation
 from .read import open_bodies
 
@@ -105,14 +104,14 @@ def put(
     metadata: CheckpointMetadata,
     parent_id: str | None,
     new_versions: ChannelVersions,
-    fence: Fence | None = None,
+    fenced: Fence | None = None,
 ) -> Operation[None]:
     """Store a checkpoint: one item, after the chunks that it needs.
 
     Chunks that only its child may need are sent at the same time as the item.
     """
-    if fence is not None:
-        check_order(fence)
+    if fenced is not None:
+        fence.check_order(fenced)
     sort_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint["id"])
     base = _base(context, place, parent_id)
     prepared: _Prepared = yield Compute(
@@ -132,10 +131,12 @@ def put(
         encoded.body,
         run_id if isinstance(run_id, str) else None,
     )
-    if fence is None:
+    if fenced is None:
         _, *replies = yield [requests.put(context.table, item), *announcement.calls()]
     else:
-        replies = yield from store_fenced(context, fence, item, announcement.calls())
+        yield from fence.claim(context, fenced)
+        reply, *replies = yield [fence.put(context, fenced, item), *announcement.calls()]
+        yield from fence.settle(context, fenced, reply)
     remembered = prepared.remembered(announcement.arrived(replies))
     if parent_id is not None:
         # What a long thread remembers would push its chunks out of the cache. A fork from
