@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import ctypes
 import os
 import random
 import threading
@@ -137,9 +138,11 @@ class AsyncDriver:
         """Leave connections to the parent.
 
         They are kept, not closed: a child that closed one would take it out of the
-        parent's selector, which both share.
+        parent's selector, which both share. A reference that nobody holds keeps them
+        even when the interpreter ends.
         """
-        _of_parents.append(list(self._clients.items()))
+        kept = list(self._clients.items())
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
         self._clients = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -228,8 +231,6 @@ def _close_idle_loops() -> None:
 
 
 _open: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[_LoopClient]] = WeakKeyDictionary()
-_of_parents: list[Any] = []
-"""Clients of the processes that this one was forked from, kept for as long as it lives."""
 
 
 def _close_first(loop: asyncio.AbstractEventLoop, client: _LoopClient) -> None:
