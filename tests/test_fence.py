@@ -27,6 +27,9 @@ from langgraph_checkpoint_dynamodb import (
     ConflictError,
     DynamoDBConfig,
     StaleParentError,
+    fence,
+    items,
+    keys,
 )
 from test_costs import chat, converse
 from threads import LARGE, chain, config_of, load_all, put
@@ -148,6 +151,29 @@ async def test_steps_without_fencing_in_between_do_no_harm(opener: Opener) -> No
         await put(client, between, {"a": 2})
 
 
+async def test_a_writer_that_dies_between_claim_and_checkpoint_keeps_nobody_out(
+    opener: Opener, scan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = opener()
+    start = await put(client, config_of("t"), {"a": 0})
+    with monkeypatch.context() as patch:
+        patch.setattr(fence, "put", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await put(client, start, {"a": 1})
+    step = await put(opener(), start, {"a": 2})
+    assert await newest(client) == id_of(step)
+    stored = scan(client.target.config.table_config.table_name)
+    (dead,) = [item for item in stored if items.is_void(item)]
+    with pytest.raises(StaleParentError):  # it was only slow
+        late = {**empty_checkpoint(), "id": keys.parse(dead["SK"]["S"]).checkpoint_id}
+        with monkeypatch.context() as patch:
+            patch.setattr(fence, "claim", lambda *_: iter(()))
+            await client.put(start, late, {}, {})
+    assert len(await load_all(client, "t")) == 2
+    await client.prune(["t"])
+    assert not [one for one in scan(client.target.config.table_config.table_name) if one == dead]
+
+
 async def test_who_goes_on_in_a_deleted_thread_is_refused(opener: Opener, scan: Any) -> None:
     client, other = opener(), opener()
     *_, last = await chain(client, "t", 2)
@@ -238,10 +264,10 @@ async def test_what_a_fenced_put_costs(make_saver: MakeSaver, mode: str) -> None
     assert (costs.calls, costs.write_units, costs.read_units) == ({"PutItem": 2}, 2, 0)
 
 
-@pytest.mark.parametrize("fence", ["yes", 1, None])
-def test_fence_is_true_or_false(fence: Any) -> None:
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_fence_is_true_or_false(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="fence="):
-        DynamoDBConfig(fence=fence)
+        DynamoDBConfig(fence=value)
 
 
 # Graphs
@@ -363,9 +389,9 @@ async def test_a_chat_of_100_turns_takes_a_request_and_a_unit_more_for_each_chec
     make_saver: MakeSaver,
 ) -> None:
     totals = []
-    for fence in (False, True):
+    for fenced_too in (False, True):
         costs = Costs()
-        saver = make_saver(mode="sync", fence=fence, costs=costs)
+        saver = make_saver(mode="sync", fence=fenced_too, costs=costs)
         costs.reset()
         await converse(Either(chat(saver), use_async=False), 100)
         totals.append((costs.requests, costs.write_units, costs.read_units))

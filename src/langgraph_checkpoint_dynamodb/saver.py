@@ -237,6 +237,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             InvalidInputError: An argument that cannot work; nothing was sent.
             SerializationError: A value that the serde cannot write; nothing was sent.
             StaleParentError: With `fence`, the parent is not the newest any more.
+            ConflictError: With `fence`, the checkpoint's id sorts before its parent's.
             StorageError: DynamoDB did not acknowledge it.
         """
         self._run(self._put(config, checkpoint, metadata, new_versions))
