@@ -187,10 +187,10 @@ def settle(context: Context, fence: Fence, reply: Reply) -> Operation[None]:
     Raises:
         StaleParentError: Another writer took the head over before.
     """
-    if isinstance(reply, ConditionFailed):
-        raise _stale(fence, (yield from _newest(context, fence.place)))
     if fence.forks:
         yield [requests.put_later(context.table, _head(context, fence))]
+    elif isinstance(reply, ConditionFailed) and (not reply.item or items.is_void(reply.item)):
+        raise _stale(fence, (yield from _newest(context, fence.place)))
 
 
 def _naming(context: Context, head: Item, named: str | None) -> Call:
