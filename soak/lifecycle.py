@@ -35,7 +35,7 @@ from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoD
 
 TITLE = "operations cancelled at every await; two loops, threads, dropped savers, forks"
 SHORT = {"rounds": 1, "steps": 8, "savers": 3, "forks": 2}
-LONG = {"rounds": 20, "steps": 1500, "savers": 60, "forks": 60}
+LONG = {"rounds": 12, "steps": 400, "savers": 40, "forks": 40}
 
 _KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _REGION = "eu-central-1"
