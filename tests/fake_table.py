@@ -25,6 +25,19 @@ from langgraph_checkpoint_dynamodb.operation import (
 TABLE = "fake"
 
 
+_CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "attribute_not_exists(#sk)": lambda old, values: old is None,
+    "#b = :old": lambda old, values: old is not None and old["B"] == values[":old"],
+    "#n = :n": lambda old, values: old is not None and old.get("N") == values[":n"],
+    "attribute_exists(#sk) AND attribute_not_exists(#n)": lambda old, values: (
+        old is not None and "N" not in old
+    ),
+    "attribute_not_exists(#b) OR #b < :new": lambda old, values: (
+        old is None or old["B"]["B"] < values[":new"]["B"]
+    ),
+}
+
+
 class FakeTable:
     """`fault` sees every call before it takes effect and may raise, or answer itself."""
 
@@ -64,16 +77,8 @@ class FakeTable:
         item = params["Item"]
         key = _key(item)
         condition, old = params.get("ConditionExpression"), self.items.get(key)
-        if condition == "attribute_not_exists(#sk)" and old is not None:
-            return ConditionFailed(old)
-        values = params.get("ExpressionAttributeValues", {})
-        wanted = {"#b = :old": ("B", values.get(":old")), "#n = :n": ("N", values.get(":n"))}
-        if condition in wanted:
-            name, value = wanted[condition]
-            if old is None or old.get(name) != value:
-                return ConditionFailed(old)
-        if condition == "attribute_exists(#sk) AND attribute_not_exists(#n)" and (
-            old is None or "N" in old
+        if condition and not _CONDITIONS[condition](
+            old, params.get("ExpressionAttributeValues", {})
         ):
             return ConditionFailed(old)
         self.items[key] = item

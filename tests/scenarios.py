@@ -6,13 +6,14 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 import threads
 from conftest import MakeSaver, async_session, sync_session
 from either import Either
-from langgraph_checkpoint_dynamodb import maintain
+from langgraph_checkpoint_dynamodb import StaleParentError, maintain
 from permissions import Wire
 from threads import LARGE, config_of
 
@@ -162,6 +163,20 @@ async def _put_of_deltas(site: Site) -> None:
             await threads.put(later, head, {}, deltas, d="a3.x")
 
 
+@row("`put` with `fence`")
+async def _put_fenced(site: Site) -> None:
+    def fenced() -> Either:
+        return site.client(fence=True)
+
+    with site.wire.open():
+        first = await threads.put(fenced(), config_of(THREAD), {"a": LARGE})
+        await threads.put(fenced(), first, {"a": 1})
+        with pytest.raises(StaleParentError):
+            await threads.put(fenced(), first, {"a": 2})
+        await fenced().get_tuple(first)
+        await threads.put(fenced(), first, {"a": 3}, {"source": "fork"})
+
+
 @row("`put_writes`")
 async def _put_writes(site: Site) -> None:
     checkpoint = config_of(THREAD, checkpoint_id=empty_checkpoint()["id"])
@@ -199,9 +214,9 @@ async def _prune(site: Site) -> None:
         await client.prune([THREAD], strategy="delete")
 
 
-async def delete_for_runs(site: Site, *, enable_run_index: bool) -> None:
+async def delete_for_runs(site: Site, **settings: Any) -> None:
     await stored(site)
-    client = site.client(enable_run_index=enable_run_index)
+    client = site.client(**settings)
     let_chunks_age(client)
     with site.wire.open():
         await client.delete_for_runs(["run"])
@@ -216,3 +231,8 @@ async def _delete_for_runs(site: Site) -> None:
 @row("`delete_for_runs` with the index")
 async def _delete_for_runs_by_index(site: Site) -> None:
     await delete_for_runs(site, enable_run_index=True)
+
+
+@row("`delete_for_runs` with `fence`")
+async def _delete_for_runs_fenced(site: Site) -> None:
+    await delete_for_runs(site, enable_run_index=False, fence=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from costs import Costs
 from either import Either
 from fake_table import TABLE, FakeTable, context
 from langgraph_checkpoint_dynamodb import UnavailableError, chunks, service
+from langgraph_checkpoint_dynamodb.async_driver import _settled
 from langgraph_checkpoint_dynamodb.bodies import store_value
 from langgraph_checkpoint_dynamodb.operation import Compute, Done, Join, Operation, advance
 from threads import config_of, put
@@ -147,3 +148,27 @@ async def test_a_large_value_that_is_written_and_put_at_once_is_sent_once(
         found = await client.get_tuple(reader or config_of("thread"))
         wanted = found.pending_writes[0][2] if reader else found.checkpoint["channel_values"]["a"]
         assert wanted == value
+
+
+def test_who_gave_up_waiting_on_a_loop_that_is_closed_hears_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    future: Future[bool] = Future()
+
+    async def give_up() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(_settled([future, Future()], 60), 0.01)
+
+    asyncio.run(give_up())
+    future.set_result(True)
+    assert not caplog.records
+
+
+async def test_a_wait_ends_when_all_are_done_or_its_time_is_over() -> None:
+    done: Future[bool] = Future()
+    done.set_result(True)
+    late: Future[bool] = Future()
+    asyncio.get_running_loop().call_later(0.01, late.set_result, True)
+    await _settled([done, late], 60)
+    assert late.done()
+    await _settled([done, Future()], 0.01)

@@ -15,7 +15,7 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 
 # Each level imports modules of earlier levels, or of its own.
 LEVELS = [
-    {"errors", "operation", "cache", "in_flight"},
+    {"errors", "operation", "processes", "cache", "in_flight"},
     {
         "table_config",
         "elements",
@@ -41,7 +41,7 @@ LEVELS = [
     },
     {"batches", "chunks", "overwriting", "template"},
     {"opening", "read", "listing", "history", "table_requests", "describe"},
-    {"write", "maintain", "deploy", "destroy", "plan", "stack"},
+    {"fence", "write", "maintain", "deploy", "destroy", "plan", "stack"},
     {"service", "sync_driver", "async_driver", "arguments"},
     {"maintenance", "provisioning", "saver"},
     {"__init__"},

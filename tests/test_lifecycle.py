@@ -26,7 +26,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBTableConfig,
     TableNotFoundError,
 )
-from langgraph_checkpoint_dynamodb.async_driver import _close_first
+from langgraph_checkpoint_dynamodb.async_driver import _close_first, _LoopClient
 from threads import LARGE, chain, config_of, load_all, put
 
 SECRETS = ("SECRETID", "SECRETKEY", "SECRETTOKEN")
@@ -274,3 +274,120 @@ def test_a_loop_that_has_seen_many_clients_come_and_go_closes_those_that_are_lef
     loop.close()
     assert closed[-1] == -1
     assert loop.is_closed()
+
+
+FORK = """
+import asyncio, os, sys, threading
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph_checkpoint_dynamodb import *
+endpoint_url, table_name, used_by = sys.argv[1:]
+saver = DynamoDBSaver(DynamoDBConfig(
+    table_config=DynamoDBTableConfig(table_name=table_name), endpoint_url=endpoint_url,
+    region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"))
+config = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+
+def put(value):
+    config = {"configurable": {"thread_id": str(value[:1]), "checkpoint_ns": ""}}
+    values, versions = {"a": value}, {"a": "1"}
+    checkpoint = {**empty_checkpoint(), "channel_values": values, "channel_versions": versions}
+    saver.put(config, checkpoint, {}, versions)
+    assert saver.get_tuple(config).checkpoint["channel_values"] == values
+
+put(b"x" * 100_000)
+if used_by == "a loop":
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(saver.aget_tuple(config))
+# What other threads of the parent held when it forked is held for ever in the child.
+for lock in (saver._cache._lock, saver._in_flight._lock, saver._sync._lock, saver._async._lock):
+    lock.acquire()
+child = os.fork()
+if not child:
+    connections = set(saver._sync._clients.values())
+    put(b"y" * 100_000)
+    asyncio.run(saver.aget_tuple(config))
+    saver.close()
+    sys.exit(7 if not connections else 1)
+for lock in (saver._cache._lock, saver._in_flight._lock, saver._sync._lock, saver._async._lock):
+    lock.release()
+put(b"z" * 100_000)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+put(b"z" * 100_000)
+if used_by == "a loop":
+    loop.run_until_complete(saver.aget_tuple(config))
+    loop.close()
+"""
+
+
+@pytest.mark.parametrize("used_by", ["calls", "a loop"])
+def test_a_forked_child_begins_anew(make_saver: Any, endpoint_url: str, used_by: str) -> None:
+    table = make_saver().config.table_config.table_name
+    arguments = (endpoint_url, table, used_by)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_close_inside_a_loop_closes_those_of_idle_loops_too(make_saver: Any) -> None:
+    saver = make_saver(deploy=True)
+    idle = asyncio.new_event_loop()
+    idle.run_until_complete(saver.aget_tuple(config_of("t")))
+
+    async def close() -> None:
+        await saver.aget_tuple(config_of("t"))
+        saver.close()
+
+    asyncio.run(close())
+    assert not saver._async._clients
+    idle.close()
+
+
+async def test_aclose_waits_for_cancelled_calls_beside_the_loop(make_saver: Any) -> None:
+    saver = make_saver(mode="threads")
+    gate = threading.Event()
+    saver._sync.submit(gate.wait)
+    closing = asyncio.ensure_future(saver.aclose())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    gate.set()
+    await closing
+
+
+async def test_a_client_that_is_still_being_opened_is_closed() -> None:
+    opened, closed = asyncio.Event(), []
+
+    async def lifetime() -> AsyncGenerator[str, None]:
+        await opened.wait()
+        try:
+            yield "client"
+        finally:
+            closed.append(True)
+
+    client = _LoopClient(lifetime())
+    getting = asyncio.ensure_future(client.get())
+    closing = asyncio.ensure_future(client.aclose())
+    await asyncio.sleep(0)
+    opened.set()
+    await closing
+    assert (await getting, closed) == ("client", [True])
+
+
+def test_threads_can_be_used_while_another_closes(make_saver: Any) -> None:
+    driver = make_saver(deploy=False)._sync
+    stop = threading.Event()
+
+    def close() -> None:
+        while not stop.is_set():
+            driver.close()
+
+    closer = threading.Thread(target=close)
+    closer.start()
+    try:
+        assert [driver.submit(lambda n=n: n).result() for n in range(2000)] == list(range(2000))
+    finally:
+        stop.set()
+        closer.join()

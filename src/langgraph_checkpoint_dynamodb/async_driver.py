@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import ctypes
+import os
 import random
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -38,6 +41,7 @@ from .operation import (
     Reply,
     advance,
 )
+from .processes import begin_anew_after_fork
 from .sync_driver import SyncDriver
 
 T = TypeVar("T")
@@ -47,11 +51,16 @@ class _LoopClient:
     """One event loop's client of a service, made once however many tasks ask for it first."""
 
     def __init__(self, lifetime: AsyncGenerator[Any, None]) -> None:
-        self.lifetime = lifetime
+        self._lifetime = lifetime
         self._opening: asyncio.Future[Any] = asyncio.ensure_future(anext(lifetime))
 
     async def get(self) -> Any:
         return await asyncio.shield(self._opening)
+
+    async def aclose(self) -> None:
+        """Close it, once it is open: a generator that runs cannot be closed."""
+        await asyncio.wait([self._opening])
+        await self._lifetime.aclose()
 
     @property
     def failed(self) -> bool:
@@ -73,6 +82,7 @@ class AsyncDriver:
         )
         self._lock = threading.Lock()
         _drivers.add(self)
+        begin_anew_after_fork(self)
 
     async def run(self, operation: Operation[T]) -> T:
         """Run an operation to its end and return its result.
@@ -93,11 +103,16 @@ class AsyncDriver:
             operation.close()
 
     async def aclose(self) -> None:
-        """Close the running loop's clients."""
+        """Close the running loop's clients, and the sync driver."""
         with self._lock:
             clients = self._clients.pop(asyncio.get_running_loop(), {})
         for client in clients.values():
-            await client.lifetime.aclose()
+            await client.aclose()
+        if self._sync_driver.has_threads:
+            # What was cancelled may still run in one: not waited for on the loop.
+            await asyncio.to_thread(self._sync_driver.close)
+        else:
+            self._sync_driver.close()
 
     def close(self) -> None:
         """Close the clients of other loops, as far as these still run or can."""
@@ -111,11 +126,25 @@ class AsyncDriver:
         for loop, client in clients:
             if loop.is_closed():
                 continue
-            closing = client.lifetime.aclose()
             if loop.is_running():
-                asyncio.run_coroutine_threadsafe(_finish(closing), loop)
-            else:
-                loop.run_until_complete(closing)
+                asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+            elif asyncio._get_running_loop() is None:  # its public form raises
+                loop.run_until_complete(client.aclose())
+            else:  # two loops cannot run on one thread
+                with ThreadPoolExecutor(1) as thread:
+                    thread.submit(loop.run_until_complete, client.aclose()).result()
+
+    def after_fork(self) -> None:
+        """Leave connections to the parent.
+
+        They are kept, not closed: a child that closed one would take it out of the
+        parent's selector, which both share. A reference that nobody holds keeps them
+        even when the interpreter ends.
+        """
+        kept = list(self._clients.items())
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+        self._clients = WeakKeyDictionary()
+        self._lock = threading.Lock()
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Compute):
@@ -128,10 +157,8 @@ class AsyncDriver:
             await asyncio.sleep(random.uniform(0, bound))  # noqa: S311 - jitter
             return None
         if isinstance(effect, Join):
-            # `wait` cancels nothing: who gives up waiting must not cancel another's future.
-            joined = [asyncio.wrap_future(future) for future in effect.futures]
-            done, _ = await asyncio.wait(joined, timeout=service.JOIN_SECONDS)
-            return [future in done and future.result() for future in joined]
+            await _settled(effect.futures, service.JOIN_SECONDS)
+            return [future.done() and future.result() for future in effect.futures]
         if len(effect) == 1:
             return [await self._call(effect[0])]
         return await self._call_all(effect)
@@ -182,8 +209,7 @@ class AsyncDriver:
         return service.whole(reply, self._config, call)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._sync_driver.executor, function)
+        return await asyncio.wrap_future(self._sync_driver.submit(function))
 
     async def _get_client(self, name: str) -> Any:
         loop = asyncio.get_running_loop()
@@ -192,7 +218,7 @@ class AsyncDriver:
             client = clients.get(name)
             if client is None or client.failed:
                 client = clients[name] = _LoopClient(_lifetime(self._config, name))
-                _close_first(loop, client.lifetime)
+                _close_first(loop, client)
         return await client.get()
 
 
@@ -205,22 +231,22 @@ def _close_idle_loops() -> None:
         driver.close()
 
 
-_lifetimes: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[AsyncGenerator[Any, None]]]
-_lifetimes = WeakKeyDictionary()
+_open: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[_LoopClient]] = WeakKeyDictionary()
 
 
-def _close_first(loop: asyncio.AbstractEventLoop, lifetime: AsyncGenerator[Any, None]) -> None:
+def _close_first(loop: asyncio.AbstractEventLoop, client: _LoopClient) -> None:
     """Have a client closed by `loop.close()`, before the loop itself."""
-    open_lifetimes = _lifetimes.get(loop)
-    if open_lifetimes is not None:
-        open_lifetimes.add(lifetime)
+    open_clients = _open.get(loop)
+    if open_clients is not None:
+        open_clients.add(client)
         return
-    open_lifetimes = _lifetimes[loop] = WeakSet([lifetime])
+    open_clients = _open[loop] = WeakSet([client])
     close_loop = loop.close
+    made_in = os.getpid()
 
     def close() -> None:
-        if not loop.is_closed() and not loop.is_running():
-            for one in list(open_lifetimes):
+        if made_in == os.getpid() and not loop.is_closed() and not loop.is_running():
+            for one in list(open_clients):
                 with suppress(Exception):  # a connection that will not close must not keep the loop
                     loop.run_until_complete(one.aclose())
         close_loop()
@@ -229,8 +255,30 @@ def _close_first(loop: asyncio.AbstractEventLoop, lifetime: AsyncGenerator[Any, 
         loop.close = close  # type: ignore[method-assign]
 
 
-async def _finish(closing: Coroutine[Any, Any, None]) -> None:
-    await closing
+async def _settled(futures: Sequence[Future[bool]], seconds: float) -> None:
+    """Wait until all futures are done, but not for longer.
+
+    They are another's: who gives up waiting cancels none of them, and they may be set when
+    this event loop is closed.
+    """
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    left = len(futures)
+
+    def one_is_done() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            done.set()
+
+    def tell(_: Future[bool]) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(one_is_done)
+
+    for future in futures:
+        future.add_done_callback(tell)
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(done.wait(), seconds)
 
 
 def _is_native(config: DynamoDBConfig) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Iterable
 from threading import Lock
 from typing import Any
 
+from .processes import begin_anew_after_fork
+
 
 class Cache:
     """Keeps what was used last, up to `limit` bytes.
@@ -20,6 +22,7 @@ class Cache:
         self._used = 0
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
+        begin_anew_after_fork(self)
 
     def get(self, key: Hashable) -> Any:
         """The value, or `None`."""
@@ -66,6 +69,13 @@ class Cache:
         with self._lock:
             self._entries.clear()
             self._used = 0
+
+    def after_fork(self) -> None:
+        """Keep the entries, unless another thread of the parent was just changing them."""
+        interrupted = self._lock.locked()
+        self._lock = Lock()
+        if interrupted:
+            self.clear()
 
     def _drop(self, key: Hashable) -> None:
         entry = self._entries.pop(key, None)

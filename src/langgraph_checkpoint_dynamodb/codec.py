@@ -101,14 +101,12 @@ def _dictionary() -> zstandard.ZstdCompressionDict:
 
 
 _local: _Local | None = None
-_local_lock = threading.Lock()
 
 
 def _contexts() -> _Local:
     global _local  # noqa: PLW0603 - made on first use: importing the package reads no file
-    if _local is None:
-        with _local_lock:
-            _local = _local or _Local()
+    if _local is None:  # two threads may each make one: each is good, and one stays
+        _local = _Local()
     return _local
 
 

@@ -52,6 +52,10 @@ class DynamoDBConfig:
             writes when it is read: else a few crafted items could fill a reader's memory.
         allow_plaintext: Whether a saver whose serializer encrypts also reads what is stored
             unencrypted: for a table that moves to encryption, until that is done.
+        fence: Refuse a checkpoint that continues one which is no longer the newest of its
+            namespace, unless it forks on purpose, instead of forking in silence. All
+            writers of a table should agree on it. It costs a write unit and a request
+            for each checkpoint.
         cache_bytes: Bound of the memory that immutable chunks and the last
             checkpoints may take, in bytes; 0 switches the cache off.
 
@@ -74,6 +78,7 @@ class DynamoDBConfig:
     cache_bytes: int = _DEFAULT_CACHE_BYTES
     max_checkpoint_bytes: int = DEFAULT_MAX_BYTES
     allow_plaintext: bool = False
+    fence: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.table_config, DynamoDBTableConfig):
@@ -85,6 +90,8 @@ class DynamoDBConfig:
         check_integer("max_checkpoint_bytes", self.max_checkpoint_bytes, 1, None)
         if not isinstance(self.allow_plaintext, bool):
             raise ConfigurationError(f"allow_plaintext={self.allow_plaintext!r}: use True or False")
+        if not isinstance(self.fence, bool):
+            raise ConfigurationError(f"fence={self.fence!r}: use True or False")
         for name in ("initial_retry_delay", "max_retry_delay"):
             delay = getattr(self, name)
             if isinstance(delay, bool) or not isinstance(delay, int | float) or not delay >= 0:

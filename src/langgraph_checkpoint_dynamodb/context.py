@@ -44,6 +44,7 @@ class Context:
         max_bytes: The most that the values of a checkpoint and its pending writes may take.
         encrypts: Whether the serde encrypts.
         allow_plaintext: Whether what is not encrypted is read all the same.
+        asked: With fencing, the earlier checkpoints that were asked for by id; see `fence`.
     """
 
     table: str
@@ -58,6 +59,7 @@ class Context:
     max_bytes: int = DEFAULT_MAX_BYTES
     encrypts: bool = False
     allow_plaintext: bool = False
+    asked: Cache | None = None
 
     @property
     def expiry(self) -> int | None:

@@ -85,6 +85,13 @@ class ConflictError(StorageError):
     """What is stored already contradicts what was to be written."""
 
 
+class StaleParentError(ConflictError):
+    """With `fence=True`: another writer has gone on from the checkpoint that this one continues.
+
+    The message names thread, namespace, both checkpoints, the newest, and the ways out.
+    """
+
+
 class DeserializationError(StorageError):
     """A stored value that the saver's serializer does not read.
 

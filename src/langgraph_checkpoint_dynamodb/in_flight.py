@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import TypeAlias
 
+from .processes import begin_anew_after_fork
+
 Key: TypeAlias = tuple[str, int, bytes]
 """A chunk's thread, generation and digest."""
 
@@ -21,6 +23,7 @@ class InFlight:
     def __init__(self) -> None:
         self._futures: dict[Key, Future[bool]] = {}
         self._lock = Lock()
+        begin_anew_after_fork(self)
 
     def claim(self, keys: Iterable[Key]) -> tuple[list[Key], dict[Key, Future[bool]]]:
         """The keys that the caller now writes, and those that others are writing.
@@ -46,3 +49,8 @@ class InFlight:
             settled = [self._futures.pop(key) for key in keys]
         for future in settled:
             future.set_result(written)
+
+    def after_fork(self) -> None:
+        """Forget what the parent's threads are writing: nobody settles it in a child."""
+        self._futures = {}
+        self._lock = Lock()

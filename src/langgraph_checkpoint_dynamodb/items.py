@@ -4,7 +4,8 @@
 attribute         holds
 ================  ==========================================================
 `PK`, `SK`        thread id; see `keys`
-`B`               the body (checkpoint, writes) or the bytes (chunk), compressed
+`B`               the body (checkpoint, writes) or the bytes (chunk), compressed; a
+                  head's is the id that it names, a void's `VOID` (see `fence`)
 `R`               a hash of the run id, on checkpoints of a run
 `N`               how often the item was replaced, if it was; see `overwriting`
 `T`               when a chunk was written, in epoch seconds; on a checkpoint that is
@@ -27,6 +28,9 @@ from .operation import Item
 
 EXPIRY = "T"
 """On a checkpoint or writes; a chunk's `T` is the time of its writing."""
+
+VOID = b"\xffvoid"
+"""A body that only keeps a checkpoint away. No truncated body is taken for one."""
 
 MAX_CHUNK_BYTES = 1 << 16
 """A reader refuses a chunk that claims more; the cutter makes at most 8 KiB."""
@@ -76,6 +80,26 @@ def chunk(context: Context, thread_id: str, generation: int, digest: bytes, data
     return item
 
 
+def head(context: Context, thread_id: str, ns: str, checkpoint_id: str) -> Item:
+    """The item that names the newest checkpoint of a namespace."""
+    return stored(context, thread_id, keys.head(ns), checkpoint_id.encode(), kept=context.expiry)
+
+
+def named_by(head: Item) -> str:
+    """The checkpoint id that a head names; empty for none."""
+    return stored_bytes(head).decode(errors="replace")
+
+
+def void(context: Context, thread_id: str, checkpoint_key: str) -> Item:
+    """An item in place of a checkpoint that must not come any more."""
+    return stored(context, thread_id, checkpoint_key, VOID, kept=context.expiry)
+
+
+def is_void(item: Item) -> bool:
+    """Whether the item only keeps a checkpoint away."""
+    return bool(item.get("B", {}).get("B") == VOID)
+
+
 def run_digest(run_id: str) -> bytes:
     """A run's name in the table: hashed, because metadata may be encrypted by the serde."""
     return hashlib.blake2b(run_id.encode(), digest_size=16).digest()
@@ -111,7 +135,10 @@ def kept_until(context: Context, item: Item) -> float:
 
     As DynamoDB does, an attribute that is no number is passed over:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
+    A void never had a time: to who reads, it is not there either.
     """
+    if is_void(item):
+        return -math.inf
     found = _number(item, context.ttl_attribute)
     return math.inf if found is None else found
 

@@ -3,6 +3,7 @@
     C#<ns>#<checkpoint_id>                        a checkpoint
     C#<ns>#<checkpoint_id>#W#<task_id>            a task's regular writes
     C#<ns>#<checkpoint_id>#W#<task_id>#<channel>  a task's write to a special channel
+    H#<ns>                                        the head of a namespace (`fence`)
     S#<generation>#<digest>                       a chunk
 
 Every part is percent-encoded so that no character at or below `%` survives in
@@ -51,6 +52,7 @@ _ALPHABET = sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 MAX_CHUNK_RANGES = len(_ALPHABET)
 
 CHUNKS = "S#"
+HEADS = "H#"
 
 
 class CheckpointKey(NamedTuple):
@@ -108,6 +110,11 @@ def writes(checkpoint_key: str, task_id: str, channel: str | None = None) -> str
     """The sort key of a task's writes; `channel` only for a special channel."""
     key = f"{checkpoint_key}#W#{task(task_id)}"
     return key if channel is None else f"{key}#{encode(channel)}"
+
+
+def head(ns: str) -> str:
+    """The sort key of a namespace's head; `ns` is a key part made by `namespace`."""
+    return f"{HEADS}{ns}"
 
 
 def chunk(generation: int, digest: bytes) -> str:

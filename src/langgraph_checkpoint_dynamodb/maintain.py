@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from . import batches, bodies, items, keys, requests
+from . import batches, bodies, fence, items, keys, requests
 from .context import Context, forget_thread
 from .errors import ConflictError
 from .history import check_descent
@@ -23,6 +23,7 @@ GRACE_SECONDS = 3600
 
 _VERIFY_ATTEMPTS = 5
 
+_ALL_BUT_CHUNKS = keys.CHECKPOINTS, keys.below(keys.HEADS.rstrip("#"))[1]
 _WHOLE_CHECKPOINTS = keys.below(keys.CHECKPOINTS.rstrip("#"))
 _WHOLE_CHUNKS = keys.below(keys.CHUNKS.rstrip("#"))
 
@@ -41,7 +42,7 @@ def delete_thread(context: Context, thread_id: str) -> Operation[None]:
     forget_thread(context, thread_id)
     for _ in range(_VERIFY_ATTEMPTS):
         left = False
-        for bounds in (_WHOLE_CHECKPOINTS, _WHOLE_CHUNKS):
+        for bounds in (_ALL_BUT_CHUNKS, _WHOLE_CHUNKS):
             found = yield from _read_keys(context, thread_id, bounds)
             left = left or bool(found)
             yield from batches.delete_all(context, found)
@@ -158,6 +159,7 @@ def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]
             forget_thread(context, thread_id)
             own = yield from _read_keys(context, thread_id, keys.below(items.sort_key(item)))
             yield from batches.delete_all(context, own)
+            yield from fence.cut(context, thread_id, items.sort_key(item))
     for thread_id in sorted(threads):
         yield from sweep(context, thread_id)
 
@@ -187,6 +189,7 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
     stored = yield from batches.read_range(
         requests.query(context.table, thread_id, _WHOLE_CHECKPOINTS)
     )
+    stored = [item for item in stored if not items.is_void(item)]
     referred = yield from refs_of(context, thread_id, stored, f"thread {thread_id!r}")
     live = {keys.chunk(generation, digest) for generation, digest in referred}
     yield from batches.delete_all(

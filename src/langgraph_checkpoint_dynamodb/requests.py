@@ -48,6 +48,12 @@ def put_after(table: str, item: Item, count: int) -> Call:
     return _put_if(table, item, condition, {"#sk": "SK", **names}, None)
 
 
+def put_later(table: str, item: Item) -> Call:
+    """Write an item unless the one that is there has a body that sorts after this one's."""
+    condition = "attribute_not_exists(#b) OR #b < :new"
+    return _put_if(table, item, condition, {"#b": "B"}, {":new": item["B"]})
+
+
 def _put_if(
     table: str, item: Item, condition: str, names: dict[str, str], values: Item | None
 ) -> Call:

@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 
-from . import arguments, history, read, write
+from . import arguments, fence, history, write
 from . import deploy as deploy_operations
 from .async_driver import AsyncDriver
 from .cache import Cache
@@ -76,6 +76,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         self._cache = Cache(self.config.cache_bytes)
         self._in_flight = InFlight()
         self._encryption = Encryption()
+        self._asked = fence.asked_checkpoints() if self.config.fence else None
         self._sync = SyncDriver(self.config)
         self._async = AsyncDriver(self.config, self._sync)
         if deploy:
@@ -97,6 +98,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             max_resends=self.config.max_retries,
             cache=self._cache,
             in_flight=self._in_flight,
+            asked=self._asked,
             # Looked up at every call: users assign it after construction, and
             # `with_allowlist` clones the saver and swaps it.
             serde=maybe_add_typed_methods(self.serde),
@@ -128,7 +130,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
 
     def _get_tuple(self, config: RunnableConfig) -> Operation[CheckpointTuple | None]:
         place, checkpoint_id = arguments.address(config)
-        return read.get_tuple(self._context(), place, checkpoint_id)
+        return fence.get_tuple(self._context(), place, checkpoint_id, config)
 
     def list(
         self,
@@ -239,6 +241,8 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         Raises:
             InvalidInputError: An argument that cannot work; nothing was sent.
             SerializationError: A value that the serde cannot write; nothing was sent.
+            StaleParentError: With `fence`, the parent is not the newest any more.
+            ConflictError: With `fence`, the checkpoint's id sorts before its parent's.
             StorageError: DynamoDB did not acknowledge it.
         """
         self._run(self._put(config, checkpoint, metadata, new_versions))
@@ -265,7 +269,9 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         place, parent_id = arguments.address(config)
         arguments.checkpoint(checkpoint)
         merged = get_checkpoint_metadata(config, metadata)
-        return write.put(self._context(), place, checkpoint, merged, parent_id, new_versions)
+        context = self._context()
+        fenced = fence.of(context, place, config, checkpoint["id"], merged, parent_id)
+        return write.put(context, place, checkpoint, merged, parent_id, new_versions, fenced)
 
     def put_writes(
         self,
@@ -327,7 +333,6 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     async def aclose(self) -> None:
         """Give back the running loop's async connections, and the sync ones."""
         await self._async.aclose()
-        self._sync.close()
 
     def __enter__(self) -> DynamoDBSaver:
         return self

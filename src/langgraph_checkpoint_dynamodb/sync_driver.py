@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, TypeVar
 
 import boto3
@@ -27,6 +29,7 @@ from .operation import (
     Reply,
     advance,
 )
+from .processes import begin_anew_after_fork
 
 T = TypeVar("T")
 
@@ -44,6 +47,7 @@ class SyncDriver:
         self._clients: dict[str, Any] = {}
         self._executor: ThreadPoolExecutor | None = None
         self._policy = service.retry_policy(config)
+        begin_anew_after_fork(self)
 
     def run(self, operation: Operation[T]) -> T:
         """Run an operation to its end and return its result."""
@@ -71,15 +75,19 @@ class SyncDriver:
         except StorageError as error:
             raise service.gave_up(error, self._config) from error.__cause__
 
-    @property
-    def executor(self) -> ThreadPoolExecutor:
-        """The threads in which calls of a round run at once."""
-        with self._lock:
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        """Run a function in one of the threads in which calls of a round run at once."""
+        with self._lock:  # else `close` could come between finding the threads and using them
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(
                     service.MAX_CONCURRENT_CALLS, thread_name_prefix="dynamodb-saver"
                 )
-            return self._executor
+            return self._executor.submit(function)
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether `close` may have to wait for threads."""
+        return self._executor is not None
 
     def close(self) -> None:
         """Give back connections and threads; the next call opens them again."""
@@ -90,6 +98,11 @@ class SyncDriver:
             executor.shutdown(wait=True)
         for client in clients.values():
             client.close()
+
+    def after_fork(self) -> None:
+        """Leave connections and threads to the parent."""
+        self._lock = threading.Lock()
+        self._clients, self._executor = {}, None
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Compute):
@@ -102,7 +115,7 @@ class SyncDriver:
             return [future in done and future.result() for future in effect.futures]
         if len(effect) == 1:
             return [self.call(effect[0])]
-        futures = [self.executor.submit(self.call, call) for call in effect]
+        futures = [self.submit(partial(self.call, call)) for call in effect]
         wait(futures)  # all of them: an operation that is thrown an error may rely on it
         return [future.result() for future in futures]
 

@@ -20,7 +20,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
 )
 
-from . import bodies, chunks, items, keys, overwriting, requests
+from . import bodies, chunks, fence, items, keys, overwriting, requests
 from .basis import Basis, basis_of
 from .bodies import Encoded, Write
 from .codec import Body
@@ -37,6 +37,7 @@ from .context import (
     written_key,
 )
 from .errors import ConflictError
+from .fence import Fence
 from .history import keep_ancestors
 from .opening import open_bodies
 from .operation import Compute, ConditionFailed, Item, Operation
@@ -79,11 +80,14 @@ def put(
     metadata: CheckpointMetadata,
     parent_id: str | None,
     new_versions: ChannelVersions,
+    fenced: Fence | None = None,
 ) -> Operation[None]:
     """Store a checkpoint: one item, after the chunks that it needs.
 
     Chunks that only its child may need are sent at the same time as the item.
     """
+    if fenced is not None:
+        fence.check_order(fenced)
     sort_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint["id"])
     chain = yield from _keep_chain(context, place, checkpoint, metadata, parent_id)
     delta = bodies.has_deltas(metadata, checkpoint["channel_values"])
@@ -108,7 +112,11 @@ def put(
         kept=base.kept,
         shown=context.expiry,
     )
+    if fenced is not None:
+        yield from fence.claim(context, fenced)
     reply, *replies = yield [requests.put_new(context.table, item), *announcement.calls()]
+    if fenced is not None:
+        yield from fence.settle(context, fenced, item, reply)
     yield from overwriting.replace(context, [(item, reply)])
     kept = math.inf if base.kept is None else base.kept
     remembered = prepared.remembered(announcement.arrived(replies), kept, min(chain, kept))
