@@ -17,10 +17,10 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 LEVELS = [
     {"errors", "operation", "cache", "in_flight"},
     {"table_config", "elements", "chunking", "codec", "keys", "requests", "versions"},
-    {"config", "context", "bodies", "items", "intrinsics"},
-    {"batches", "chunks", "template"},
+    {"config", "context", "bodies", "items", "intrinsics", "report"},
+    {"batches", "chains", "chunks", "template"},
     {"read", "listing", "history", "table_requests", "describe"},
-    {"write", "maintain", "deploy", "destroy", "plan", "stack"},
+    {"write", "maintain", "deploy", "destroy", "plan", "stack", "suspects", "verify"},
     {"service", "sync_driver", "async_driver", "arguments"},
     {"maintenance", "provisioning", "saver"},
     {"__init__"},

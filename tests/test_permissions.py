@@ -29,7 +29,10 @@ from scenarios import SCENARIOS, TENANT, Site
 from sessions import refusal
 from stacks import create_stack
 
-NOT_FOR_TENANTS = {"`list(None)`", "`delete_for_runs`", "`delete_for_runs` with the index"}
+NOT_FOR_TENANTS = {
+    *("`list(None)`", "`verify` of the table"),
+    *("`delete_for_runs`", "`delete_for_runs` with the index"),
+}
 ON_THE_TABLE_ITSELF = {"`deploy=True`", "`plan`", "`destroy`", "`from_stack`"}
 
 

@@ -21,6 +21,7 @@ from .errors import (
     UnavailableError,
 )
 from .plan import Drift, Plan
+from .report import Problem, ProblemKind, VerifyReport
 from .saver import DynamoDBSaver
 from .table_config import BillingMode, DynamoDBTableConfig, TableClass
 
@@ -38,6 +39,8 @@ __all__ = [
     "DynamoDBTableConfig",
     "InvalidInputError",
     "Plan",
+    "Problem",
+    "ProblemKind",
     "RequestRejectedError",
     "SerializationError",
     "StackError",
@@ -49,4 +52,5 @@ __all__ = [
     "TemplateError",
     "ThrottledError",
     "UnavailableError",
+    "VerifyReport",
 ]

@@ -69,6 +69,18 @@ class Chunks:
             found.update(refs)
         return frozenset(found)
 
+    def reachable(self, record: Record) -> frozenset[bytes]:
+        """Like `refs`, as far as the lists of refs are at hand."""
+        found: set[bytes] = set()
+        for depth, level in enumerate(record.levels):
+            refs = set(level)
+            for _ in range(depth):
+                found |= refs
+                nodes = [self.data[node] for node in refs if node in self.data]
+                refs = {ref for node in nodes for ref in split_refs(node)}
+            found |= refs
+        return frozenset(found)
+
     def _leaves(self, record: Record, where: str) -> Iterable[bytes]:
         for depth in range(len(record.levels) - 1, -1, -1):
             yield from self._expand(record.levels[depth], depth, where)

@@ -44,6 +44,14 @@ MAX_CHUNK_RANGES = len(_ALPHABET)
 
 CHUNKS = "S#"
 
+UP_TO_CHECKPOINTS = ("\x00", "C$")
+AFTER_CHECKPOINTS = ("C$\x00", "\U0010ffff")
+"""Bounds that part a thread's items, whatever their keys: checkpoints and writes in one, chunks
+in the other. `$` comes right after `#`."""
+
+_CHECKPOINT_OR_WRITES = re.compile(r"C#[^#]*#[^#]+(#W#[^#]*(#[^#]+)?)?", re.DOTALL)
+_CHUNK = re.compile(r"S#[0-9]{1,16}#[A-Za-z0-9_-]{22}")
+
 
 class CheckpointKey(NamedTuple):
     """A parsed sort key; `namespace` and `task` are as encoded, and may be hashed."""
@@ -100,6 +108,21 @@ def writes(checkpoint_key: str, task_id: str, channel: str | None = None) -> str
 def chunk(generation: int, digest: bytes) -> str:
     """The sort key of a chunk."""
     return f"{CHUNKS}{generation}#{_text(digest)}"
+
+
+def is_checkpoint_or_writes(sort_key: str) -> bool:
+    """Whether a sort key has the form of a checkpoint's or of writes."""
+    return _CHECKPOINT_OR_WRITES.fullmatch(sort_key) is not None
+
+
+def is_chunk(sort_key: str) -> bool:
+    """Whether a sort key has the form of a chunk's."""
+    return _CHUNK.fullmatch(sort_key) is not None
+
+
+def chunk_ref(sort_key: str) -> tuple[int, bytes]:
+    """The generation and the digest in a chunk's sort key."""
+    return int(sort_key.split("#")[1]), chunk_digest(sort_key)
 
 
 def chunk_digest(sort_key: str) -> bytes:

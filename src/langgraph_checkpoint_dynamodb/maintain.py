@@ -183,10 +183,7 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
         return
     # Read after the candidates: what is put from now on can only refer to chunks that
     # its parent, read here, refers to or that are younger than the grace time.
-    stored = yield from batches.read_range(
-        requests.query(context.table, thread_id, _WHOLE_CHECKPOINTS)
-    )
-    referred = yield from refs_of(context, thread_id, stored, f"thread {thread_id!r}")
+    referred = yield from referred_chunks(context, thread_id)
     live = {keys.chunk(generation, digest) for generation, digest in referred}
     yield from batches.delete_all(
         context,
@@ -196,3 +193,15 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
             if items.sort_key(item) not in live
         ],
     )
+
+
+def referred_chunks(context: Context, thread_id: str) -> Operation[set[tuple[int, bytes]]]:
+    """Every chunk that a thread's checkpoints and writes refer to, with its generation."""
+    referred: set[tuple[int, bytes]] = set()
+
+    def take(found: Sequence[Item]) -> Operation[None]:
+        referred.update((yield from refs_of(context, thread_id, found, f"thread {thread_id!r}")))
+
+    call = requests.query(context.table, thread_id, _WHOLE_CHECKPOINTS)
+    yield from batches.each_page(call, take)
+    return referred

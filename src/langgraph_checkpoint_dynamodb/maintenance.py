@@ -9,6 +9,8 @@ from typing import TypeVar
 from . import arguments, maintain
 from .context import Context
 from .operation import Operation
+from .report import VerifyReport
+from .verify import Verification
 
 T = TypeVar("T")
 
@@ -88,6 +90,39 @@ class ThreadMaintenance:
             arguments.thread_id(source_thread_id, "source_thread_id"),
             arguments.thread_id(target_thread_id, "target_thread_id"),
         )
+
+    def verify(self, thread_id: str | None = None) -> VerifyReport:
+        """Look for broken promises: what is missing, altered, unreadable or left over.
+
+        Reads everything that a thread has stored, checks every digest and loads every value,
+        and changes nothing. It may run beside runs of the thread. Beside a `prune` or a
+        deletion it may report what that is about to delete.
+
+        Args:
+            thread_id: The thread; `None` for every thread, by a scan of the table's keys, with
+                one thread at a time in memory.
+
+        Returns:
+            The counts, and the problems; broken data is never raised.
+
+        Raises:
+            InvalidInputError: `thread_id` cannot be one.
+            StorageError: DynamoDB could not answer; call it again.
+        """
+        verification = self._verification(thread_id)
+        while self._run(verification.next_thread(self._context())):
+            pass
+        return verification.report
+
+    async def averify(self, thread_id: str | None = None) -> VerifyReport:
+        """Async `verify`."""
+        verification = self._verification(thread_id)
+        while await self._arun(verification.next_thread(self._context())):
+            pass
+        return verification.report
+
+    def _verification(self, thread_id: str | None) -> Verification:
+        return Verification(None if thread_id is None else arguments.thread_id(thread_id))
 
     def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Delete what threads no longer need.

@@ -112,6 +112,18 @@ def scan_checkpoints(table: str, start: Item | None) -> Call:
     return _scan(table, "begins_with(#sk, :prefix)", {"#sk": "SK"}, {":prefix": {"S": "C#"}}, start)
 
 
+def scan_keys(table: str, start: Item | None) -> Call:
+    """One page of a scan for the partition keys of all items, eventually consistent."""
+    params: dict[str, Any] = {
+        "TableName": table,
+        "ProjectionExpression": "#pk",
+        "ExpressionAttributeNames": {"#pk": "PK"},
+    }
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    return Call("scan", params)
+
+
 def scan_runs(table: str, run_digests: Sequence[bytes]) -> Call:
     """The first page of a scan for the keys of the checkpoints that some runs made."""
     values = {f":r{index}": {"B": digest} for index, digest in enumerate(run_digests)}
