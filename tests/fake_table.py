@@ -39,14 +39,14 @@ class FakeTable:
         effect = advance(operation)
         while not isinstance(effect, Done):
             try:
-                answer = self._perform(effect)
+                answer = self.perform(effect)
             except Exception as error:
                 effect = advance(operation, error=error)
             else:
                 effect = advance(operation, answer)
         return effect.result
 
-    def _perform(self, effect: Any) -> Any:
+    def perform(self, effect: Any) -> Any:
         if isinstance(effect, Compute):
             return effect.function()
         if isinstance(effect, Backoff):
@@ -81,6 +81,14 @@ class FakeTable:
                 self._put_item({"Item": request["PutRequest"]["Item"]})
             else:
                 self.items.pop(_key(request["DeleteRequest"]["Key"]), None)
+        return {}
+
+    def _delete_item(self, params: dict[str, Any]) -> Any:
+        key = _key(params["Key"])
+        written = params["ExpressionAttributeValues"][":written"]
+        if key not in self.items or self.items[key]["T"] != written:
+            return ConditionFailed(self.items.get(key))
+        del self.items[key]
         return {}
 
     def _batch_get_item(self, params: dict[str, Any]) -> Any:

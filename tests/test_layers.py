@@ -20,7 +20,7 @@ LEVELS = [
     {"config", "context", "bodies", "items", "intrinsics", "report"},
     {"batches", "chains", "chunks", "template"},
     {"read", "listing", "history", "table_requests", "describe"},
-    {"write", "maintain", "deploy", "destroy", "plan", "stack", "suspects", "verify"},
+    {"write", "maintain", "deploy", "destroy", "plan", "selection", "stack", "suspects", "verify"},
     {"service", "sync_driver", "async_driver", "arguments"},
     {"maintenance", "provisioning", "saver"},
     {"__init__"},

@@ -61,7 +61,7 @@ def leading_keys(action: str, params: dict[str, Any]) -> Iterator[str | None]:
             yield params["ExpressionAttributeValues"][":pk"]["S"]
         case "PutItem":
             yield params["Item"]["PK"]["S"]
-        case "UpdateItem":
+        case "UpdateItem" | "DeleteItem":
             yield params["Key"]["PK"]["S"]
         case "BatchGetItem":
             (asked,) = params["RequestItems"].values()

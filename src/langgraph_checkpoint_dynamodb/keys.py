@@ -50,6 +50,8 @@ AFTER_CHECKPOINTS = ("C$\x00", "\U0010ffff")
 in the other. `$` comes right after `#`."""
 
 _CHECKPOINT_OR_WRITES = re.compile(r"C#[^#]*#[^#]+(#W#[^#]*(#[^#]+)?)?", re.DOTALL)
+_UUID_6 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-6[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UNIX_EPOCH_TICKS = 0x01B21DD213814000  # a UUID counts 100 ns from 1582-10-15
 _CHUNK = re.compile(r"S#[0-9]{1,16}#[A-Za-z0-9_-]{22}")
 
 
@@ -146,6 +148,19 @@ def parse(sort_key: str) -> CheckpointKey:
     _, ns, checkpoint_id, *rest = sort_key.split("#")
     _, task, channel, *_ = [*rest, None, None, None]
     return CheckpointKey(ns, unquote(checkpoint_id), task, unquote(channel) if channel else None)
+
+
+def made_at(checkpoint_id: str) -> float | None:
+    """When a checkpoint id was made, in epoch seconds; `None` for an id that does not tell.
+
+    LangGraph's ids are UUIDs of version 6, whose time is to 100 ns:
+    https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-6
+    """
+    if not _UUID_6.fullmatch(checkpoint_id):
+        return None
+    digits = checkpoint_id.replace("-", "")
+    ticks = int(digits[:12] + digits[13:16], 16)
+    return (ticks - _UNIX_EPOCH_TICKS) / 10_000_000
 
 
 def below(prefix: str) -> tuple[str, str]:

@@ -14,10 +14,8 @@ from .context import Context, forget_thread
 from .errors import ConflictError
 from .listing import find_namespaces
 from .operation import Call, Item, Operation
-from .read import Entry, Group, collect, read_headers, refs_of
-
-GRACE_SECONDS = 3600
-"""How old an unreferenced chunk has to be to be deleted by `prune` and `delete_for_runs`."""
+from .read import refs_of
+from .selection import GRACE_SECONDS, Keep, Selection
 
 _VERIFY_ATTEMPTS = 5
 
@@ -55,7 +53,8 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     """Copy a thread's items as they are.
 
     The checkpoints are read first and written last, so that every chunk they
-    refer to is there when they are; a copy that failed can be repeated.
+    refer to is there when they are; a copy that failed can be repeated. What was deleted from
+    the source meanwhile is left out: its chunks may have gone before they were read.
     """
     if source == target:
         return
@@ -64,14 +63,18 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     )
     wanted = [{**item, "PK": {"S": target}} for item in found if not items.expired(context, item)]
     yield from _check_target(context, wanted, source, target)
-    call: Call | None = requests.query(context.table, source, _WHOLE_CHUNKS)
-    while call is not None and wanted:
-        (page,) = yield [call]
-        yield from batches.put_all(
-            context, [{**item, "PK": {"S": target}} for item in page["Items"]]
-        )
-        call = batches.next_page(call, page)
-    yield from batches.put_all(context, wanted)
+    if not wanted:
+        return
+    # A copied chunk is young: nothing refers to it yet, and a prune of the target spares it.
+    changes = {"PK": {"S": target}, "T": {"N": str(int(context.now))}}
+
+    def copy(page: Sequence[Item]) -> Operation[None]:
+        yield from batches.put_all(context, [{**item, **changes} for item in page])
+
+    yield from batches.each_page(requests.query(context.table, source, _WHOLE_CHUNKS), copy)
+    left = yield from _read_keys(context, source, _WHOLE_CHECKPOINTS)
+    there = set(map(items.sort_key, left))
+    yield from batches.put_all(context, [one for one in wanted if items.sort_key(one) in there])
 
 
 def _check_target(
@@ -90,75 +93,43 @@ def _check_target(
             )
 
 
-def prune(context: Context, thread_id: str) -> Operation[None]:
-    """Keep the newest checkpoint of each namespace, and what its delta channels are built from."""
+def prune(context: Context, thread_id: str, keep: Keep) -> Operation[None]:
+    """Delete a thread's checkpoints but those to keep and what they are built from."""
     forget_thread(context, thread_id)
-    kept: set[str] = set()
-    found: list[str] = []
-    namespaces = yield from find_namespaces(context, thread_id)
-    for ns in namespaces:
-        call = requests.query(
-            context.table, thread_id, keys.below(f"{keys.CHECKPOINTS}{ns}"), newest_first=True
-        )
-        stored = yield from batches.read_range(call)
-        found += [items.sort_key(item) for item in stored]
-        groups = list(collect(context, stored, []))
-        for group in (yield from _needed(context, thread_id, groups)):
-            kept.add(items.sort_key(group.item))
-            kept.update(items.sort_key(item) for item in group.writes)
-        if groups:  # writes newer than the newest checkpoint: its put may be under way
-            newest = items.sort_key(groups[0].item)
-            kept.update(key for key in found if key > newest and key.startswith(_prefix(newest)))
-    doomed = [requests.key(thread_id, key) for key in reversed(found) if key not in kept]
-    yield from batches.delete_all(context, doomed)
+    for ns in (yield from find_namespaces(context, thread_id)):
+        selection = Selection(context, thread_id, ns, keep)
+        yield from selection.read()
+        doomed = [requests.key(thread_id, key) for key in selection.doomed()]
+        yield from batches.delete_all(context, doomed)
     yield from sweep(context, thread_id)
 
 
-def _prefix(checkpoint_key: str) -> str:
-    return checkpoint_key[: checkpoint_key.rindex("#") + 1]
-
-
-def _needed(
-    context: Context, thread_id: str, newest_first: Sequence[Group]
-) -> Operation[list[Group]]:
-    """The newest checkpoint and its ancestors back to the last snapshot of its delta channels.
-
-    The metadata's `counters_since_delta_snapshot` names the delta channels whose
-    value is not stored in the checkpoint itself.
-    """
-    if not newest_first:
-        return []
-    by_id = {group.key.checkpoint_id: group for group in newest_first}
-    needed = [newest_first[0]]
-    (entry,) = yield from read_headers(context, thread_id, needed)
-    missing = _unstored_deltas(entry)
-    while missing and entry.header.parent_id in by_id:
-        group = by_id[entry.header.parent_id]
-        needed.append(group)
-        (entry,) = yield from read_headers(context, thread_id, [group])
-        missing -= set(entry.header.channels)
-    return needed
-
-
-def _unstored_deltas(entry: Entry) -> set[str]:
-    counters = entry.header.metadata.get("counters_since_delta_snapshot") or {}
-    return set(counters) - set(entry.header.channels)
-
-
 def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]:
-    """Delete the checkpoints that some runs made, with their writes."""
+    """Delete the checkpoints that some runs made, with their writes.
+
+    Those stay that the delta channels of another run's checkpoint are rebuilt from.
+    """
     digests = sorted({items.run_digest(run_id) for run_id in run_ids})
-    threads: set[str] = set()
+    made: dict[str, dict[str, set[str]]] = {}
     for call in _find_runs(context, digests):
-        found = yield from batches.read_range(call)
-        for item in found:
-            thread_id = item["PK"]["S"]
-            threads.add(thread_id)
-            forget_thread(context, thread_id)
-            own = yield from _read_keys(context, thread_id, keys.below(items.sort_key(item)))
-            yield from batches.delete_all(context, own)
-    for thread_id in sorted(threads):
+        for item in (yield from batches.read_range(call)):
+            key = keys.parse(items.sort_key(item))
+            namespaces = made.setdefault(item["PK"]["S"], {})
+            namespaces.setdefault(key.namespace, set()).add(key.checkpoint_id)
+    for thread_id, namespaces in sorted(made.items()):
+        forget_thread(context, thread_id)
+        for ns, checkpoint_ids in namespaces.items():
+            yield from _delete_made(context, thread_id, ns, checkpoint_ids)
         yield from sweep(context, thread_id)
+
+
+def _delete_made(
+    context: Context, thread_id: str, ns: str, checkpoint_ids: set[str]
+) -> Operation[None]:
+    selection = Selection(context, thread_id, ns, Keep(all_but=checkpoint_ids))
+    yield from selection.read()
+    doomed = [key for key in selection.doomed() if keys.parse(key).checkpoint_id in checkpoint_ids]
+    yield from batches.delete_all(context, [requests.key(thread_id, key) for key in doomed])
 
 
 def _find_runs(context: Context, digests: Sequence[bytes]) -> list[Call]:
@@ -184,15 +155,17 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
     # Read after the candidates: what is put from now on can only refer to chunks that
     # its parent, read here, refers to or that are younger than the grace time.
     referred = yield from referred_chunks(context, thread_id)
-    live = {keys.chunk(generation, digest) for generation, digest in referred}
-    yield from batches.delete_all(
-        context,
-        [
-            requests.key(thread_id, items.sort_key(item))
-            for item in candidates
-            if items.sort_key(item) not in live
-        ],
-    )
+    calls = [
+        requests.delete_written_at(
+            context.table, requests.key(thread_id, items.sort_key(item)), item["T"]["N"]
+        )
+        for item in candidates
+        if keys.chunk_ref(items.sort_key(item)) not in referred
+    ]
+    # One by one, which takes a condition: a put may have written such a chunk once more
+    # meanwhile, for a checkpoint that is not there yet.
+    for start in range(0, len(calls), batches.CALLS_A_ROUND):
+        yield calls[start : start + batches.CALLS_A_ROUND]
 
 
 def referred_chunks(context: Context, thread_id: str) -> Operation[set[tuple[int, bytes]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 from . import arguments, maintain
@@ -50,9 +51,9 @@ class ThreadMaintenance:
         Costs a consistent scan of the whole table: one read unit for every 4 KB
         stored, for each 100 run ids. With `enable_run_index` a query for each run
         id; the index follows the table by a moment, so a run has to have ended a
-        little before. Checkpoints of later runs stay; one whose delta channels
-        were built from what is deleted raises `CorruptCheckpointError` when it is
-        read.
+        little before. Checkpoints of other runs stay whole: those that their delta
+        channels are rebuilt from stay too, until a later call finds that nothing needs
+        them.
 
         Raises:
             InvalidInputError: A run id that is no string.
@@ -124,31 +125,64 @@ class ThreadMaintenance:
     def _verification(self, thread_id: str | None) -> Verification:
         return Verification(None if thread_id is None else arguments.thread_id(thread_id))
 
-    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+    def prune(
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: str = "keep_latest",
+        keep_last: int | None = None,
+        older_than: timedelta | float | None = None,
+    ) -> None:
         """Delete what threads no longer need.
+
+        A kept checkpoint's `parent_config` goes on naming its parent, also one that is gone. A
+        run that continues from a checkpoint that is being deleted is not protected: its next
+        one may raise `CorruptCheckpointError`. Where several runs share a thread, give
+        `older_than`, longer than a step takes. Chunks younger than an hour are left to the next
+        prune: a run may be about to refer to them.
 
         Args:
             thread_ids: The threads.
             strategy: `keep_latest` keeps the newest checkpoint of each namespace, its
                 writes, and the ancestors that its delta channels are rebuilt from;
-                `delete` deletes the threads. Chunks younger than an hour are left to
-                the next prune: a run may be about to refer to them.
+                `delete` deletes the threads.
+            keep_last: Keep so many of the newest checkpoints of each namespace instead of one.
+            older_than: Delete only checkpoints made longer ago than this, in seconds or as a
+                `timedelta`. With `keep_last`, what either of the two spares is kept. The time
+                is that in the checkpoint's id, a UUID of version 6: ids sort by it, so it is
+                what "newest" means. For another id it is the checkpoint's `ts`; one without a
+                readable `ts` stays.
 
         Raises:
-            InvalidInputError: An unknown strategy, or an id that cannot be a thread's.
+            InvalidInputError: An unknown strategy, an id that cannot be a thread's, or numbers
+                that make no sense.
             StorageError: DynamoDB could not answer; call it again.
         """
-        for operation in self._prune(thread_ids, strategy):
+        for operation in self._prune(thread_ids, strategy, keep_last, older_than):
             self._run(operation)
 
-    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+    async def aprune(
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: str = "keep_latest",
+        keep_last: int | None = None,
+        older_than: timedelta | float | None = None,
+    ) -> None:
         """Async `prune`."""
-        for operation in self._prune(thread_ids, strategy):
+        for operation in self._prune(thread_ids, strategy, keep_last, older_than):
             await self._arun(operation)
 
-    def _prune(self, thread_ids: Sequence[str], strategy: str) -> Sequence[Operation[None]]:
-        prune = arguments.choice(
-            "strategy", strategy, {"keep_latest": maintain.prune, "delete": maintain.delete_thread}
-        )
+    def _prune(
+        self,
+        thread_ids: Sequence[str],
+        strategy: str,
+        keep_last: int | None,
+        older_than: timedelta | float | None,
+    ) -> Sequence[Operation[None]]:
+        context = self._context()
+        keep = arguments.keep(strategy, keep_last, older_than, context.now)
         found = [arguments.thread_id(one) for one in arguments.texts("thread_ids", thread_ids)]
-        return [prune(self._context(), thread_id) for thread_id in found]
+        if keep is None:
+            return [maintain.delete_thread(context, thread_id) for thread_id in found]
+        return [maintain.prune(context, thread_id, keep) for thread_id in found]

@@ -84,7 +84,7 @@ def get_group(context: Context, place: Place, checkpoint_id: str | None) -> Oper
     ns = keys.namespace(place.checkpoint_ns)
     if checkpoint_id is None:
         return (yield from _newest(context, place.thread_id, ns))
-    return (yield from _exact(context, place.thread_id, keys.checkpoint(ns, checkpoint_id)))
+    return (yield from exact_group(context, place.thread_id, keys.checkpoint(ns, checkpoint_id)))
 
 
 def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None]:
@@ -102,7 +102,7 @@ def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None
         key = keys.parse(items.sort_key(item))
         checkpoint_key = keys.checkpoint(ns, key.checkpoint_id)
         if key.task is not None:
-            group = yield from _exact(context, thread_id, checkpoint_key)
+            group = yield from exact_group(context, thread_id, checkpoint_key)
             if group is not None:
                 return group
         elif not items.expired(context, item):
@@ -110,7 +110,8 @@ def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None
         start = requests.key(thread_id, checkpoint_key)
 
 
-def _exact(context: Context, thread_id: str, checkpoint_key: str) -> Operation[Group | None]:
+def exact_group(context: Context, thread_id: str, checkpoint_key: str) -> Operation[Group | None]:
+    """The items of the checkpoint of this sort key."""
     call = requests.query(context.table, thread_id, keys.below(checkpoint_key))
     found = yield from batches.read_range(call)
     groups = list(collect(context, reversed(found), []))
@@ -272,10 +273,11 @@ def _remember(context: Context, entry: Entry, writes: Sequence[Opened], loaded: 
         for record in opened.body.records
         for ref in loaded.refs(record, where)
     )
+    key = written_key(entry.place, entry.checkpoint_id)
     if written:
-        context.cache.put(
-            written_key(entry.place, entry.checkpoint_id), written, 200 + 200 * len(written)
-        )
+        context.cache.put(key, written, 200 + 200 * len(written))
+    else:
+        context.cache.forget(key)
 
 
 def refs_of(

@@ -71,6 +71,20 @@ def renew(table: str, item_key: Item, ttl_attribute: str, expiry: int) -> Call:
     )
 
 
+def delete_written_at(table: str, item_key: Item, written: str) -> Call:
+    """Delete a chunk, unless it has been written again since `written` (its `T`)."""
+    return Call(
+        "delete_item",
+        {
+            "TableName": table,
+            "Key": item_key,
+            "ConditionExpression": "#t = :written",
+            "ExpressionAttributeNames": {"#t": "T"},
+            "ExpressionAttributeValues": {":written": {"N": written}},
+        },
+    )
+
+
 def query(
     table: str,
     thread_id: str,

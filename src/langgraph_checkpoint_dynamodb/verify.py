@@ -22,9 +22,10 @@ from .codec import Body, Record, unpack_body
 from .context import Context, chunk_key
 from .errors import CorruptCheckpointError
 from .listing import ThreadScan
-from .maintain import GRACE_SECONDS, referred_chunks
+from .maintain import referred_chunks
 from .operation import Compute, Item, Operation
 from .report import ProblemKind, VerifyReport
+from .selection import GRACE_SECONDS, may_be_under_way
 from .suspects import Suspects
 
 _CACHE_BYTES = 64 << 20
@@ -259,7 +260,8 @@ class _Thread:
         newest = max(namespace.stored, default="")
         for item in namespace.stray:
             key = keys.parse(items.sort_key(item))
-            if key.checkpoint_id > newest:
+            newer = key.checkpoint_id > newest
+            if newer and may_be_under_way(self._context, key.checkpoint_id):
                 self._count["under_way"] += 1
             elif self._expiry(item) < float("inf"):
                 self._count["expiring"] += 1

@@ -225,20 +225,13 @@ def put_writes(
         if entry.index < 0:
             groups[keys.writes(checkpoint_key, task_id, entry.channel)] = [entry]
     task = _Task(context, place, checkpoint_id, task_path, hidden)
-    made: dict[str, Item] = {}
-    for sort_key, group in groups.items():
-        if group:
-            made[sort_key] = yield from task.item(sort_key, group)
-    if not made:
-        return
-    replies = yield [
-        requests.put_new(context.table, item)
-        if sort_key == task_key
-        else requests.put(context.table, item)
-        for sort_key, item in made.items()
-    ]
-    if task_key in made and isinstance(replies[0], ConditionFailed):
-        yield from task.merge(task_key, groups[task_key], replies[0].item)
+    stored = False
+    try:
+        stored = yield from task.store(task_key, groups)
+    finally:
+        if not stored:
+            # Nothing may refer to the chunks that were noted on the way: a sweep may take them.
+            context.cache.forget(written_key(place, checkpoint_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +243,23 @@ class _Task:
     checkpoint_id: str
     task_path: str
     hidden_task_id: str | None
+
+    def store(self, task_key: str, groups: dict[str, list[Write]]) -> Operation[bool]:
+        """Store groups of writes by their sort keys; whether all were, rather than others."""
+        table = self.context.table
+        made: dict[str, Item] = {}
+        for sort_key, group in groups.items():
+            if group:
+                made[sort_key] = yield from self.item(sort_key, group)
+        if not made:
+            return True
+        replies = yield [
+            requests.put_new(table, item) if sort_key == task_key else requests.put(table, item)
+            for sort_key, item in made.items()
+        ]
+        if task_key in made and isinstance(replies[0], ConditionFailed):
+            return (yield from self.merge(task_key, groups[task_key], replies[0].item))
+        return True
 
     def item(self, sort_key: str, writes: Sequence[Write]) -> Operation[Item]:
         """Make a writes item, and write the chunks that it refers to."""
@@ -272,8 +282,8 @@ class _Task:
         remember_written(context, place, self.checkpoint_id, base.generation, encoded.chunks)
         return items.stored(context, place.thread_id, sort_key, encoded.body)
 
-    def merge(self, sort_key: str, writes: Sequence[Write], found: Item | None) -> Operation[None]:
-        """Add the writes whose index is not stored yet to the task's item."""
+    def merge(self, sort_key: str, writes: Sequence[Write], found: Item | None) -> Operation[bool]:
+        """Add the writes whose index is not stored yet to the task's item; whether all were."""
         context = self.context
         for _ in range(_MERGE_ATTEMPTS):
             if found is None:  # an engine that does not return it, or the item has just expired
@@ -286,7 +296,7 @@ class _Task:
                 taken = {write.index for write in old}
                 missing = [write for write in writes if write.index not in taken]
                 if not missing:
-                    return
+                    return False
                 merged = sorted([*old, *missing], key=lambda write: write.index)
             item = yield from self.item(sort_key, merged)
             call = (
@@ -296,7 +306,7 @@ class _Task:
             )
             (reply,) = yield [call]
             if not isinstance(reply, ConditionFailed):
-                return
+                return len(merged) == len(writes)
             found = reply.item
         raise ConflictError(
             f"{self.place}, checkpoint {self.checkpoint_id!r}: the writes of one task were changed "
