@@ -123,6 +123,12 @@ class FakeTable:
             reply["LastEvaluatedKey"] = {name: page[-1][name] for name in ("PK", "SK")}
         return reply
 
+    def _scan(self, params: dict[str, Any]) -> Any:
+        """Of the checkpoints of some runs."""
+        wanted = list(params["ExpressionAttributeValues"].values())
+        found = [item for item in self.items.values() if item.get("R") in wanted]
+        return {"Items": found}
+
 
 def _key(item: dict[str, Any]) -> tuple[str, str]:
     return item["PK"]["S"], item["SK"]["S"]

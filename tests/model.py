@@ -89,6 +89,7 @@ class Model(InMemorySaver):
             if found is None:
                 return
             missing = missing - found.checkpoint["channel_values"].keys()
+            missing = missing & found.checkpoint["channel_versions"].keys()  # written by then
             yield parent_id
 
     def _get(self, thread_id: str, ns: str, checkpoint_id: str) -> CheckpointTuple | None:
