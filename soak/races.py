@@ -322,7 +322,7 @@ class World:
             for problem in verification.report.problems:
                 if problem.checkpoint_id is None or problem.kind.value == "orphan-writes":
                     continue  # a prune is under way, or was broken off
-                stored = self.threads[thread_id][problem.checkpoint_id]
+                stored = self.stored(thread_id, problem.checkpoint_id)
                 assert stored.given_up or stored.excused, f"{self.name}: {problem}"
 
         yield [(verification.next_thread(self.context(context())), check)]
@@ -336,6 +336,10 @@ class World:
         broken = any(one.excused for one in self.threads[thread_id].values())
         assert broken, f"{self.name}: {result}"
         self.counts["stumbled"] += 1
+
+    def stored(self, thread_id: str, checkpoint_id: str) -> Stored:
+        """A copy may have taken along what was put into its source once it had begun."""
+        return self.threads[thread_id].get(checkpoint_id) or self.threads["t"][checkpoint_id]
 
     def newest(self, thread_id: str) -> str:
         """The newest checkpoint that a reader has to find, or one newer than it."""
@@ -356,7 +360,7 @@ class World:
             assert found is not None, f"{self.name}: nothing found of {thread_id}"
             assert found.checkpoint["id"] >= newest, f"{self.name}: an older state"
         if found is not None:
-            stored = known[found.checkpoint["id"]]
+            stored = self.stored(thread_id, found.checkpoint["id"])
             assert found.checkpoint["channel_values"] == stored.values, f"{self.name}: half"
 
     def check_end(self) -> None:
@@ -364,8 +368,9 @@ class World:
             for checkpoint_id, stored in known.items():
                 self._check_stored(thread_id, checkpoint_id, stored)
         self.now += 2 * GRACE_SECONDS
+        source = self.threads["t"].values()
         for thread_id in self.threads:
-            excused = any(one.excused for one in self.threads[thread_id].values())
+            excused = any(one.excused for one in (*self.threads[thread_id].values(), *source))
             around = self.context(context())
             try:
                 self.table.run(maintain.prune(around, thread_id, Keep(last=1_000)))
@@ -375,8 +380,8 @@ class World:
             verification = Verification(thread_id)
             self.table.run(verification.next_thread(around))
             for problem in verification.report.problems:
-                concerned = self.threads[thread_id].get(problem.checkpoint_id or "")
-                assert concerned is not None, f"{self.name}: {problem}"
+                assert problem.checkpoint_id is not None, f"{self.name}: {problem}"
+                concerned = self.stored(thread_id, problem.checkpoint_id)
                 cut = problem.kind.value == "cut-chain" and concerned.given_up
                 assert concerned.excused or cut, f"{self.name}: {problem}"
             assert verification.report.young == 0, self.name
