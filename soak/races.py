@@ -145,6 +145,8 @@ class World:
         self.now = context().now
         self.threads: dict[str, dict[str, Stored]] = {}
         self.ids = 0
+        self.is_quiet = True
+        """Whether nothing has been deleted or killed yet: then `verify` finds nothing at all."""
         self.going: set[str] = set()
         """Threads that are being deleted."""
         self.counts: Counter[str] = Counter()
@@ -260,6 +262,7 @@ class World:
             for checkpoint_id in sorted(known)[:-last]:
                 known[checkpoint_id].given_up = True
 
+        self.is_quiet = False
         # A checkpoint may be deleted as soon as it is not among the last: from the beginning.
         give_up(None)
         operation = maintain.prune(self.context(context()), thread_id, Keep(last=last))
@@ -272,6 +275,7 @@ class World:
                 for stored in known.values():
                     stored.given_up |= stored.run_id in run_ids
 
+        self.is_quiet = False
         give_up(None)
         yield [(maintain.delete_for_runs(self.context(context()), run_ids), give_up)]
 
@@ -282,6 +286,7 @@ class World:
                 stored.given_up = True
                 stored.excused |= not stored.acknowledged  # its chunks are not spared
 
+        self.is_quiet = False
         give_up(None)
         yield [(maintain.delete_thread(self.context(context()), thread_id), give_up)]
 
@@ -319,6 +324,7 @@ class World:
         verification = Verification(thread_id)
 
         def check(_: Any) -> None:
+            assert verification.report.ok or not self.is_quiet, f"{self.name}: not quiet"
             for problem in verification.report.problems:
                 if problem.checkpoint_id is None or problem.kind.value == "orphan-writes":
                     continue  # a prune is under way, or was broken off
@@ -484,6 +490,7 @@ def interleave(world: World) -> None:
                 running.operation.close()
             del actors[index]
             world.counts["killed"] += 1
+            world.is_quiet = False
             continue
         else:
             ready = [one for one, (running, _) in under_way.items() if not running.is_blocked()]

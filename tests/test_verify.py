@@ -12,6 +12,7 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from conftest import MakeSaver
+from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import Problem, ProblemKind, VerifyReport, maintain
 from langgraph_checkpoint_dynamodb.codec import compress, decompress
@@ -145,6 +146,26 @@ async def test_the_report_counts_what_is_there(client: Either, table: Table) -> 
     one = await client.verify("b")
     assert (one.threads, one.checkpoints, one.writes) == (1, 2, 2)
     assert await client.verify("none") == VerifyReport()
+
+
+async def test_a_healthy_thread_is_read_once(make_saver: MakeSaver, mode: str) -> None:
+    costs = Costs()
+    client = Either(make_saver(mode=mode, costs=costs), use_async=mode != "sync")
+    await chain(client, "t", 20)
+    costs.reset()
+    report = await client.verify("t")
+    assert report.ok
+    # Chunks and checkpoints, a page each.
+    assert dict(costs.calls) == {"Query": 2}
+
+
+async def test_the_sweep_leaves_what_is_no_chunk_of_ours(client: Either, table: Table) -> None:
+    await chain(client, "t", 1)
+    for sort_key in ("S#other", "S#0#" + "A" * 22):
+        table.put({"PK": {"S": "t"}, "SK": {"S": sort_key}})
+    later(client)
+    await client.prune(["t"])
+    assert {"S#other", "S#0#" + "A" * 22} < {item["SK"]["S"] for item in table.items()}
 
 
 async def test_a_missing_chunk(client: Either, table: Table) -> None:

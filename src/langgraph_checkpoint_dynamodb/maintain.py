@@ -149,7 +149,7 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
         requests.query(context.table, thread_id, _WHOLE_CHUNKS, attributes=("PK", "SK", "T")),
     )
     oldest = context.now - GRACE_SECONDS
-    candidates = [item for item in candidates if float(item["T"]["N"]) < oldest]
+    candidates = [item for item in candidates if _is_written_before(item, oldest)]
     if not candidates:
         return
     # Read after the candidates: what is put from now on can only refer to chunks that
@@ -166,6 +166,12 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
     # meanwhile, for a checkpoint that is not there yet.
     for start in range(0, len(calls), batches.CALLS_A_ROUND):
         yield calls[start : start + batches.CALLS_A_ROUND]
+
+
+def _is_written_before(item: Item, oldest: float) -> bool:
+    """Whether it is a chunk, as we write it, of that age; `verify` tells of others."""
+    written = item.get("T", {}).get("N")
+    return written is not None and keys.is_chunk(items.sort_key(item)) and float(written) < oldest
 
 
 def referred_chunks(context: Context, thread_id: str) -> Operation[set[tuple[int, bytes]]]:
