@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class Stored:
         run_id: The run that put it.
         acknowledged: Whether its put has returned.
         given_up: Whether somebody had reason to delete it.
+        abandoned: Likewise, also while it is the newest.
         excused: Whether it builds on what was given up before it was acknowledged.
         writes: The acknowledged writes to the delta channel, by task.
     """
@@ -69,8 +70,26 @@ class Stored:
     run_id: str
     acknowledged: bool = False
     given_up: bool = False
+    abandoned: bool = False
     excused: bool = False
     writes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Pruning:
+    """A prune to the last so many, and the checkpoints that there were when it ended."""
+
+    last: int
+    seen: set[str] | None = None
+
+    def give_up(self, known: dict[str, Stored]) -> None:
+        for checkpoint_id in sorted(known)[: -self.last]:
+            known[checkpoint_id].given_up = True
+
+    def takes(self, parent_id: str | None, child_id: str, known: Iterable[str]) -> bool:
+        """Whether it may have taken a parent away before its child was there."""
+        others = sorted(set(self.seen or known) - {child_id})
+        return parent_id in others and parent_id not in others[-self.last :]
 
 
 Phase = list[tuple[Operation[Any], Callable[[Any], None]]]
@@ -147,6 +166,7 @@ class World:
         self.ids = 0
         self.is_quiet = True
         """Whether nothing has been deleted or killed yet: then `verify` finds nothing at all."""
+        self.prunings: dict[str, list[Pruning]] = {}
         self.going: set[str] = set()
         """Threads that are being deleted."""
         self.counts: Counter[str] = Counter()
@@ -194,7 +214,12 @@ class World:
             stored.acknowledged = True
             if thread_id in self.going:
                 stored.given_up = stored.excused = True
-            if parent and (parent.excused or parent.given_up):
+            if parent and (parent.excused or parent.abandoned):
+                stored.excused = True
+            if any(
+                one.takes(parent_id, checkpoint_id, known)
+                for one in self.prunings.get(thread_id, ())
+            ):
                 stored.excused = True
 
         around = self.context(process)
@@ -256,15 +281,19 @@ class World:
         return self.put_writes(process, thread_id, parent_id, "log", value), acknowledge
 
     def prune(self, thread_id: str, last: int) -> Actor:
+        pruning = Pruning(last)
+        self.prunings.setdefault(thread_id, []).append(pruning)
+
         def give_up(result: Any) -> None:
             self.judge(result, thread_id)
             known = self.threads.get(thread_id, {})
-            for checkpoint_id in sorted(known)[:-last]:
-                known[checkpoint_id].given_up = True
+            pruning.give_up(known)
+            pruning.seen = set(known)
 
         self.is_quiet = False
         # A checkpoint may be deleted as soon as it is not among the last: from the beginning.
         give_up(None)
+        pruning.seen = None
         operation = maintain.prune(self.context(context()), thread_id, Keep(last=last))
         yield [(operation, give_up)]
 
@@ -273,7 +302,8 @@ class World:
             self.judge(result, "t")
             for known in self.threads.values():
                 for stored in known.values():
-                    stored.given_up |= stored.run_id in run_ids
+                    stored.abandoned |= stored.run_id in run_ids
+                    stored.given_up |= stored.abandoned
 
         self.is_quiet = False
         give_up(None)
@@ -283,7 +313,7 @@ class World:
         def give_up(_: Any) -> None:
             self.going ^= {thread_id}
             for stored in self.threads.get(thread_id, {}).values():
-                stored.given_up = True
+                stored.given_up = stored.abandoned = True
                 stored.excused |= not stored.acknowledged  # its chunks are not spared
 
         self.is_quiet = False
@@ -301,7 +331,12 @@ class World:
         written = {one: dict(stored.writes) for one, stored in there.items()}
 
         def finish(result: Any) -> None:
+            if isinstance(result, ConflictError):
+                return  # what it has put is of an unknown outcome
             assert result is None, f"{self.name}: {result}"
+            for pruning in self.prunings.get(source, ()):
+                if pruning.seen is None:
+                    pruning.give_up(self.threads[source])
             for checkpoint_id, stored in there.items():
                 copy = copied[checkpoint_id]
                 copy.excused |= stored.excused
@@ -370,6 +405,10 @@ class World:
             assert found.checkpoint["channel_values"] == stored.values, f"{self.name}: half"
 
     def check_end(self) -> None:
+        for thread_id, prunings in self.prunings.items():
+            for pruning in prunings:
+                if pruning.seen is None:  # it was killed
+                    pruning.give_up(self.threads.get(thread_id, {}))
         for thread_id, known in self.threads.items():
             for checkpoint_id, stored in known.items():
                 self._check_stored(thread_id, checkpoint_id, stored)

@@ -15,6 +15,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 
 from fake_table import FakeTable, context
 from langgraph_checkpoint_dynamodb import (
+    ConflictError,
     CorruptCheckpointError,
     UnavailableError,
     maintain,
@@ -117,7 +118,7 @@ def _finish(table: FakeTable, operation: Any, sent: Any) -> None:
         pass
 
 
-def test_a_copy_leaves_out_what_a_prune_deletes_meanwhile() -> None:
+def test_a_copy_begins_anew_if_a_prune_deletes_something_meanwhile() -> None:
     table = Interrupting()
     table.run(put(1, LARGE, at(0)))
     table.run(put(2, OTHER, at(0), parent=1))
@@ -129,6 +130,34 @@ def test_a_copy_leaves_out_what_a_prune_deletes_meanwhile() -> None:
     assert value_of(table, 2, Place("copy", "")) == OTHER
     assert value_of(table, 1, Place("copy", "")) is None
     assert problems(table, at(5), "copy") == []
+
+
+def test_a_copy_takes_what_a_run_has_put_while_a_prune_deleted_all_else() -> None:
+    table = Interrupting()
+    table.run(put(1, LARGE, at(0)))
+    table.before(
+        lambda call: call.method == "query" and _low(call).startswith("S"),
+        put(2, OTHER, at(5), parent=1),
+        maintain.prune(at(5), "thread", Keep(last=1)),
+    )
+    table.run(maintain.copy_thread(at(5), "thread", "copy"))
+    assert value_of(table, 2, Place("copy", "")) == OTHER
+
+
+def test_a_copy_of_what_is_deleted_without_end_gives_up() -> None:
+    table = FakeTable()
+    steps = iter(range(1, 100))
+    table.run(put(next(steps), LARGE, at(0)))
+
+    def delete(call: Call) -> None:
+        if call.method == "query" and _low(call).startswith("S"):
+            table.items.pop(("thread", max(key for _, key in table.items if key[0] == "C")))
+            table.run(put(next(steps), LARGE, at(0)))
+
+    table.fault = delete
+    with pytest.raises(ConflictError, match="source_thread_id='thread'"):
+        table.run(maintain.copy_thread(at(5), "thread", "copy"))
+    assert not [key for name, key in table.items if name == "copy" and key.startswith("C#")]
 
 
 def _low(call: Call) -> str:

@@ -53,18 +53,32 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     """Copy a thread's items as they are.
 
     The checkpoints are read first and written last, so that every chunk they
-    refer to is there when they are; a copy that failed can be repeated. What was deleted from
-    the source meanwhile is left out: its chunks may have gone before they were read.
+    refer to is there when they are; a copy that failed can be repeated. If some were deleted
+    from the source meanwhile, it begins anew: their chunks may have gone before they were read.
     """
     if source == target:
         return
-    found: list[Item] = yield from batches.read_range(
-        requests.query(context.table, source, _WHOLE_CHECKPOINTS)
+    for _ in range(_VERIFY_ATTEMPTS):
+        found: list[Item] = yield from batches.read_range(
+            requests.query(context.table, source, _WHOLE_CHECKPOINTS)
+        )
+        living = [item for item in found if not items.expired(context, item)]
+        wanted = [{**item, "PK": {"S": target}} for item in living]
+        yield from _check_target(context, wanted, source, target)
+        if not wanted:
+            return
+        yield from _copy_chunks(context, source, target)
+        there = yield from _read_keys(context, source, _WHOLE_CHECKPOINTS)
+        if set(map(items.sort_key, wanted)) <= set(map(items.sort_key, there)):
+            yield from batches.put_all(context, wanted)
+            return
+    raise ConflictError(
+        f"source_thread_id={source!r}: checkpoints were deleted during each of {_VERIFY_ATTEMPTS} "
+        "attempts to copy it; wait for the deletion to end, then copy it again"
     )
-    wanted = [{**item, "PK": {"S": target}} for item in found if not items.expired(context, item)]
-    yield from _check_target(context, wanted, source, target)
-    if not wanted:
-        return
+
+
+def _copy_chunks(context: Context, source: str, target: str) -> Operation[None]:
     # A copied chunk is young: nothing refers to it yet, and a prune of the target spares it.
     changes = {"PK": {"S": target}, "T": {"N": str(int(context.now))}}
 
@@ -72,9 +86,6 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
         yield from batches.put_all(context, [{**item, **changes} for item in page])
 
     yield from batches.each_page(requests.query(context.table, source, _WHOLE_CHUNKS), copy)
-    left = yield from _read_keys(context, source, _WHOLE_CHECKPOINTS)
-    there = set(map(items.sort_key, left))
-    yield from batches.put_all(context, [one for one in wanted if items.sort_key(one) in there])
 
 
 def _check_target(

@@ -76,7 +76,8 @@ class ThreadMaintenance:
 
         Raises:
             InvalidInputError: An id that cannot be a thread's.
-            ConflictError: The target holds something else; nothing was written.
+            ConflictError: The target holds something else, or the source is being deleted from
+                without end; no checkpoint was written.
             StorageError: DynamoDB could not answer; call it again.
         """
         self._run(self._copy_thread(source_thread_id, target_thread_id))
