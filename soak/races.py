@@ -214,18 +214,23 @@ class World:
             stored.acknowledged = True
             if thread_id in self.going:
                 stored.given_up = stored.excused = True
-            if parent and (parent.excused or parent.abandoned):
-                stored.excused = True
-            if any(
-                one.takes(parent_id, checkpoint_id, known)
-                for one in self.prunings.get(thread_id, ())
-            ):
-                stored.excused = True
+            self.excuse(thread_id, checkpoint_id)
 
         around = self.context(process)
         place = Place(thread_id, "")
         put = write.put(around, place, made, metadata, parent_id, new_versions)
         return put, acknowledge
+
+    def excuse(self, thread_id: str, checkpoint_id: str) -> None:
+        """If what it is put on may have been deleted before it was there."""
+        known = self.threads[thread_id]
+        stored = known[checkpoint_id]
+        parent = known.get(stored.parent_id or "")
+        if parent is None:
+            return
+        prunings = self.prunings.get(thread_id, ())
+        taken = any(one.takes(stored.parent_id, checkpoint_id, known) for one in prunings)
+        stored.excused |= parent.excused or parent.abandoned or taken
 
     def _log_is_written(self, thread_id: str, checkpoint_id: str | None) -> bool:
         return "log" in self.versions.get((thread_id, checkpoint_id), {}) or bool(
@@ -240,8 +245,8 @@ class World:
         def take(found: Any) -> None:
             nonlocal parent_id
             if isinstance(found, CorruptCheckpointError):
-                newest = max(self.threads[thread_id].items())[1]
-                assert newest.given_up or newest.excused, f"{self.name}: {found}"
+                known = self.threads[thread_id].values()
+                assert any(one.given_up or one.excused for one in known), f"{self.name}: {found}"
                 return
             parent_id = found.checkpoint["id"] if found else None
 
@@ -404,11 +409,19 @@ class World:
             stored = self.stored(thread_id, found.checkpoint["id"])
             assert found.checkpoint["channel_values"] == stored.values, f"{self.name}: half"
 
-    def check_end(self) -> None:
+    def settle(self) -> None:
+        """Judge what was killed before it ended."""
+        for thread_id, known in self.threads.items():
+            for checkpoint_id in sorted(known):
+                if not known[checkpoint_id].acknowledged:  # its run was killed
+                    self.excuse(thread_id, checkpoint_id)
         for thread_id, prunings in self.prunings.items():
             for pruning in prunings:
                 if pruning.seen is None:  # it was killed
                     pruning.give_up(self.threads.get(thread_id, {}))
+
+    def check_end(self) -> None:
+        self.settle()
         for thread_id, known in self.threads.items():
             for checkpoint_id, stored in known.items():
                 self._check_stored(thread_id, checkpoint_id, stored)

@@ -53,7 +53,7 @@ class ThreadMaintenance:
         id; the index follows the table by a moment, so a run has to have ended a
         little before. Checkpoints of other runs stay whole: those that their delta
         channels are rebuilt from stay too, until a later call finds that nothing needs
-        them.
+        them. A run that is under way on what is deleted is not protected; see `prune`.
 
         Raises:
             InvalidInputError: A run id that is no string.
