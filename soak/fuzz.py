@@ -30,6 +30,7 @@ from langgraph_checkpoint_dynamodb import (
     history,
     keys,
     maintain,
+    pending,
     read,
     write,
 )
@@ -37,6 +38,7 @@ from langgraph_checkpoint_dynamodb.chunking import digest_of
 from langgraph_checkpoint_dynamodb.codec import compress, decompress
 from langgraph_checkpoint_dynamodb.context import Place
 from langgraph_checkpoint_dynamodb.listing import Listing, Query
+from langgraph_checkpoint_dynamodb.selection import Keep
 
 TITLE = "40,000 tables of mutated items read"
 SHORT = {"cases": 1_000}
@@ -117,7 +119,7 @@ def _put_child(table: FakeTable, surroundings: Any) -> None:
 
 def _merge(table: FakeTable, surroundings: Any) -> None:
     writes = [(f"c{index}", index) for index in range(6)]
-    table.run(write.put_writes(surroundings, place_of(), "4", writes, "task", "path"))
+    table.run(pending.put_writes(surroundings, place_of(), "4", writes, "task", "path"))
 
 
 def _list(table: FakeTable, surroundings: Any) -> None:
@@ -138,7 +140,7 @@ CALLS: list[tuple[str, Callable[[FakeTable, Any], Any]]] = [
     )),
     ("put", _put_child),
     ("put_writes", _merge),
-    ("prune", lambda table, to: table.run(maintain.prune(to, _THREAD))),
+    ("prune", lambda table, to: table.run(maintain.prune(to, _THREAD, Keep(last=1)))),
     ("copy_thread", lambda table, to: table.run(maintain.copy_thread(to, _THREAD, "copy"))),
     ("delete_thread", lambda table, to: table.run(maintain.delete_thread(to, _THREAD))),
 ]  # fmt: skip
@@ -172,9 +174,9 @@ def genuine_items(rng: random.Random) -> Items:
             changed = dict.fromkeys(values, str(number))
             table.run(write.put(to, place, checkpoint, of_run, parent, changed))
         small = [("log", [number]), ("c1", "x"), ("__error__", "no")]
-        table.run(write.put_writes(to, place_of(), str(number), small, "task", "path"))
+        table.run(pending.put_writes(to, place_of(), str(number), small, "task", "path"))
         large = [("log", text[: 20_000 + number])]
-        table.run(write.put_writes(to, place_of(), str(number), large, "x" * 400, "path"))
+        table.run(pending.put_writes(to, place_of(), str(number), large, "x" * 400, "path"))
         parent = str(number)
     return table.items
 

@@ -27,7 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "reliability.md"
 sys.path.append(str(HERE.parent / "tests"))
-from engine import EngineMissingError, run_engine  # noqa: E402 - the path comes first
+from engine import EngineMissingError, run_engine
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 HEADER = ("campaign", "figures", "seconds", "seed", "date")

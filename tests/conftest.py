@@ -159,7 +159,7 @@ def scan(dynamodb: Any) -> Callable[[str], list[dict[str, Any]]]:
 
 @pytest.fixture
 def compare(make_saver: MakeSaver, mode: str) -> Callable[[Scenario], Awaitable[None]]:
-    """Play a scenario on `InMemorySaver` and on a saver run by `mode`."""
+    """Play a scenario on `InMemorySaver` and on a saver run by `mode`; then the table verifies."""
     table_name = f"test-{uuid.uuid4().hex}"
     opened: list[DynamoDBSaver] = []
 
@@ -169,5 +169,7 @@ def compare(make_saver: MakeSaver, mode: str) -> Callable[[Scenario], Awaitable[
 
     async def run(scenario: Scenario) -> None:
         await play.compare(scenario, reopen, use_async=mode != "sync")
+        report = await Either(reopen(), use_async=mode != "sync").verify()
+        assert report.ok, report
 
     return run

@@ -52,14 +52,14 @@ class FakeTable:
         effect = advance(operation)
         while not isinstance(effect, Done):
             try:
-                answer = self._perform(effect)
+                answer = self.perform(effect)
             except Exception as error:
                 effect = advance(operation, error=error)
             else:
                 effect = advance(operation, answer)
         return effect.result
 
-    def _perform(self, effect: Any) -> Any:
+    def perform(self, effect: Any) -> Any:
         if isinstance(effect, Compute):
             return effect.function()
         if isinstance(effect, Backoff):
@@ -105,6 +105,14 @@ class FakeTable:
             else:
                 self.items.pop(_key(request["DeleteRequest"]["Key"]), None)
         return {"UnprocessedItems": {}}
+
+    def _delete_item(self, params: dict[str, Any]) -> Any:
+        key = _key(params["Key"])
+        written = params["ExpressionAttributeValues"][":written"]
+        if key not in self.items or self.items[key]["T"] != written:
+            return ConditionFailed(self.items.get(key))
+        del self.items[key]
+        return {}
 
     def _batch_get_item(self, params: dict[str, Any]) -> Any:
         wanted = params["RequestItems"][TABLE]["Keys"]
@@ -158,6 +166,12 @@ class FakeTable:
         if page and len(page) < len(found):
             reply["LastEvaluatedKey"] = {name: page[-1][name] for name in ("PK", "SK")}
         return reply
+
+    def _scan(self, params: dict[str, Any]) -> Any:
+        """Of the checkpoints of some runs."""
+        wanted = list(params["ExpressionAttributeValues"].values())
+        found = [item for item in self.items.values() if item.get("R") in wanted]
+        return {"Items": found}
 
 
 def _key(item: dict[str, Any]) -> tuple[str, str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base.id import UUID
 from langgraph.checkpoint.memory import InMemorySaver
+
+_1582 = 12_219_292_800  # seconds from a UUID's epoch to 1970
 
 Ids = tuple[str, str, str]  # thread, namespace, checkpoint
 
@@ -17,6 +21,8 @@ class CutChainError(Exception):
 
 class Model(InMemorySaver):
     """The reference, extended in the plainest way that meets the interface."""
+
+    clock: Callable[[], float] = time.time
 
     def tuples(self) -> list[CheckpointTuple]:
         return list(self.list(None))
@@ -46,18 +52,33 @@ class Model(InMemorySaver):
                     copied = dict(value) if isinstance(value, dict) else value
                     stored[(target_thread_id, *rest)] = copied  # type: ignore[index]
 
-    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+    def prune(
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: str = "keep_latest",
+        keep_last: int | None = None,
+        older_than: float | None = None,
+    ) -> None:
         for thread_id in thread_ids:
             if strategy == "delete":
                 self.delete_thread(thread_id)
                 continue
             for ns, checkpoints in self.storage[thread_id].items():
-                kept = set(self._needed(thread_id, ns)) if checkpoints else set()
-                self._drop((thread_id, ns, one) for one in checkpoints.keys() - kept)
+                newest_first = sorted(checkpoints, reverse=True)
+                wanted = newest_first[: keep_last or 1]
+                if older_than is not None:
+                    since = self.clock() - older_than
+                    wanted += [one for one in newest_first if UUID(one).time / 1e7 - _1582 >= since]
+                self._keep(thread_id, ns, wanted)
 
-    def _needed(self, thread_id: str, ns: str) -> Iterable[str]:
-        """The newest checkpoint, and its ancestors back to each delta channel's snapshot."""
-        found = self._get(thread_id, ns, max(self.storage[thread_id][ns]))
+    def _keep(self, thread_id: str, ns: str, wanted: Iterable[str]) -> None:
+        kept = {needed for one in wanted for needed in self._needed(thread_id, ns, one)}
+        self._drop((thread_id, ns, one) for one in self.storage[thread_id][ns].keys() - kept)
+
+    def _needed(self, thread_id: str, ns: str, checkpoint_id: str) -> Iterable[str]:
+        """A checkpoint, and its ancestors back to each delta channel's snapshot."""
+        found = self._get(thread_id, ns, checkpoint_id)
         assert found is not None
         counters = found.metadata.get("counters_since_delta_snapshot") or {}
         missing = counters.keys() - found.checkpoint["channel_values"].keys()
@@ -68,6 +89,7 @@ class Model(InMemorySaver):
             if found is None:
                 return
             missing = missing - found.checkpoint["channel_values"].keys()
+            missing = missing & found.checkpoint["channel_versions"].keys()  # written by then
             yield parent_id
 
     def _get(self, thread_id: str, ns: str, checkpoint_id: str) -> CheckpointTuple | None:
@@ -75,7 +97,14 @@ class Model(InMemorySaver):
         return self.get_tuple({"configurable": configurable})
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
-        self._drop(ids(found) for found in self.tuples() if found.metadata.get("run_id") in run_ids)
+        stay: dict[tuple[str, str], list[str]] = {}
+        for found in self.tuples():
+            thread_id, ns, checkpoint_id = ids(found)
+            others = stay.setdefault((thread_id, ns), [])
+            if found.metadata.get("run_id") not in run_ids:
+                others.append(checkpoint_id)
+        for (thread_id, ns), wanted in stay.items():
+            self._keep(thread_id, ns, wanted)
 
     def _drop(self, doomed: Iterable[Ids]) -> None:
         for thread_id, ns, checkpoint_id in list(doomed):

@@ -29,6 +29,7 @@ METHODS = {
     "copy_thread": "copy_thread",
     "prune": "prune",
     "delete_for_runs": "delete_for_runs",
+    "Verification.next_thread": "verify",
     "deploy": "deploy=True",
     "plan": "plan",
     "destroy": "destroy",

@@ -236,3 +236,38 @@ async def _delete_for_runs_by_index(site: Site) -> None:
 @row("`delete_for_runs` with `fence`")
 async def _delete_for_runs_fenced(site: Site) -> None:
     await delete_for_runs(site, enable_run_index=False, fence=True)
+
+
+async def some_that_are_broken(site: Site) -> None:
+    """Two threads, one of which lacks a chunk."""
+    await stored(site)
+    await of_few_chunks(site)
+    config = site.client().target.config
+    table = config.table_config.table_name
+    engine = sync_session().client("dynamodb", endpoint_url=config.endpoint_url)
+    (chunk, *_) = engine.query(
+        TableName=table,
+        KeyConditionExpression="PK = :pk AND begins_with(SK, :prefix)",
+        ExpressionAttributeValues={":pk": {"S": THREAD}, ":prefix": {"S": "S#"}},
+        ProjectionExpression="PK, SK",
+    )["Items"]
+    engine.delete_item(TableName=table, Key=chunk)
+
+
+@row("`verify`")
+async def _verify(site: Site) -> None:
+    await some_that_are_broken(site)
+    client = site.client()
+    let_chunks_age(client)
+    with site.wire.open():
+        assert not (await client.verify(THREAD)).ok
+
+
+@row("`verify` of the table")
+async def _verify_all(site: Site) -> None:
+    await some_that_are_broken(site)
+    client = site.client()
+    let_chunks_age(client)
+    with site.wire.open():
+        report = await client.verify()
+    assert (report.threads, report.ok) == (2, False)

@@ -12,6 +12,7 @@ from langgraph_checkpoint_dynamodb import UnavailableError, items, maintain, ope
 from langgraph_checkpoint_dynamodb.codec import Body, unpack_body
 from langgraph_checkpoint_dynamodb.context import Place
 from langgraph_checkpoint_dynamodb.operation import Call
+from langgraph_checkpoint_dynamodb.selection import Keep
 
 PLACE = Place("thread", "")
 
@@ -138,7 +139,7 @@ def test_prune_spares_what_the_newest_checkpoint_announces() -> None:
     for _ in range(10):
         thread.put()
     much_later = context(now=context().now + 10 * maintain.GRACE_SECONDS)
-    thread.table.run(maintain.prune(much_later, "thread"))
+    thread.table.run(maintain.prune(much_later, "thread", Keep(last=1)))
     thread.put()
     assert thread.newest() == thread.state
 

@@ -23,6 +23,7 @@ from langgraph_checkpoint_dynamodb import (
     CorruptCheckpointError,
     DeserializationError,
     DynamoDBConfig,
+    pending,
     read,
     write,
 )
@@ -188,7 +189,7 @@ def encrypted_with(**plain: str) -> FakeTable:
     checkpoint = {**new_checkpoint(a="a value", b="b value"), "id": "1"}
     table.run(write.put(around, Place("t", ""), checkpoint, {}, None, {"a": "1", "b": "1"}))
     writes = [("a", "a write"), ("b", "b write")]
-    table.run(write.put_writes(around, Place("t", ""), "1", writes, "task", ""))
+    table.run(pending.put_writes(around, Place("t", ""), "1", writes, "task", ""))
     return table
 
 

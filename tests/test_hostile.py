@@ -21,6 +21,7 @@ from langgraph_checkpoint_dynamodb import (
     history,
     keys,
     maintain,
+    pending,
     read,
     write,
 )
@@ -36,6 +37,7 @@ from langgraph_checkpoint_dynamodb.codec import (
 from langgraph_checkpoint_dynamodb.context import Place
 from langgraph_checkpoint_dynamodb.items import MAX_CHUNK_BYTES
 from langgraph_checkpoint_dynamodb.listing import Listing, Query
+from langgraph_checkpoint_dynamodb.selection import Keep
 from langgraph_checkpoint_dynamodb.versions import next_version
 
 PLACE = Place("t", "")
@@ -246,14 +248,14 @@ def test_more_than_the_bound_is_neither_read_nor_written() -> None:
         table.run(write.put(surroundings, PLACE, checkpoint, {}, None, {}))  # type: ignore[arg-type]
     too_much = [("a", b"a" * 5_000), ("a", b"a" * 5_001)]
     with pytest.raises(InvalidInputError, match="max_checkpoint_bytes=10000"):
-        table.run(write.put_writes(surroundings, PLACE, "1", too_much, "task", ""))
+        table.run(pending.put_writes(surroundings, PLACE, "1", too_much, "task", ""))
     assert table.calls == []
 
     checkpoint["channel_values"]["large"] = b"l" * 6_000
     table.run(write.put(surroundings, PLACE, checkpoint, {}, None, {}))  # type: ignore[arg-type]
-    table.run(write.put_writes(surroundings, PLACE, "1", [("a", b"")], "task", ""))
+    table.run(pending.put_writes(surroundings, PLACE, "1", [("a", b"")], "task", ""))
     assert get(table, max_bytes=10_000).pending_writes == [("task", "a", b"")]
-    table.run(write.put_writes(surroundings, PLACE, "1", [("a", b"a")], "task 2", ""))
+    table.run(pending.put_writes(surroundings, PLACE, "1", [("a", b"a")], "task 2", ""))
     refused(table, "10001 bytes, over max_checkpoint_bytes=10000", max_bytes=10_000)
     assert len(get(table).pending_writes) == 2
 
@@ -297,7 +299,7 @@ def test_a_checkpoint_that_descends_from_itself(parents: Any, method: str) -> No
         plant(table, f"C##{name}", body)
     operation = {
         "history": history.get_delta_channel_history(context(), PLACE, None, ["log"]),
-        "prune": maintain.prune(context(), "t"),
+        "prune": maintain.prune(context(), "t", Keep(last=1)),
     }[method]
     with pytest.raises(CorruptCheckpointError, match=r"checkpoint '[12]': its parent '[12]'"):
         table.run(operation)
@@ -311,7 +313,7 @@ def test_counters_of_delta_channels_that_count_nothing(counters: Any) -> None:
     plant(table, "C##1", body)
     for operation in (
         history.get_delta_channel_history(context(), PLACE, None, ["log"]),
-        maintain.prune(context(), "t"),
+        maintain.prune(context(), "t", Keep(last=1)),
     ):
         with pytest.raises(CorruptCheckpointError, match="checkpoint '1': metadata"):
             table.run(operation)
@@ -377,7 +379,7 @@ def test_an_item_without_a_body(attributes: Any) -> None:
     table = FakeTable()
     table.items["t", "C##1"] = {"PK": {"S": "t"}, "SK": {"S": "C##1"}, **attributes}
     refused(table, r"thread 't'.*has no body")
-    written = write.put_writes(context(), PLACE, "1", [("a", 1)], "task", "")
+    written = pending.put_writes(context(), PLACE, "1", [("a", 1)], "task", "")
     key = "C##1#W#task"
     table.items["t", key] = {"PK": {"S": "t"}, "SK": {"S": key}, "ttl": {"N": "1"}, **attributes}
     with pytest.raises(CorruptCheckpointError, match="has no body"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -69,6 +70,29 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Either], Any]]] = {
         "'keep_latest', 'delete'",
         lambda client: client.prune(["1"], strategy="keep_all"),
     ),
+    "keep_last of none": ("keep_last=0", lambda client: client.prune(["1"], keep_last=0)),
+    "keep_last that is no number": (
+        "strategy='delete'",
+        lambda client: client.prune(["1"], keep_last=True),
+    ),
+    "keep_last of what is deleted": (
+        "keep_last=1",
+        lambda client: client.prune(["1"], strategy="delete", keep_last=1),
+    ),
+    "older_than of what is deleted": (
+        "older_than=1",
+        lambda client: client.prune(["1"], strategy="delete", older_than=1),
+    ),
+    "older_than below 0": ("timedelta", lambda client: client.prune(["1"], older_than=-1)),
+    "older_than that is no number": (
+        "older_than=nan",
+        lambda client: client.prune(["1"], older_than=float("nan")),
+    ),
+    "older_than in the future": (
+        "older_than=datetime.timedelta(days=-1)",
+        lambda client: client.prune(["1"], older_than=timedelta(days=-1)),
+    ),
+    "verify of nothing": ("thread_id", lambda client: client.verify("")),
     "prune of one string": ("thread_ids", lambda client: client.prune("thread")),
     "prune of an empty thread": ("thread_id", lambda client: client.prune(["1", ""])),
     "delete of nothing": ("thread_id", lambda client: client.delete_thread("")),

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.base.id import uuid6
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command
 
 from either import Either
 from langgraph_checkpoint_dynamodb import ConflictError, CorruptCheckpointError, maintain
+from play import Play, thread
+from test_graph_interrupts import State, ask
 from threads import LARGE, chain, config_of, load_all, put
+
+DAY = 24 * 3600.0
 
 Scan = Callable[[str], list[dict[str, Any]]]
 
@@ -177,6 +186,147 @@ async def test_a_pruned_thread_goes_on(client: Either) -> None:
     await put(client, configs[-1], {"document": LARGE, "own": LARGE[::-1]})
     found = await load_all(client, "t")
     assert [one.checkpoint["channel_values"]["document"] for one in found] == [LARGE, LARGE]
+
+
+async def put_at(client: Either, parent: Any, made_at: float, values: Any, **more: Any) -> Any:
+    """Put a checkpoint with an id, or by `ts` and a foreign id, of some time."""
+    checkpoint = empty_checkpoint()
+    ticks = int(made_at * 10_000_000) + 0x01B21DD213814000
+    high, low = ticks >> 12, ticks & 0xFFF
+    checkpoint["id"] = f"{high >> 16:08x}-{high & 0xFFFF:04x}-6{low:03x}-8000-000000000000"
+    checkpoint["channel_values"] = values
+    checkpoint["channel_versions"] = dict.fromkeys(values, "1")
+    return await client.put(parent, {**checkpoint, **more}, {}, dict.fromkeys(values, "1"))
+
+
+async def steps_left(client: Either, thread_id: str = "t") -> list[int]:
+    found = [one.checkpoint["channel_values"]["step"] for one in await load_all(client, thread_id)]
+    assert (await client.verify()).ok
+    return sorted(found)
+
+
+async def test_prune_keeps_the_last_of_each_namespace(client: Either) -> None:
+    await chain(client, "t", 6)
+    await chain(client, "t", 2, ns="child:1")
+    later(client)
+    await client.prune(["t"], keep_last=3)
+    assert await steps_left(client) == [0, 1, 3, 4, 5]
+    await client.prune(["t"], keep_last=100)
+    assert await steps_left(client) == [0, 1, 3, 4, 5]
+    assert [len(one.pending_writes) for one in await load_all(client, "t")] == [1] * 5
+
+
+@pytest.mark.parametrize("ids", ["uuid", "foreign"])
+@pytest.mark.parametrize(
+    ("keywords", "left"),
+    [
+        ({"older_than": timedelta(days=5)}, [4, 5, 6]),
+        ({"older_than": 5 * DAY, "keep_last": 1}, [4, 5, 6]),
+        ({"older_than": 5 * DAY, "keep_last": 5}, [2, 3, 4, 5, 6]),
+        ({"older_than": 0}, [6]),
+        ({"older_than": timedelta(0)}, [6]),
+        ({"older_than": 1000 * DAY}, [0, 1, 2, 3, 4, 5, 6]),
+    ],
+)
+async def test_prune_deletes_only_what_is_older(
+    client: Either, ids: str, keywords: Any, left: list[int]
+) -> None:
+    now = client.target.clock()
+    parent = config_of("t")
+    for step in range(7):
+        made_at = now - (13 - 2 * step) * DAY + 60
+        more: Any = {}
+        if ids == "foreign":
+            time = datetime.fromtimestamp(made_at, timezone.utc).isoformat()
+            more = {"id": f"{step}", "ts": time}
+        parent = await put_at(client, parent, made_at, {"step": step}, **more)
+    await client.prune(["t"], **keywords)
+    assert await steps_left(client) == left
+
+
+async def test_a_checkpoint_of_unknown_age_is_not_older(client: Either) -> None:
+    parent = config_of("t")
+    for step in range(3):
+        more: Any = {"id": f"{step}", "ts": "yesterday"}
+        parent = await put_at(client, parent, 0, {"step": step}, **more)
+    await client.prune(["t"], older_than=0)
+    assert await steps_left(client) == [0, 1, 2]
+    await client.prune(["t"])
+    assert await steps_left(client) == [2]
+
+
+async def test_a_kept_checkpoint_goes_on_naming_its_parent(client: Either) -> None:
+    configs = await chain(client, "t", 3)
+    await client.prune(["t"], keep_last=2)
+    newest, oldest = await load_all(client, "t")
+    assert newest.parent_config == oldest.config
+    assert oldest.parent_config == configs[0]
+    assert await client.get_tuple(oldest.parent_config) is None
+
+
+async def test_prune_leaves_the_writes_of_a_put_that_may_be_under_way(
+    client: Either, stored: Any
+) -> None:
+    first = config_of("t", checkpoint_id=str(uuid6()))
+    await client.put_writes(first, [("a", 1)], "task")
+    await client.prune(["t"])
+    assert len(stored("t")) == 1
+    later(client)
+    assert [one.kind.value for one in (await client.verify("t")).problems] == ["orphan-writes"]
+    await client.prune(["t"])
+    assert stored("t") == {}
+
+
+async def test_a_graph_that_waits_goes_on_after_a_prune(client: Either, mode: str) -> None:
+    """Also one whose subgraph waits: each namespace keeps its newest checkpoint's writes."""
+    inner = StateGraph(State).add_node("ask", ask("inner", times=2)).add_edge(START, "ask")
+    builder = (
+        StateGraph(State)
+        .add_node("before", lambda state: {"log": [LARGE.hex()]})
+        .add_node("inner", inner.compile())
+        .add_node("done", lambda state: {"log": ["done"]})
+        .add_edge(START, "before")
+        .add_edge("before", "inner")
+        .add_edge("inner", "done")
+    )
+    graph = Play(lambda: client.target, use_async=mode != "sync").graph(builder)
+    await graph.invoke({"log": []}, thread("t"))
+    for answer in ("one", "two"):
+        later(client)
+        await client.prune(["t"])
+        assert (await client.verify("t")).ok
+        state = await graph.get_state(thread("t"))
+        assert [one.value for task in state.tasks for one in task.interrupts]
+        result = await graph.invoke(Command(resume=answer), thread("t"))
+    assert result["log"][-2:] == ["inner: two", "done"]
+    await client.prune(["t"])
+    assert (await graph.get_state(thread("t"))).values["log"] == result["log"]
+
+
+async def test_delete_for_runs_keeps_what_another_run_s_delta_channels_need(
+    client: Either,
+) -> None:
+    counters = {"counters_since_delta_snapshot": {"log": (1, 1)}}
+    unneeded = await put(client, config_of("t"), {"log": [0]}, {"run_id": "first"})
+    seed = await put(client, unneeded, {"log": [LARGE]}, {"run_id": "first"})
+    await client.put_writes(seed, [("log", 1)], "task")
+    middle = await put(client, seed, {}, {"run_id": "first", **counters}, log="a2.x")
+    await client.put_writes(middle, [("log", 2)], "task")
+    head = await put(client, middle, {}, {"run_id": "second", **counters}, log="a2.x")
+    before = await client.get_delta_channel_history(config=head, channels=["log"])
+    later(client)
+    await client.delete_for_runs(["first"])
+    found = await client.get_delta_channel_history(config=head, channels=["log"])
+    assert found == before
+    assert [value for _, _, value in found["log"]["writes"]] == [1, 2]
+    assert len(await load_all(client, "t")) == 3
+    # Once nothing needs them, they go.
+    await put(client, head, {"log": [LARGE, 1, 2]}, {"run_id": "second"})
+    await client.delete_for_runs(["second"])
+    await client.delete_for_runs(["first"])
+    assert await load_all(client, "t") == []
+    report = await client.verify("t")
+    assert (report.ok, report.chunks - report.young) == (True, 0)
 
 
 async def test_prune_by_delete_deletes_the_threads(client: Either, stored: Any) -> None:

@@ -16,6 +16,7 @@ from langgraph_checkpoint_dynamodb import (
     UnavailableError,
     batches,
     maintain,
+    pending,
     read,
     write,
 )
@@ -60,7 +61,7 @@ def sort_keys_in(call: Call) -> list[str]:
 def test_chunks_are_acknowledged_before_what_refers_to_them() -> None:
     table = FakeTable()
     put(table, context(), 1, text=LARGE)
-    table.run(write.put_writes(context(), PLACE, "00000001", [("text", LARGE)], "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000001", [("text", LARGE)], "task", ""))
     order = [key[:2] for call in table.calls for key in sort_keys_in(call)]
     assert order == ["S#"] * order.index("C#") + ["C#"] + ["S#"] * (
         len(order) - order.index("C#") - 2
@@ -166,7 +167,7 @@ def test_a_known_parent_means_that_its_chunks_are_not_sent_again() -> None:
 def test_what_was_a_pending_write_is_not_sent_again_as_state() -> None:
     table, around = FakeTable(), context()
     put(table, around, 1)
-    table.run(write.put_writes(around, PLACE, "00000001", [("text", LARGE)], "task", ""))
+    table.run(pending.put_writes(around, PLACE, "00000001", [("text", LARGE)], "task", ""))
     chunks = {key for key in table.items if key[1].startswith("S#")}
     put(table, around, 2, parent=1, text=LARGE)
     assert {key for key in table.items if key[1].startswith("S#")} == chunks
@@ -206,8 +207,8 @@ def test_every_chunk_that_is_missing_or_altered_is_named_and_nothing_older_retur
 def test_a_task_stored_twice_at_once_keeps_the_first_value_of_each_index() -> None:
     table = FakeTable()
     writes = [("a", 1), ("b", 2)]
-    table.run(write.put_writes(context(), PLACE, "00000001", [("a", "first")], "task", ""))
-    table.run(write.put_writes(context(), PLACE, "00000001", writes, "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000001", [("a", "first")], "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000001", writes, "task", ""))
     put(table, context(), 1)
     assert get(table, context()).pending_writes == [("task", "a", "first"), ("task", "b", 2)]
 
@@ -215,7 +216,7 @@ def test_a_task_stored_twice_at_once_keeps_the_first_value_of_each_index() -> No
 @pytest.mark.parametrize("item_returned", [True, False])
 def test_a_merge_that_others_disturb_is_tried_again(item_returned: bool) -> None:
     table = FakeTable()
-    table.run(write.put_writes(context(), PLACE, "00000001", [("a", 1)], "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000001", [("a", 1)], "task", ""))
     disturbed = iter([True, True])
 
     def disturb(call: Call) -> Any:
@@ -225,16 +226,16 @@ def test_a_merge_that_others_disturb_is_tried_again(item_returned: bool) -> None
         return None
 
     table.fault = disturb
-    table.run(write.put_writes(context(), PLACE, "00000001", [("a", 9), ("b", 2)], "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000001", [("a", 9), ("b", 2)], "task", ""))
     put(table, context(), 1)
     assert get(table, context()).pending_writes == [("task", "a", 1), ("task", "b", 2)]
 
 
 def test_a_merge_of_large_writes_keeps_both() -> None:
     table = FakeTable()
-    table.run(write.put_writes(context(), PLACE, "00000001", [("a", LARGE)], "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000001", [("a", LARGE)], "task", ""))
     table.run(
-        write.put_writes(context(), PLACE, "00000001", [("a", 0), ("b", LARGE[::-1])], "task", "")
+        pending.put_writes(context(), PLACE, "00000001", [("a", 0), ("b", LARGE[::-1])], "task", "")
     )
     put(table, context(), 1)
     assert get(table, context()).pending_writes == [
@@ -246,8 +247,8 @@ def test_a_merge_of_large_writes_keeps_both() -> None:
 def test_writes_whose_checkpoint_is_not_there_yet_are_passed_over() -> None:
     table = FakeTable()
     put(table, context(), 1, text="old")
-    table.run(write.put_writes(context(), PLACE, "00000002", [("a", 1)], "task", ""))
-    table.run(write.put_writes(context(), PLACE, "00000003", [("a", 1)], "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000002", [("a", 1)], "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000003", [("a", 1)], "task", ""))
     assert get(table, context()).checkpoint["id"] == "00000001"
     put(table, context(), 2, text="new")
     found = get(table, context())
@@ -283,7 +284,7 @@ def test_a_chunk_that_an_eventually_consistent_read_does_not_see_yet_is_read_aga
 def test_checkpoints_and_writes_are_read_consistently() -> None:
     table = FakeTable()
     put(table, context(), 1, text=LARGE)
-    table.run(write.put_writes(context(), PLACE, "00000001", [("a", 1)], "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000001", [("a", 1)], "task", ""))
     sent = len(table.calls)
     get(table, context())
     reads = [call for call in table.calls[sent:] if call.method == "query"]
@@ -309,10 +310,10 @@ def test_chunks_of_writes_that_failed_are_not_relied_on() -> None:
     table.fault = fail
     writes = [("text", LARGE)]
     with pytest.raises(UnavailableError):
-        table.run(write.put_writes(around, PLACE, "00000001", writes, "task", ""))
+        table.run(pending.put_writes(around, PLACE, "00000001", writes, "task", ""))
     table.fault = lambda call: None
     lose_chunks(table)
-    table.run(write.put_writes(around, PLACE, "00000001", writes, "task", ""))
+    table.run(pending.put_writes(around, PLACE, "00000001", writes, "task", ""))
     assert get(table, context()).pending_writes == [("task", "text", LARGE)]
 
 
@@ -321,7 +322,7 @@ def test_chunks_of_a_write_that_was_replaced_are_not_relied_on() -> None:
     put(table, around, 1)
     for value in (LARGE, "small"):
         writes = [(INTERRUPT, value)]
-        table.run(write.put_writes(around, PLACE, "00000001", writes, "task", ""))
+        table.run(pending.put_writes(around, PLACE, "00000001", writes, "task", ""))
     lose_chunks(table)
     put(table, around, 2, parent=1, text=LARGE)
     assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
@@ -332,7 +333,7 @@ def test_chunks_of_a_write_that_another_process_replaced_are_not_relied_on() -> 
     put(table, around, 1)
     for process, value in ((around, LARGE), (context(), "small")):
         writes = [(INTERRUPT, value)]
-        table.run(write.put_writes(process, PLACE, "00000001", writes, "task", ""))
+        table.run(pending.put_writes(process, PLACE, "00000001", writes, "task", ""))
     lose_chunks(table)
     assert get(table, around).pending_writes == [("task", INTERRUPT, "small")]
     put(table, around, 2, parent=1, text=LARGE)
@@ -342,8 +343,8 @@ def test_chunks_of_a_write_that_another_process_replaced_are_not_relied_on() -> 
 def test_chunks_of_a_task_that_had_finished_before_are_not_relied_on() -> None:
     table, around = FakeTable(), context()
     put(table, around, 1)
-    table.run(write.put_writes(context(), PLACE, "00000001", [("text", "first")], "task", ""))
-    table.run(write.put_writes(around, PLACE, "00000001", [("text", LARGE)], "task", ""))
+    table.run(pending.put_writes(context(), PLACE, "00000001", [("text", "first")], "task", ""))
+    table.run(pending.put_writes(around, PLACE, "00000001", [("text", LARGE)], "task", ""))
     lose_chunks(table)
     put(table, around, 2, parent=1, text=LARGE)
     assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}

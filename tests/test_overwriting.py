@@ -10,7 +10,7 @@ from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 
 from either import Either
 from fake_table import FakeTable, context
-from langgraph_checkpoint_dynamodb import ConflictError, write
+from langgraph_checkpoint_dynamodb import ConflictError, pending, write
 from langgraph_checkpoint_dynamodb.context import Place
 from langgraph_checkpoint_dynamodb.operation import Call, ConditionFailed, Operation
 from test_operations import LARGE, PLACE, checkpoint, get, put
@@ -20,7 +20,7 @@ STEP = "00000001"
 
 
 def write_of(channel: str, value: Any, task: str = "task") -> Operation[None]:
-    return write.put_writes(context(), PLACE, STEP, [(channel, value)], task, "")
+    return pending.put_writes(context(), PLACE, STEP, [(channel, value)], task, "")
 
 
 def put_of(**values: Any) -> Operation[None]:
@@ -39,7 +39,7 @@ SEQUENCES: dict[str, Callable[[], Iterator[Operation[None]]]] = {
         write_of(INTERRUPT, value) for value in (LARGE, "small", LARGE)
     ),
     "regular writes that are merged": lambda: (
-        write.put_writes(context(), PLACE, STEP, [("a", n) for n in range(count)], "task", "")
+        pending.put_writes(context(), PLACE, STEP, [("a", n) for n in range(count)], "task", "")
         for count in (1, 3, 2, 5)
     ),
     "a checkpoint put again with other values": lambda: (
@@ -116,7 +116,7 @@ def test_an_expired_item_is_replaced_though_it_says_the_same() -> None:
     settings = {"ttl_attribute": "ttl", "ttl_seconds": 100}
     for now in (1_000.0, 2_000.0):
         around = context(now=now, **settings)
-        table.run(write.put_writes(around, Place("t", ""), STEP, [(RESUME, 1)], "task", ""))
+        table.run(pending.put_writes(around, Place("t", ""), STEP, [(RESUME, 1)], "task", ""))
     (item,) = table.items.values()
     assert item["ttl"] == {"N": "2100"}
 

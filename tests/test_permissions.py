@@ -30,10 +30,8 @@ from sessions import refusal
 from stacks import create_stack
 
 NOT_FOR_TENANTS = {
-    "`list(None)`",
-    "`delete_for_runs`",
-    "`delete_for_runs` with the index",
-    "`delete_for_runs` with `fence`",
+    *("`list(None)`", "`verify` of the table"),
+    *("`delete_for_runs`", "`delete_for_runs` with the index", "`delete_for_runs` with `fence`"),
 }
 ON_THE_TABLE_ITSELF = {"`deploy=True`", "`plan`", "`destroy`", "`from_stack`"}
 
@@ -63,7 +61,7 @@ def leading_keys(action: str, params: dict[str, Any]) -> Iterator[str | None]:
             yield params["ExpressionAttributeValues"][":pk"]["S"]
         case "PutItem":
             yield params["Item"]["PK"]["S"]
-        case "UpdateItem":
+        case "UpdateItem" | "DeleteItem":
             yield params["Key"]["PK"]["S"]
         case "BatchGetItem":
             (asked,) = params["RequestItems"].values()

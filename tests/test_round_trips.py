@@ -9,7 +9,7 @@ import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
 from fake_table import FakeTable, context
-from langgraph_checkpoint_dynamodb import read, write
+from langgraph_checkpoint_dynamodb import pending, read, write
 from langgraph_checkpoint_dynamodb.context import Place
 from langgraph_checkpoint_dynamodb.listing import Listing, Query
 from langgraph_checkpoint_dynamodb.operation import Operation
@@ -50,7 +50,7 @@ class Thread:
     def put_writes(self, value: Any) -> int:
         checkpoint_id = f"{self.turns:08}"
         return self.rounds(
-            write.put_writes(self.around, PLACE, checkpoint_id, [("a", value)], "task", "")
+            pending.put_writes(self.around, PLACE, checkpoint_id, [("a", value)], "task", "")
         )
 
     def load(self, *, cold: bool) -> int:

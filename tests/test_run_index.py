@@ -115,8 +115,8 @@ async def test_a_run_is_one_query_whatever_else_is_stored(
 
     costs.reset()
     await client.delete_for_runs(["first"])
-    # The index, each of the 4 checkpoints with its writes, then the chunks of both threads.
-    assert dict(costs.calls) == {"Query": 1 + 4 + 2, "BatchWriteItem": 4}
+    # The index, then of both threads the namespace, what goes of it, and the chunks.
+    assert dict(costs.calls) == {"Query": 1 + 2 + 2, "BatchWriteItem": 2}
     assert (await left(client))["1"]
 
 

@@ -32,7 +32,12 @@ from langgraph.checkpoint.serde.types import (
 )
 
 from conftest import MakeSaver
-from langgraph_checkpoint_dynamodb import ConflictError, CorruptCheckpointError, DynamoDBSaver
+from langgraph_checkpoint_dynamodb import (
+    ConflictError,
+    CorruptCheckpointError,
+    DynamoDBSaver,
+    ProblemKind,
+)
 from model import CutChainError, Ids, Model, answer, ids
 
 THREADS = ("1", "10", "1#C")
@@ -80,6 +85,7 @@ class SaverMachine(RuleBasedStateMachine):
         self.ids = itertools.count()
         for saver in self.savers:
             saver.clock = lambda: self.clock  # type: ignore[method-assign]
+        self.model.clock = lambda: self.clock  # type: ignore[method-assign]
 
     @initialize()
     def first_checkpoint(self) -> None:
@@ -272,10 +278,18 @@ class SaverMachine(RuleBasedStateMachine):
             with pytest.raises(ConflictError):
                 self.savers[which].copy_thread(source, to)
 
-    @rule(which=st.booleans(), some=st.lists(threads, max_size=2, unique=True))
-    def prune(self, which: bool, some: list[str]) -> None:
+    @rule(
+        which=st.booleans(),
+        some=st.lists(threads, max_size=2, unique=True),
+        keep_last=st.none() | st.integers(1, 4),
+        # What was put lately, and before hours passed; or all of it.
+        older_than=st.none() | st.sampled_from([1800, 30 * 24 * 3600]),
+    )
+    def prune(
+        self, which: bool, some: list[str], keep_last: int | None, older_than: int | None
+    ) -> None:
         for side in (self.savers[which], self.model):
-            side.prune(some)
+            side.prune(some, keep_last=keep_last, older_than=older_than)
 
     @rule(which=st.booleans(), thread_id=threads)
     def delete_thread(self, which: bool, thread_id: str) -> None:
@@ -294,6 +308,15 @@ class SaverMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.list_everything(True)
+        # Chunks that were young when what referred to them was deleted are left to a prune.
+        problems = self.savers[1].verify().problems
+        assert {one.kind for one in problems} <= {ProblemKind.ORPHAN_CHUNK}
+        self.clock += 2 * 3600
+        for saver in self.savers:
+            saver.prune(THREADS)
+        report = self.savers[1].verify()
+        assert report.ok, report
+        assert report.young == report.under_way == 0
         for thread_id in THREADS:
             self.savers[0].delete_thread(thread_id)
         assert self.stored() == []

@@ -23,6 +23,7 @@ from .errors import (
     UnavailableError,
 )
 from .plan import Drift, Plan
+from .report import Problem, ProblemKind, VerifyReport
 from .saver import DynamoDBSaver
 from .table_config import BillingMode, DynamoDBTableConfig, TableClass
 
@@ -41,6 +42,8 @@ __all__ = [
     "DynamoDBTableConfig",
     "InvalidInputError",
     "Plan",
+    "Problem",
+    "ProblemKind",
     "RequestRejectedError",
     "SerializationError",
     "StackError",
@@ -53,4 +56,5 @@ __all__ = [
     "TemplateError",
     "ThrottledError",
     "UnavailableError",
+    "VerifyReport",
 ]

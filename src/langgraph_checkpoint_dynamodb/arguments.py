@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from math import inf
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from .context import Place
 from .errors import ConfigurationError, InvalidInputError
 from .keys import MAX_THREAD_ID_BYTES
 from .listing import Query
+from .selection import Keep
 from .table_config import DynamoDBTableConfig
 
 T = TypeVar("T")
@@ -199,6 +202,35 @@ def limit(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidInputError(f"limit={value!r}: use a whole number from 0 up, or None")
     return value
+
+
+def keep(strategy: Any, keep_last: Any, older_than: Any, now: float) -> Keep | None:
+    """What `prune` keeps of each namespace; `None` for nothing at all."""
+    chosen = choice("strategy", strategy, {"keep_latest": True, "delete": False})
+    if not chosen:
+        for name, value in (("keep_last", keep_last), ("older_than", older_than)):
+            if value is not None:
+                raise InvalidInputError(
+                    f"{name}={value!r} with strategy='delete', which keeps nothing: leave one of "
+                    "the two out"
+                )
+        return None
+    if keep_last is not None and (
+        isinstance(keep_last, bool) or not isinstance(keep_last, int) or keep_last < 1
+    ):
+        raise InvalidInputError(
+            f"keep_last={keep_last!r}: use a whole number from 1 up; to keep nothing, use "
+            "strategy='delete'"
+        )
+    age = None if older_than is None else _age(older_than)
+    return Keep(keep_last or 1, None if age is None else now - age)
+
+
+def _age(older_than: Any) -> float:
+    seconds = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < inf:
+        raise InvalidInputError(f"older_than={older_than!r}: use a timedelta, or seconds from 0 up")
+    return float(seconds)
 
 
 def choice(name: str, value: Any, choices: Mapping[str, T]) -> T:

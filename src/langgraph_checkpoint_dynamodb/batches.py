@@ -6,7 +6,7 @@ What it left is resent with backoff; if it never drains, that is an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from . import requests
@@ -124,6 +124,15 @@ def read_range(call: Call) -> Operation[list[Item]]:
         items += reply["Items"]
         page = next_page(page, reply)
     return items
+
+
+def each_page(call: Call, take: Callable[[Sequence[Item]], Operation[None]]) -> Operation[None]:
+    """Hand the items of a query or scan over, a page at a time."""
+    page: Call | None = call
+    while page is not None:
+        (reply,) = yield [page]
+        yield from take(reply["Items"])
+        page = next_page(page, reply)
 
 
 def next_page(call: Call, reply: Any) -> Call | None:

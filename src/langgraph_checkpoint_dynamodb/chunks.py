@@ -81,6 +81,18 @@ class Chunks:
         except CorruptCheckpointError as error:
             raise CorruptCheckpointError(f"{where}: {error}") from None
 
+    def reachable(self, record: Record) -> frozenset[bytes]:
+        """Like `refs`, as far as the lists of refs are at hand."""
+        found: set[bytes] = set()
+        for depth, level in enumerate(record.levels):
+            refs = set(level)
+            for _ in range(depth):
+                found |= refs
+                nodes = [self.data[node] for node in refs if node in self.data]
+                refs = {ref for node in nodes for ref in split_refs(node)}
+            found |= refs
+        return frozenset(found)
+
     def _get(self, digest: bytes) -> bytes:
         data = self.data.get(digest)
         if data is None:

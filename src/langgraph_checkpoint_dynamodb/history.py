@@ -12,10 +12,9 @@ from langgraph.checkpoint.base import DeltaChannelHistory, PendingWrite
 from . import batches, bodies, chunks, items, keys, requests
 from .context import FOR_EVER, NEVER, Context, Place, remembered_key
 from .errors import CorruptCheckpointError
-from .opening import open_bodies, refs_of
+from .opening import Entry, open_bodies, refs_of
 from .operation import Call, Item, Operation
 from .read import (
-    Entry,
     Group,
     collect,
     get_ancestor,

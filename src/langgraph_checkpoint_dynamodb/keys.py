@@ -43,7 +43,7 @@ _HASH = r"%=[A-Za-z0-9_-]{22}"
 _CHECKPOINT_KEY = re.compile(
     rf"C#({_HASH}|{_PART})#({_PART})(?:#W#({_HASH}|{_PART})(?:#({_PART}))?)?", re.DOTALL
 )
-_CHUNK_KEY = re.compile(r"S#(?:0|[1-9][0-9]*)#([A-Za-z0-9_-]{22})")
+_CHUNK_KEY = re.compile(r"S#(?:0|[1-9][0-9]{0,15})#([A-Za-z0-9_-]{22})")
 
 CHECKPOINTS = "C#"
 _ALPHABET = sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -53,6 +53,15 @@ MAX_CHUNK_RANGES = len(_ALPHABET)
 
 CHUNKS = "S#"
 HEADS = "H#"
+
+UP_TO_CHECKPOINTS = ("\x00", "C$")
+AFTER_CHECKPOINTS = ("C$\x00", "\U0010ffff")
+"""Bounds that part a thread's items, whatever their keys: checkpoints and writes in one, chunks
+in the other. `$` comes right after `#`."""
+
+_CHECKPOINT_OR_WRITES = re.compile(r"C#[^#]*#[^#]+(#W#[^#]*(#[^#]+)?)?", re.DOTALL)
+_UUID_6 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-6[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UNIX_EPOCH_TICKS = 0x01B21DD213814000  # a UUID counts 100 ns from 1582-10-15
 
 
 class CheckpointKey(NamedTuple):
@@ -128,6 +137,17 @@ def chunk_digest(sort_key: str) -> bytes | None:
     return urlsafe_b64decode(match[1] + "==") if match else None
 
 
+def is_checkpoint_or_writes(sort_key: str) -> bool:
+    """Whether a sort key has the form of a checkpoint's or of writes."""
+    return _CHECKPOINT_OR_WRITES.fullmatch(sort_key) is not None
+
+
+def chunk_ref(sort_key: str) -> tuple[int, bytes] | None:
+    """The generation and the digest in a chunk's sort key; `None` if no chunk is keyed so."""
+    digest = chunk_digest(sort_key)
+    return None if digest is None else (int(sort_key.split("#")[1]), digest)
+
+
 def chunk_ranges(generation: int, count: int) -> list[tuple[str, str]]:
     """Bounds (both inclusive) that part a generation's chunks into about equal ranges.
 
@@ -158,6 +178,19 @@ def parse(sort_key: str) -> CheckpointKey:
 def is_checkpoint_id(value: object) -> bool:
     """Whether a checkpoint can have this id."""
     return isinstance(value, str) and 0 < len(encode(value).encode()) <= _MAX_CHECKPOINT_ID_BYTES
+
+
+def made_at(checkpoint_id: str) -> float | None:
+    """When a checkpoint id was made, in epoch seconds; `None` for an id that does not tell.
+
+    LangGraph's ids are UUIDs of version 6, whose time is to 100 ns:
+    https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-6
+    """
+    if not _UUID_6.fullmatch(checkpoint_id):
+        return None
+    digits = checkpoint_id.replace("-", "")
+    ticks = int(digits[:12] + digits[13:16], 16)
+    return (ticks - _UNIX_EPOCH_TICKS) / 10_000_000
 
 
 def below(prefix: str) -> tuple[str, str]:

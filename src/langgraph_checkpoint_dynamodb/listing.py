@@ -8,7 +8,7 @@ has is found by skipping through its keys.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,9 @@ from langgraph.checkpoint.base import CheckpointTuple
 
 from . import batches, items, keys, requests
 from .context import Context
+from .opening import Entry
 from .operation import Call, Item, Operation
-from .read import Entry, Group, collect, read_headers, read_tuples
+from .read import Group, collect, read_headers, read_tuples
 
 _FIRST_PAGE = 64
 _MIN_PAGE = 4
@@ -69,6 +70,35 @@ class _Cursor:
     carried: list[Item] = field(default_factory=list)
 
 
+class ThreadScan:
+    """The threads of a table, one after another; or the one that is wanted.
+
+    A scan returns a partition's items one after another.
+    """
+
+    def __init__(
+        self, scan: Callable[[str, Item | None], Call], thread_id: str | None = None
+    ) -> None:
+        self._scan = scan
+        self._threads: deque[str] = deque([] if thread_id is None else [thread_id])
+        self._last: str | None = None
+        self._start: Item | None = None
+        self._scanned = thread_id is not None
+
+    def next(self, context: Context) -> Operation[str | None]:
+        """The next thread's id; `None` after the last."""
+        while not self._threads and not self._scanned:
+            (reply,) = yield [self._scan(context.table, self._start)]
+            for item in reply["Items"]:
+                thread_id = item["PK"]["S"]
+                if thread_id != self._last:
+                    self._threads.append(thread_id)
+                    self._last = thread_id
+            self._start = reply.get("LastEvaluatedKey")
+            self._scanned = self._start is None
+        return self._threads.popleft() if self._threads else None
+
+
 class Listing:
     """The state of one `list`: call `page` until it returns `None`."""
 
@@ -77,10 +107,7 @@ class Listing:
         self._left = limit
         self._page_items = _FIRST_PAGE if limit is None else _ITEMS_A_CHECKPOINT * limit + 4
         self._cursors: list[_Cursor] | None = None
-        self._threads: deque[str] = deque([] if query.thread_id is None else [query.thread_id])
-        self._last_thread: str | None = None
-        self._scan_start: Item | None = None
-        self._scanned = query.thread_id is not None
+        self._threads = ThreadScan(requests.scan_checkpoints, query.thread_id)
 
     def page(self, context: Context) -> Operation[list[CheckpointTuple] | None]:
         """The next checkpoints, newest first within a thread; `None` after the last."""
@@ -96,11 +123,9 @@ class Listing:
         return None
 
     def _open_thread(self, context: Context) -> Operation[bool]:
-        while not self._threads and not self._scanned:
-            yield from self._scan_page(context)
-        if not self._threads:
+        thread_id = yield from self._threads.next(context)
+        if thread_id is None:
             return False
-        thread_id = self._last_thread = self._threads.popleft()
         if self._query.checkpoint_ns is not None:
             ns = keys.namespace(self._query.checkpoint_ns)
             call = self._first_call(context, thread_id, ns, self._page_items)
@@ -121,16 +146,6 @@ class Listing:
             root if ns == _ROOT else _Cursor(self._first_call(context, thread_id, ns, size))
             for ns in namespaces
         ]
-
-    def _scan_page(self, context: Context) -> Operation[None]:
-        """Find threads. A scan returns a partition's items one after another."""
-        (reply,) = yield [requests.scan_checkpoints(context.table, self._scan_start)]
-        for item in reply["Items"]:
-            thread_id = item["PK"]["S"]
-            if thread_id not in (self._last_thread, *list(self._threads)[-1:]):
-                self._threads.append(thread_id)
-        self._scan_start = reply.get("LastEvaluatedKey")
-        self._scanned = self._scan_start is None
 
     def _first_call(self, context: Context, thread_id: str, ns: str, size: int) -> Call:
         query = self._query

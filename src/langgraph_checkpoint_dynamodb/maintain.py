@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from . import batches, bodies, fence, items, keys, requests
+from . import batches, fence, items, keys, requests
 from .context import Context, forget_thread
 from .errors import ConflictError
-from .history import check_descent
 from .listing import find_namespaces
 from .opening import refs_of
 from .operation import Call, Item, Operation
-from .read import Group, collect, read_headers
-
-GRACE_SECONDS = 3600
-"""How old an unreferenced chunk has to be to be deleted by `prune` and `delete_for_runs`."""
+from .selection import GRACE_SECONDS, Keep, Selection
 
 _VERIFY_ATTEMPTS = 5
 
@@ -58,23 +54,39 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     """Copy a thread's items as they are.
 
     The checkpoints are read first and written last, so that every chunk they
-    refer to is there when they are; a copy that failed can be repeated.
+    refer to is there when they are; a copy that failed can be repeated. If some were deleted
+    from the source meanwhile, it begins anew: their chunks may have gone before they were read.
     """
     if source == target:
         return
-    found: list[Item] = yield from batches.read_range(
-        requests.query(context.table, source, _WHOLE_CHECKPOINTS)
-    )
-    wanted = [{**item, "PK": {"S": target}} for item in found if not items.gone(context, item)]
-    yield from _check_target(context, wanted, source, target)
-    call: Call | None = requests.query(context.table, source, _WHOLE_CHUNKS)
-    while call is not None and wanted:
-        (page,) = yield [call]
-        yield from batches.put_all(
-            context, [{**item, "PK": {"S": target}} for item in page["Items"]]
+    for _ in range(_VERIFY_ATTEMPTS):
+        found: list[Item] = yield from batches.read_range(
+            requests.query(context.table, source, _WHOLE_CHECKPOINTS)
         )
-        call = batches.next_page(call, page)
-    yield from batches.put_all(context, wanted)
+        living = [item for item in found if not items.gone(context, item)]
+        wanted = [{**item, "PK": {"S": target}} for item in living]
+        yield from _check_target(context, wanted, source, target)
+        if not wanted:
+            return
+        yield from _copy_chunks(context, source, target)
+        there = yield from _read_keys(context, source, _WHOLE_CHECKPOINTS)
+        if set(map(items.sort_key, wanted)) <= set(map(items.sort_key, there)):
+            yield from batches.put_all(context, wanted)
+            return
+    raise ConflictError(
+        f"source_thread_id={source!r}: checkpoints were deleted during each of {_VERIFY_ATTEMPTS} "
+        "attempts to copy it; wait for the deletion to end, then copy it again"
+    )
+
+
+def _copy_chunks(context: Context, source: str, target: str) -> Operation[None]:
+    # A copied chunk is young: nothing refers to it yet, and a prune of the target spares it.
+    changes = {"PK": {"S": target}, "T": {"N": str(int(context.now))}}
+
+    def copy(page: Sequence[Item]) -> Operation[None]:
+        yield from batches.put_all(context, [{**item, **changes} for item in page])
+
+    yield from batches.each_page(requests.query(context.table, source, _WHOLE_CHUNKS), copy)
 
 
 def _check_target(
@@ -94,74 +106,47 @@ def _check_target(
             )
 
 
-def prune(context: Context, thread_id: str) -> Operation[None]:
-    """Keep the newest checkpoint of each namespace, and what its delta channels are built from."""
+def prune(context: Context, thread_id: str, keep: Keep) -> Operation[None]:
+    """Delete a thread's checkpoints but those to keep and what they are built from."""
     forget_thread(context, thread_id)
-    kept: set[str] = set()
-    found: list[str] = []
-    namespaces = yield from find_namespaces(context, thread_id)
-    for ns in namespaces:
-        call = requests.query(
-            context.table, thread_id, keys.below(f"{keys.CHECKPOINTS}{ns}"), newest_first=True
-        )
-        stored = yield from batches.read_range(call)
-        found += [items.sort_key(item) for item in stored]
-        groups = list(collect(context, stored, []))
-        ancestors = list(collect(context, stored, [], items.gone))
-        for group in (yield from _needed(context, thread_id, groups[:1], ancestors)):
-            kept.add(items.sort_key(group.item))
-            kept.update(items.sort_key(item) for item in group.writes)
-        if groups:  # writes newer than the newest checkpoint: its put may be under way
-            newest = items.sort_key(groups[0].item)
-            kept.update(key for key in found if key > newest and key.startswith(_prefix(newest)))
-    doomed = [requests.key(thread_id, key) for key in reversed(found) if key not in kept]
-    yield from batches.delete_all(context, doomed)
+    for ns in (yield from find_namespaces(context, thread_id)):
+        selection = Selection(context, thread_id, ns, keep)
+        yield from selection.read()
+        doomed = [requests.key(thread_id, key) for key in selection.doomed()]
+        yield from batches.delete_all(context, doomed)
     yield from sweep(context, thread_id)
 
 
-def _prefix(checkpoint_key: str) -> str:
-    return checkpoint_key[: checkpoint_key.rindex("#") + 1]
-
-
-def _needed(
-    context: Context, thread_id: str, newest: list[Group], ancestors: Sequence[Group]
-) -> Operation[list[Group]]:
-    """The newest checkpoint and its ancestors back to the last snapshot of its delta channels.
-
-    The metadata's `counters_since_delta_snapshot` names the delta channels whose
-    value is not stored in the checkpoint itself.
-    """
-    if not newest:
-        return []
-    by_id = {group.key.checkpoint_id: group for group in ancestors}
-    needed = list(newest)
-    (entry,) = yield from read_headers(context, thread_id, needed)
-    missing = set(bodies.unstored_deltas(entry.header, entry.where))
-    met = {entry.checkpoint_id}
-    while missing and entry.header.parent_id in by_id:
-        check_descent(met, entry)
-        group = by_id[entry.header.parent_id]
-        needed.append(group)
-        (entry,) = yield from read_headers(context, thread_id, [group])
-        missing -= set(entry.header.channels)
-    return needed
-
-
 def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]:
-    """Delete the checkpoints that some runs made, with their writes."""
+    """Delete the checkpoints that some runs made, with their writes.
+
+    Those stay that the delta channels of another run's checkpoint are rebuilt from.
+    """
     digests = sorted({items.run_digest(run_id) for run_id in run_ids})
-    threads: set[str] = set()
+    made: dict[str, dict[str, set[str]]] = {}
     for call in _find_runs(context, digests):
-        found = yield from batches.read_range(call)
-        for item in found:
-            thread_id = item["PK"]["S"]
-            threads.add(thread_id)
-            forget_thread(context, thread_id)
-            own = yield from _read_keys(context, thread_id, keys.below(items.sort_key(item)))
-            yield from batches.delete_all(context, own)
-            yield from fence.cut(context, thread_id, items.sort_key(item))
-    for thread_id in sorted(threads):
+        for item in (yield from batches.read_range(call)):
+            key = keys.parse(items.sort_key(item))
+            namespaces = made.setdefault(item["PK"]["S"], {})
+            namespaces.setdefault(key.namespace, set()).add(key.checkpoint_id)
+    for thread_id, namespaces in sorted(made.items()):
+        forget_thread(context, thread_id)
+        for ns, checkpoint_ids in namespaces.items():
+            yield from _delete_made(context, thread_id, ns, checkpoint_ids)
         yield from sweep(context, thread_id)
+
+
+def _delete_made(
+    context: Context, thread_id: str, ns: str, checkpoint_ids: set[str]
+) -> Operation[None]:
+    selection = Selection(context, thread_id, ns, Keep(all_but=checkpoint_ids))
+    yield from selection.read()
+    doomed = [key for key in selection.doomed() if keys.parse(key).checkpoint_id in checkpoint_ids]
+    yield from batches.delete_all(context, [requests.key(thread_id, key) for key in doomed])
+    # A head names the newest checkpoint, if any of these.
+    checkpoints = [key for key in doomed if keys.parse(key).task is None]
+    if checkpoints:
+        yield from fence.cut(context, thread_id, max(checkpoints))
 
 
 def _find_runs(context: Context, digests: Sequence[bytes]) -> list[Call]:
@@ -181,22 +166,38 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
         requests.query(context.table, thread_id, _WHOLE_CHUNKS, attributes=("PK", "SK", "T")),
     )
     oldest = context.now - GRACE_SECONDS
-    candidates = [item for item in candidates if items.written_at(item) < oldest]
+    candidates = [item for item in candidates if _is_written_before(item, oldest)]
     if not candidates:
         return
     # Read after the candidates: what is put from now on can only refer to chunks that
     # its parent, read here, refers to or that are younger than the grace time.
-    stored = yield from batches.read_range(
-        requests.query(context.table, thread_id, _WHOLE_CHECKPOINTS)
-    )
-    stored = [item for item in stored if not items.is_void(item)]
-    referred = yield from refs_of(context, thread_id, stored, f"thread {thread_id!r}")
-    live = {keys.chunk(generation, digest) for generation, digest in referred}
-    yield from batches.delete_all(
-        context,
-        [
-            requests.key(thread_id, items.sort_key(item))
-            for item in candidates
-            if items.sort_key(item) not in live
-        ],
-    )
+    referred = yield from referred_chunks(context, thread_id)
+    calls = [
+        requests.delete_written_at(
+            context.table, requests.key(thread_id, items.sort_key(item)), item["T"]["N"]
+        )
+        for item in candidates
+        if keys.chunk_ref(items.sort_key(item)) not in referred
+    ]
+    # One by one, which takes a condition: a put may have written such a chunk once more
+    # meanwhile, for a checkpoint that is not there yet.
+    for start in range(0, len(calls), batches.CALLS_A_ROUND):
+        yield calls[start : start + batches.CALLS_A_ROUND]
+
+
+def _is_written_before(item: Item, oldest: float) -> bool:
+    """Whether it is a chunk, as we write it, of that age; `verify` tells of others."""
+    return keys.chunk_ref(items.sort_key(item)) is not None and items.written_at(item) < oldest
+
+
+def referred_chunks(context: Context, thread_id: str) -> Operation[set[tuple[int, bytes]]]:
+    """Every chunk that a thread's checkpoints and writes refer to, with its generation."""
+    referred: set[tuple[int, bytes]] = set()
+
+    def take(found: Sequence[Item]) -> Operation[None]:
+        there = [item for item in found if not items.is_void(item)]
+        referred.update((yield from refs_of(context, thread_id, there, f"thread {thread_id!r}")))
+
+    call = requests.query(context.table, thread_id, _WHOLE_CHECKPOINTS)
+    yield from batches.each_page(call, take)
+    return referred

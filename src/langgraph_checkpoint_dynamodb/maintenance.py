@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 from . import arguments, maintain
 from .context import Context
 from .operation import Operation
+from .report import VerifyReport
+from .verify import Verification
 
 T = TypeVar("T")
 
@@ -48,9 +51,9 @@ class ThreadMaintenance:
         Costs a consistent scan of the whole table: one read unit for every 4 KB
         stored, for each 100 run ids. With `enable_run_index` a query for each run
         id; the index follows the table by a moment, so a run has to have ended a
-        little before. Checkpoints of later runs stay; one whose delta channels
-        were built from what is deleted raises `CorruptCheckpointError` when it is
-        read.
+        little before. Checkpoints of other runs stay whole: those that their delta
+        channels are rebuilt from stay too, until a later call finds that nothing needs
+        them. A run that is under way on what is deleted is not protected; see `prune`.
 
         Raises:
             InvalidInputError: A run id that is no string.
@@ -73,7 +76,8 @@ class ThreadMaintenance:
 
         Raises:
             InvalidInputError: An id that cannot be a thread's.
-            ConflictError: The target holds something else; nothing was written.
+            ConflictError: The target holds something else, or the source is being deleted from
+                without end; no checkpoint was written.
             StorageError: DynamoDB could not answer; call it again.
         """
         self._run(self._copy_thread(source_thread_id, target_thread_id))
@@ -89,31 +93,97 @@ class ThreadMaintenance:
             arguments.thread_id(target_thread_id, "target_thread_id"),
         )
 
-    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+    def verify(self, thread_id: str | None = None) -> VerifyReport:
+        """Look for broken promises: what is missing, altered, unreadable or left over.
+
+        Reads everything that a thread has stored, checks every digest and loads every value,
+        and changes nothing. It may run beside runs of the thread. Beside a `prune` or a
+        deletion it may report what that is about to delete.
+
+        Args:
+            thread_id: The thread; `None` for every thread, by a scan of the table's keys, with
+                one thread at a time in memory.
+
+        Returns:
+            The counts, and the problems; broken data is never raised.
+
+        Raises:
+            InvalidInputError: `thread_id` cannot be one.
+            StorageError: DynamoDB could not answer; call it again.
+        """
+        verification = self._verification(thread_id)
+        while self._run(verification.next_thread(self._context())):
+            pass
+        return verification.report
+
+    async def averify(self, thread_id: str | None = None) -> VerifyReport:
+        """Async `verify`."""
+        verification = self._verification(thread_id)
+        while await self._arun(verification.next_thread(self._context())):
+            pass
+        return verification.report
+
+    def _verification(self, thread_id: str | None) -> Verification:
+        return Verification(None if thread_id is None else arguments.thread_id(thread_id))
+
+    def prune(
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: str = "keep_latest",
+        keep_last: int | None = None,
+        older_than: timedelta | float | None = None,
+    ) -> None:
         """Delete what threads no longer need.
+
+        A kept checkpoint's `parent_config` goes on naming its parent, also one that is gone. A
+        run that continues from a checkpoint that is being deleted is not protected: its next
+        one may raise `CorruptCheckpointError`. Where several runs share a thread, give
+        `older_than`, longer than a step takes. Chunks younger than an hour are left to the next
+        prune: a run may be about to refer to them.
 
         Args:
             thread_ids: The threads.
             strategy: `keep_latest` keeps the newest checkpoint of each namespace, its
                 writes, and the ancestors that its delta channels are rebuilt from;
-                `delete` deletes the threads. Chunks younger than an hour are left to
-                the next prune: a run may be about to refer to them.
+                `delete` deletes the threads.
+            keep_last: Keep so many of the newest checkpoints of each namespace instead of one.
+            older_than: Delete only checkpoints made longer ago than this, in seconds or as a
+                `timedelta`. With `keep_last`, what either of the two spares is kept. The time
+                is that in the checkpoint's id, a UUID of version 6: ids sort by it, so it is
+                what "newest" means. For another id it is the checkpoint's `ts`; one without a
+                readable `ts` stays.
 
         Raises:
-            InvalidInputError: An unknown strategy, or an id that cannot be a thread's.
+            InvalidInputError: An unknown strategy, an id that cannot be a thread's, or numbers
+                that make no sense.
             StorageError: DynamoDB could not answer; call it again.
         """
-        for operation in self._prune(thread_ids, strategy):
+        for operation in self._prune(thread_ids, strategy, keep_last, older_than):
             self._run(operation)
 
-    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+    async def aprune(
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: str = "keep_latest",
+        keep_last: int | None = None,
+        older_than: timedelta | float | None = None,
+    ) -> None:
         """Async `prune`."""
-        for operation in self._prune(thread_ids, strategy):
+        for operation in self._prune(thread_ids, strategy, keep_last, older_than):
             await self._arun(operation)
 
-    def _prune(self, thread_ids: Sequence[str], strategy: str) -> Sequence[Operation[None]]:
-        prune = arguments.choice(
-            "strategy", strategy, {"keep_latest": maintain.prune, "delete": maintain.delete_thread}
-        )
+    def _prune(
+        self,
+        thread_ids: Sequence[str],
+        strategy: str,
+        keep_last: int | None,
+        older_than: timedelta | float | None,
+    ) -> Sequence[Operation[None]]:
+        context = self._context()
+        keep = arguments.keep(strategy, keep_last, older_than, context.now)
         found = [arguments.thread_id(one) for one in arguments.texts("thread_ids", thread_ids)]
-        return [prune(self._context(), thread_id) for thread_id in found]
+        if keep is None:
+            return [maintain.delete_thread(context, thread_id) for thread_id in found]
+        return [maintain.prune(context, thread_id, keep) for thread_id in found]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from . import bodies, chunks, items
+from .bodies import CheckpointHeader
 from .chunks import Chunks
-from .codec import Body, unpack_body
-from .context import NEVER, Context
+from .codec import Body, Record, unpack_body
+from .context import NEVER, Context, Place
 from .errors import CorruptCheckpointError
 from .operation import Compute, Item, Operation
 
@@ -22,6 +23,32 @@ class Opened:
     refs: frozenset[bytes] = frozenset()
     made_in: int = NEVER
     """The generation that its chunks were written in; the body names where they are now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A checkpoint with its header read, its values not yet."""
+
+    place: Place
+    checkpoint_id: str
+    opened: Opened
+    header: CheckpointHeader
+    item: Item
+    writes: list[Item]
+
+    @property
+    def size(self) -> int:
+        """The bytes of its values, serialized."""
+        return sum(record.size for record in self.opened.body.records)
+
+    @property
+    def where(self) -> str:
+        """The checkpoint's address, for errors."""
+        return f"{self.place}, checkpoint {self.checkpoint_id!r}"
+
+    def records(self) -> Iterable[tuple[str, Record]]:
+        """What is stored for each channel."""
+        return zip(self.header.channels, self.opened.body.records, strict=True)
 
 
 def open_bodies(

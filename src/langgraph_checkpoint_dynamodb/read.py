@@ -14,22 +14,17 @@ from typing import Any, TypeAlias
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple, PendingWrite, writes_sort_key
 
-from . import batches, bodies, chunks, items, keys, messages, requests
-from .bodies import CheckpointHeader
+from . import batches, bodies, chunks, items, keys, recall, requests
 from .chunks import Chunks
 from .codec import Record
 from .context import (
     Context,
     Known,
     Place,
-    Remembered,
     forget_checkpoint,
-    note_deltas,
-    remembered_key,
-    written_key,
 )
 from .errors import CorruptCheckpointError
-from .opening import Opened, open_bodies
+from .opening import Entry, Opened, open_bodies
 from .operation import Compute, Item, Operation
 from .serdes import deserialize
 
@@ -44,32 +39,6 @@ class Group:
     key: keys.CheckpointKey
     item: Item
     writes: list[Item] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A checkpoint with its header read, its values not yet."""
-
-    place: Place
-    checkpoint_id: str
-    opened: Opened
-    header: CheckpointHeader
-    item: Item
-    writes: list[Item]
-
-    @property
-    def size(self) -> int:
-        """The bytes of its values, serialized."""
-        return sum(record.size for record in self.opened.body.records)
-
-    @property
-    def where(self) -> str:
-        """The checkpoint's address, for errors."""
-        return f"{self.place}, checkpoint {self.checkpoint_id!r}"
-
-    def records(self) -> Iterable[tuple[str, Record]]:
-        """What is stored for each channel."""
-        return zip(self.header.channels, self.opened.body.records, strict=True)
 
 
 def get_tuple(
@@ -89,7 +58,7 @@ def get_tuple(
 def get_ancestor(context: Context, place: Place, checkpoint_id: str) -> Operation[Group | None]:
     """The items of a checkpoint that others are rebuilt from, also if it has expired."""
     key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
-    return (yield from _exact(context, place.thread_id, key, items.gone))
+    return (yield from exact_group(context, place.thread_id, key, items.gone))
 
 
 def get_group(context: Context, place: Place, checkpoint_id: str | None) -> Operation[Group | None]:
@@ -97,7 +66,7 @@ def get_group(context: Context, place: Place, checkpoint_id: str | None) -> Oper
     ns = keys.namespace(place.checkpoint_ns)
     if checkpoint_id is None:
         return (yield from _newest(context, place.thread_id, ns))
-    return (yield from _exact(context, place.thread_id, keys.checkpoint(ns, checkpoint_id)))
+    return (yield from exact_group(context, place.thread_id, keys.checkpoint(ns, checkpoint_id)))
 
 
 def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None]:
@@ -115,7 +84,7 @@ def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None
         key = items.parse_key(item)
         checkpoint_key = keys.checkpoint(ns, key.checkpoint_id)
         if key.task is not None:
-            group = yield from _exact(context, thread_id, checkpoint_key)
+            group = yield from exact_group(context, thread_id, checkpoint_key)
             if group is not None:
                 return group
         elif not items.expired(context, item):
@@ -123,9 +92,10 @@ def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None
         start = requests.key(thread_id, checkpoint_key)
 
 
-def _exact(
+def exact_group(
     context: Context, thread_id: str, checkpoint_key: str, over: Over = items.expired
 ) -> Operation[Group | None]:
+    """The items of the checkpoint of this sort key."""
     call = requests.query(context.table, thread_id, keys.below(checkpoint_key))
     found = yield from batches.read_range(call)
     groups = list(collect(context, reversed(found), [], over))
@@ -186,7 +156,7 @@ def read_tuples(
     with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
     for entry, own in with_writes:
         bodies.check_size(context, [entry.opened.body, *(one.body for one in own)], entry.where)
-    recalled = [_recall(context, entry) if remember else {} for entry in entries]
+    recalled = [recall.recall(context, entry) if remember else {} for entry in entries]
     wanted = [
         (entry.opened.body.generation, record)
         for entry, known in zip(entries, recalled, strict=True)
@@ -208,21 +178,8 @@ def read_tuples(
     )
     if remember:
         for (entry, own), found in zip(with_writes, tuples, strict=True):
-            yield _remembering(context, entry, own, loaded, found)
+            yield recall.remembering(context, entry, own, loaded, found)
     return tuples
-
-
-def _recall(context: Context, entry: Entry) -> dict[str, Known]:
-    """The channels whose value this process can make without its bytes."""
-    sent: Remembered | None = context.cache.get(remembered_key(entry.place, entry.checkpoint_id))
-    if sent is None or not messages.serves(context.serde):
-        return {}
-    found = {}
-    for channel, record in entry.records():
-        known = sent.records.get(channel)
-        if known is not None and known.memo and known.memo.is_whole and known.record == record:
-            found[channel] = known
-    return found
 
 
 def _tuple(
@@ -284,69 +241,6 @@ def _name(part: str, hidden: str | None, key_part: Callable[[str], str], where: 
     if hidden is None or key_part(hidden) != part:
         raise CorruptCheckpointError(f"{where}: its key {part!r} is the hash of another name")
     return hidden
-
-
-def _remembering(
-    context: Context,
-    entry: Entry,
-    writes: Sequence[Opened],
-    loaded: Chunks,
-    found: CheckpointTuple,
-) -> Compute[None]:
-    """Keep what a child's put, or the next reader, can build on."""
-    values = found.checkpoint["channel_values"]
-    return Compute(
-        lambda: _remember(context, entry, writes, loaded, values),
-        lambda: sum(record.size for _, record in entry.records()) // messages.MEMO_SPEED,
-    )
-
-
-def _remember(
-    context: Context,
-    entry: Entry,
-    writes: Sequence[Opened],
-    loaded: Chunks,
-    values: Mapping[str, Any],
-) -> None:
-    body, where = entry.opened.body, entry.where
-    key = remembered_key(entry.place, entry.checkpoint_id)
-    sent: Remembered | None = context.cache.get(key)
-    if sent is not None and sent.generation != body.generation:
-        sent = None
-    stored = {}
-    for channel, record in entry.records():
-        known = sent.records.get(channel) if sent else None
-        if known is None or known.record != record:
-            known = Known(record, loaded.refs(record, where))
-        if messages.handles(context.serde, values[channel]) and not (
-            known.memo and known.memo.is_whole
-        ):
-            data, leaves = loaded.join(record, where), loaded.leaves(record, where)
-            memo = messages.remember(values[channel], data, leaves, known.memo)
-            known = known.with_memo(memo)
-        stored[channel] = known
-    refs = entry.opened.refs.union(*(known.refs for known in stored.values()))
-    if sent is not None:
-        # What this process has announced itself and knows to have arrived.
-        refs |= sent.refs.intersection(body.announced)
-    versions = entry.header.checkpoint["channel_versions"]
-    kept = items.kept_until(context, entry.item)
-    deltas = bodies.has_deltas(entry.header.metadata, {})
-    chain = None if deltas else kept
-    remembered = Remembered(body.generation, versions, stored, refs, body.written, kept, chain)
-    context.cache.put(key, remembered, remembered.size)
-    note_deltas(context, entry.place, deltas)
-    written = frozenset(
-        (opened.body.generation, ref)
-        for opened in writes
-        for record in opened.body.records
-        for ref in loaded.refs(record, where)
-    )
-    noted = written_key(entry.place, entry.checkpoint_id)
-    if written:
-        context.cache.put(noted, written, 200 + 200 * len(written))
-    else:  # what was noted earlier has been replaced or deleted
-        context.cache.forget(noted)
 
 
 def config_of(place: Place, checkpoint_id: str) -> RunnableConfig:

@@ -87,6 +87,20 @@ def keep(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str
     )
 
 
+def delete_written_at(table: str, item_key: Item, written: str) -> Call:
+    """Delete a chunk, unless it has been written again since `written` (its `T`)."""
+    return Call(
+        "delete_item",
+        {
+            "TableName": table,
+            "Key": item_key,
+            "ConditionExpression": "#t = :written",
+            "ExpressionAttributeNames": {"#t": "T"},
+            "ExpressionAttributeValues": {":written": {"N": written}},
+        },
+    )
+
+
 def query(
     table: str,
     thread_id: str,
@@ -126,6 +140,18 @@ def query(
 def scan_checkpoints(table: str, start: Item | None) -> Call:
     """One page of a scan for the keys of checkpoint and writes items."""
     return _scan(table, "begins_with(#sk, :prefix)", {"#sk": "SK"}, {":prefix": {"S": "C#"}}, start)
+
+
+def scan_keys(table: str, start: Item | None) -> Call:
+    """One page of a scan for the partition keys of all items, eventually consistent."""
+    params: dict[str, Any] = {
+        "TableName": table,
+        "ProjectionExpression": "#pk",
+        "ExpressionAttributeNames": {"#pk": "PK"},
+    }
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    return Call("scan", params)
 
 
 def scan_runs(table: str, run_digests: Sequence[bytes]) -> Call:

@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 
-from . import arguments, fence, history, write
+from . import arguments, fence, history, pending, write
 from . import deploy as deploy_operations
 from .async_driver import AsyncDriver
 from .cache import Cache
@@ -315,7 +315,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     ) -> Operation[None]:
         place, checkpoint_id = arguments.required_address(config)
         arguments.text("task_id", task_id)
-        return write.put_writes(
+        return pending.put_writes(
             self._context(), place, checkpoint_id, list(writes), task_id, task_path
         )
 
