@@ -120,15 +120,6 @@ class FakeTable:
         found = [self.items[_key(key)] for key in wanted if _key(key) in self.items]
         return {"Responses": {TABLE: found}}
 
-    def _update_item(self, params: dict[str, Any]) -> Any:
-        """Moves an expiry later."""
-        key, expiry = _key(params["Key"]), params["ExpressionAttributeValues"][":expiry"]
-        name, old = params["ExpressionAttributeNames"]["#ttl"], self.items.get(key)
-        if old is None or name not in old or int(old[name]["N"]) >= int(expiry["N"]):
-            return ConditionFailed(None)
-        self.items[key] = {**old, name: expiry}
-        return {}
-
     def _scan(self, params: dict[str, Any]) -> Any:
         values = params["ExpressionAttributeValues"]
         prefix = values.get(":prefix", {}).get("S")
@@ -166,12 +157,6 @@ class FakeTable:
         if page and len(page) < len(found):
             reply["LastEvaluatedKey"] = {name: page[-1][name] for name in ("PK", "SK")}
         return reply
-
-    def _scan(self, params: dict[str, Any]) -> Any:
-        """Of the checkpoints of some runs."""
-        wanted = list(params["ExpressionAttributeValues"].values())
-        found = [item for item in self.items.values() if item.get("R") in wanted]
-        return {"Items": found}
 
 
 def _key(item: dict[str, Any]) -> tuple[str, str]:

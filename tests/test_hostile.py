@@ -290,20 +290,16 @@ def test_a_bound_is_a_whole_number(bound: Any) -> None:
 
 
 @pytest.mark.parametrize("parents", [{"2": "2"}, {"2": "1", "1": "2"}, {"2": "1", "1": "1"}])
-@pytest.mark.parametrize("method", ["history", "prune"])
-def test_a_checkpoint_that_descends_from_itself(parents: Any, method: str) -> None:
+def test_a_checkpoint_that_descends_from_itself(parents: Any) -> None:
     table = FakeTable()
     counters = {"counters_since_delta_snapshot": {"log": [1, 1]}}
     for name, parent in parents.items():
         body = checkpoint_body(parent=parent, metadata=counters, versions={"log": "1"})
         plant(table, f"C##{name}", body)
-    operation = {
-        "history": history.get_delta_channel_history(context(), PLACE, None, ["log"]),
-        "prune": maintain.prune(context(), "t", Keep(last=1)),
-    }[method]
     with pytest.raises(CorruptCheckpointError, match=r"checkpoint '[12]': its parent '[12]'"):
-        table.run(operation)
-    assert len(table.items) == len(parents)
+        table.run(history.get_delta_channel_history(context(), PLACE, None, ["log"]))
+    table.run(maintain.prune(context(), "t", Keep(last=1)))
+    assert len(table.items) == len(parents)  # each is needed by the other
 
 
 @pytest.mark.parametrize("counters", [[1], "x", {"log": 1}, {"log": [1]}, {"log": ["a", "b"]}])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
-from .bodies import CheckpointHeader
+from .bodies import CheckpointHeader, unstored_deltas
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,14 @@ class Link:
     unstored: frozenset[str]
 
     @classmethod
-    def of(cls, header: CheckpointHeader) -> Link:
-        """The link of a checkpoint."""
-        stored = header.channels
-        counters = header.metadata.get("counters_since_delta_snapshot") or {}
-        versions = header.checkpoint.get("channel_versions") or {}
-        unstored = frozenset(versions).difference(stored)
-        deltas = unstored.intersection(counters) if isinstance(counters, dict) else frozenset[str]()
+    def of(cls, header: CheckpointHeader, where: str) -> Link:
+        """The link of a checkpoint.
+
+        Raises:
+            CorruptCheckpointError: Its metadata about delta channels cannot be read.
+        """
+        unstored = frozenset(header.checkpoint["channel_versions"]).difference(header.channels)
+        deltas = unstored.intersection(unstored_deltas(header, where))
         return cls(header.parent_id, deltas, unstored)
 
 

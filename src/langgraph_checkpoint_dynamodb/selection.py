@@ -116,7 +116,7 @@ class Selection:
     def _keep(self, group: Group) -> Operation[None]:
         self._kept.update(map(items.sort_key, (group.item, *group.writes)))
         (entry,) = yield from read_headers(self._context, self._thread_id, [group])
-        link = Link.of(entry.header)
+        link = Link.of(entry.header, entry.where)
         inherited = self._needed.pop(group.key.checkpoint_id, frozenset[str]())
         missing = link.deltas | (inherited & link.unstored)
         if link.parent_id is None:

@@ -176,7 +176,14 @@ class _Thread:
         namespace.stored[key.checkpoint_id] = {
             name: item[name] for name in ("PK", "SK", self._context.ttl_attribute) if name in item
         }
-        namespace.chain.links[key.checkpoint_id] = None if header is None else Link.of(header)
+        namespace.chain.links[key.checkpoint_id] = self._link(key, item, header)
+
+    def _link(self, key: keys.CheckpointKey, item: Item, header: Any) -> Link | None:
+        try:
+            return None if header is None else Link.of(header, self._where(key))
+        except CorruptCheckpointError as error:
+            self._suspect(item, ProblemKind.UNREADABLE_BODY, str(error))
+            return None
 
     def _where(self, key: keys.CheckpointKey) -> str:
         return f"thread {self._thread_id!r}, checkpoint {key.checkpoint_id!r}"

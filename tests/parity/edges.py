@@ -28,7 +28,7 @@ def edges(name: str) -> Sequence[str]:
     texts = ["a" * length for length in (0, 1, 2, 3, longest, longest + 1)]
     if name == "KmsKeyArn":
         texts += [KEY_ARN, _KMS, *(_KMS.ljust(length, "a") for length in (longest, longest + 1))]
-    return [*texts, "PK", "SK", "B", "R", "T", "a*b", "a b", "a\n", "\u00e9", "\u00e9" * 128]
+    return [*texts, "PK", "SK", "B", "N", "R", "T", "a*b", "a b", "a\n", "\u00e9", "\u00e9" * 128]
 
 
 def with_edges(names: Sequence[str]) -> Iterator[Parameters]:

@@ -179,7 +179,7 @@ _KEY = st.just(
 )
 _TTL_ATTRIBUTE = st.text(
     st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1
-).filter(lambda name: name not in {"PK", "SK", "B", "R", "T"} and len(name.encode()) <= 255)
+).filter(lambda name: name not in {"PK", "SK", "B", "N", "R", "T"} and len(name.encode()) <= 255)
 _SWITCHES = (
     "EnablePointInTimeRecovery",
     "EnableTtl",
