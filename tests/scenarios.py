@@ -135,7 +135,7 @@ async def _history_renewed(site: Site) -> None:
         for head in heads:
             later = site.client(ttl_seconds=TTL)
             now = later.target.clock()
-            later.target.clock = lambda now=now: now + TTL // 2
+            later.target.clock = lambda now=now: now + TTL - 1  # in the next period
             await later.get_delta_channel_history(config=head, channels=["d"])
 
 

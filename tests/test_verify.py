@@ -358,7 +358,7 @@ async def test_what_has_expired_or_will_is_no_problem(expiring: Either) -> None:
     later(expiring, TTL * 0.6)
     await put(expiring, configs[-1], {"log": [LARGE]})
     later(expiring, TTL * 0.6)
-    report = await expiring.verify()  # the first three have expired, their chunks have not
+    report = await expiring.verify()  # the first three have expired, and are kept
     assert report.ok, report
     assert (report.checkpoints, report.writes) == (1, 0)
 

@@ -148,7 +148,10 @@ class _Thread:
                 self._close_namespace()
                 name = keys.decode(key.namespace)
                 self._namespace = key.namespace, _Namespace(key.namespace if name is None else name)
-            self._count["checkpoints" if key.task is None else "writes"] += 1
+            if items.expired(self._context, item):  # kept, because others are rebuilt from it
+                self._count["expiring"] += 1
+            else:
+                self._count["checkpoints" if key.task is None else "writes"] += 1
             yield from self._check(key, item)
 
     def _check(self, key: keys.CheckpointKey, item: Item) -> Operation[None]:
