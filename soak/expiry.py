@@ -30,7 +30,7 @@ from langgraph_checkpoint_dynamodb import (
     opening,
 )
 
-TITLE = "weeks of TTL use, its length changed on the way"
+TITLE = "Weeks of TTL use, its length changed on the way"
 SHORT = {"steps": 80}
 LONG = {"steps": 1_600}
 

@@ -23,7 +23,7 @@ from conftest import async_session, sync_session
 from costs import Costs
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 
-TITLE = "a state of 200 MB saved and loaded"
+TITLE = "A state of 200 MB saved and loaded"
 SHORT = {"megabytes": 8}
 LONG = {"megabytes": 200}
 

@@ -33,7 +33,7 @@ from langgraph.checkpoint.base.id import uuid6
 
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 
-TITLE = "operations cancelled at every await; two loops, threads, dropped savers, forks"
+TITLE = "Operations cancelled at every await; two loops, threads, dropped savers, forks"
 SHORT = {"rounds": 1, "steps": 8, "savers": 3, "forks": 2}
 LONG = {"rounds": 12, "steps": 400, "savers": 40, "forks": 40}
 

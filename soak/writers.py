@@ -34,7 +34,7 @@ from langgraph_checkpoint_dynamodb import (
     StaleParentError,
 )
 
-TITLE = "processes that write to the same thread at once"
+TITLE = "Processes that write to the same thread at once"
 SHORT = {"processes": 3, "runs": 4}
 LONG = {"processes": 8, "runs": 100}
 

@@ -24,7 +24,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde._msgpack import SAFE_MSGPACK_TYPES
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from fake_table import FakeTable, context
+from fake_table import TABLE, FakeTable, context
 from langgraph_checkpoint_dynamodb import chunks, items, messages, read, templates, write
 from langgraph_checkpoint_dynamodb.cache import Cache
 from langgraph_checkpoint_dynamodb.chunking import Elements, cut, cut_list
@@ -401,6 +401,19 @@ def test_a_process_that_only_reads_remembers_too(serialized: list[int]) -> None:
     reader = context()
     assert [len(thread.read(reader)) for _ in range(3)] == [200] * 3
     assert serialized == [200]
+
+
+def test_a_memo_that_takes_too_much_of_the_cache_does_not_cost_what_is_known_to_be_stored() -> None:
+    thread = Thread()
+    thread.own = context(cache=Cache(200_000))
+    value = [said(number) for number in range(100)]
+    thread.put(value)
+    before = chunk_keys(thread)
+    thread.table.calls.clear()
+    thread.put([*value, said(100)])
+    sent = [call for call in thread.table.calls if call.method == "batch_write_item"]
+    assert sum(len(call.params["RequestItems"][TABLE]) for call in sent) <= 2
+    assert len(chunk_keys(thread) - before) <= 2
 
 
 def test_what_does_not_fit_into_the_cache_is_read_again(serialized: list[int]) -> None:

@@ -18,7 +18,7 @@ class Cache:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._used = 0
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
@@ -46,11 +46,11 @@ class Cache:
         """Keep `value`, which takes `size` bytes; drop the oldest beyond the limit."""
         with self._lock:
             self._drop(key)
-            if size > self._limit:
+            if size > self.limit:
                 return
             self._entries[key] = (value, size)
             self._used += size
-            while self._used > self._limit:
+            while self._used > self.limit:
                 self._drop(next(iter(self._entries)))
 
     def forget(self, key: Hashable) -> None:

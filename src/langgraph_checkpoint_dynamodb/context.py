@@ -158,6 +158,22 @@ class Remembered:
         return 500 + inline + memos + 120 * len(self.refs) + 150 * len(self.versions)
 
 
+_MOST_OF_THE_CACHE = 8
+
+
+def remember_checkpoint(
+    context: Context, place: Place, checkpoint_id: str, remembered: Remembered
+) -> None:
+    """Keep what is known of a checkpoint; memos only if they leave room for that of others.
+
+    What is stored has to be known for a child to refer to it, memos only spare time.
+    """
+    if remembered.size > context.cache.limit // _MOST_OF_THE_CACHE:
+        records = {name: known.with_memo(None) for name, known in remembered.records.items()}
+        remembered = replace(remembered, records=records)
+    context.cache.put(remembered_key(place, checkpoint_id), remembered, remembered.size)
+
+
 def remembered_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
     """The cache key of a `Remembered`."""
     return ("checkpoint", place.thread_id, place.checkpoint_ns, checkpoint_id)

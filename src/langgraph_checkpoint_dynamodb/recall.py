@@ -9,7 +9,15 @@ from langgraph.checkpoint.base import CheckpointTuple
 
 from . import bodies, items, messages
 from .chunks import Chunks
-from .context import Context, Known, Remembered, note_deltas, remembered_key, written_key
+from .context import (
+    Context,
+    Known,
+    Remembered,
+    note_deltas,
+    remember_checkpoint,
+    remembered_key,
+    written_key,
+)
 from .opening import Entry, Opened
 from .operation import Compute
 
@@ -50,8 +58,7 @@ def _remember(
     values: Mapping[str, Any],
 ) -> None:
     body, where = entry.opened.body, entry.where
-    key = remembered_key(entry.place, entry.checkpoint_id)
-    sent: Remembered | None = context.cache.get(key)
+    sent: Remembered | None = context.cache.get(remembered_key(entry.place, entry.checkpoint_id))
     if sent is not None and sent.generation != body.generation:
         sent = None
     stored = {}
@@ -75,7 +82,7 @@ def _remember(
     deltas = bodies.has_deltas(entry.header.metadata, {})
     chain = None if deltas else kept
     remembered = Remembered(body.generation, versions, stored, refs, body.written, kept, chain)
-    context.cache.put(key, remembered, remembered.size)
+    remember_checkpoint(context, entry.place, entry.checkpoint_id, remembered)
     note_deltas(context, entry.place, deltas)
     written = frozenset(
         (opened.body.generation, ref)

@@ -30,6 +30,7 @@ from .context import (
     Remembered,
     forget_checkpoint,
     note_deltas,
+    remember_checkpoint,
     remembered_key,
 )
 from .fence import Fence
@@ -118,7 +119,7 @@ def put(
         # What a long thread remembers would push its chunks out of the cache. A fork from
         # the parent reads it first, and then it is remembered again.
         forget_checkpoint(context, place, parent_id)
-    context.cache.put(remembered_key(place, checkpoint["id"]), remembered, remembered.size)
+    remember_checkpoint(context, place, checkpoint["id"], remembered)
 
 
 def _keep_chain(
