@@ -16,7 +16,7 @@ from langgraph.checkpoint.base import (
     DeltaChannelHistory,
     get_checkpoint_metadata,
 )
-from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
+from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from . import arguments, fence, history, pending, write
 from . import deploy as deploy_operations
@@ -29,7 +29,7 @@ from .listing import Listing
 from .maintenance import ThreadMaintenance
 from .operation import Operation
 from .provisioning import TableProvisioning
-from .serdes import Encryption
+from .serdes import Inspection
 from .sync_driver import SyncDriver
 from .versions import next_version
 
@@ -75,7 +75,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         self.config = arguments.saver_config(config)
         self._cache = Cache(self.config.cache_bytes)
         self._in_flight = InFlight()
-        self._encryption = Encryption()
+        self._inspection = Inspection()
         self._asked = fence.asked_checkpoints() if self.config.fence else None
         self._sync = SyncDriver(self.config)
         self._async = AsyncDriver(self.config, self._sync)
@@ -90,6 +90,9 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
 
     def _context(self) -> Context:
         table = self.config.table_config
+        # Looked up at every call: users assign it after construction, and `with_allowlist`
+        # clones the saver and swaps it.
+        serde, encrypts = self._inspection.of(self.serde)
         return Context(
             table=table.table_name,
             ttl_attribute=table.ttl_attribute,
@@ -99,12 +102,10 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             cache=self._cache,
             in_flight=self._in_flight,
             asked=self._asked,
-            # Looked up at every call: users assign it after construction, and
-            # `with_allowlist` clones the saver and swaps it.
-            serde=maybe_add_typed_methods(self.serde),
+            serde=serde,
             now=self.clock(),
             max_bytes=self.config.max_checkpoint_bytes,
-            encrypts=self._encryption.is_done_by(self.serde),
+            encrypts=encrypts,
             allow_plaintext=self.config.allow_plaintext,
         )
 

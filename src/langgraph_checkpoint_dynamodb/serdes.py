@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from langgraph.checkpoint.serde.base import maybe_add_typed_methods
+from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from .codec import Typed
@@ -25,24 +25,24 @@ def is_encrypted(kind: str) -> bool:
     return "+" in kind
 
 
-class Encryption:
-    """Tells whether a serializer encrypts, and asks each only once."""
+class Inspection:
+    """What is known of the serializer in use, each of which is asked only once."""
 
     def __init__(self) -> None:
-        self._known: tuple[Any, bool] = (None, False)
+        self._known: tuple[Any, SerializerProtocol, bool] | None = None
 
-    def is_done_by(self, serde: Any) -> bool:
-        """Whether the serializer is LangGraph's, or marks what it writes as that one does.
+    def of(self, serde: Any) -> tuple[SerializerProtocol, bool]:
+        """The serializer with typed methods, and whether it encrypts.
 
-        So a wrapper around an `EncryptedSerializer`, and one that was written anew,
-        count too. One that encrypts and does not say so in its types has to refuse
-        plaintext itself.
+        It does if it is LangGraph's, or marks what it writes as that one does. So a wrapper
+        around an `EncryptedSerializer`, and one that was written anew, count too. One that
+        encrypts and does not say so in its types has to refuse plaintext itself.
         """
-        asked, answer = self._known
-        if asked is not serde:
-            answer = isinstance(serde, EncryptedSerializer) or _marks_what_it_writes(serde)
-            self._known = (serde, answer)
-        return answer
+        known = self._known
+        if known is None or known[0] is not serde:
+            encrypts = isinstance(serde, EncryptedSerializer) or _marks_what_it_writes(serde)
+            self._known = known = (serde, maybe_add_typed_methods(serde), encrypts)
+        return known[1:]
 
 
 def _marks_what_it_writes(serde: Any) -> bool:
