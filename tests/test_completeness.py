@@ -19,6 +19,13 @@ HOURS = 2 * 3600
 TTL = 10 * HOURS
 NOISE = random.Random(5).randbytes(1_500_000)
 
+
+@pytest.fixture
+def mode() -> str:
+    """The operations are the same in all modes, and `test_maintenance.py` runs them in each."""
+    return "sync"
+
+
 Fill = Callable[[Either, Clock], Awaitable[None]]
 
 
