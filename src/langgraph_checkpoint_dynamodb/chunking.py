@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TypeAlias
 
 from . import leaves
 from .elements import element_offsets
-from .leaves import DIGEST_BYTES, Leaf, Run, Segment, digest_of
+from .leaves import DIGEST_BYTES, REFS_OF, SIZE_OF, Run, Segment, digest_of
 
 HEAD_BYTES = 5
 """A msgpack array of over 65,535 elements has a header of 5 bytes; others are shorter."""
@@ -70,11 +71,13 @@ class Elements:
         header: The bytes before the first element.
         parts: The elements in order. The leaves of a segment are stored already.
         trailer: The bytes behind the last one.
+        kept: Segments that stand before all parts.
     """
 
     header: bytes
     parts: Sequence[Segment | Run]
     trailer: bytes = b""
+    kept: Sequence[Segment] = ()
 
     @property
     def size(self) -> int:
@@ -83,7 +86,8 @@ class Elements:
             part.size if isinstance(part, Segment) else part.offsets[-1] - part.offsets[0]
             for part in self.parts
         ]
-        return len(self.header) + sum(sizes) + len(self.trailer)
+        kept: int = sum(map(SIZE_OF, self.kept))
+        return len(self.header) + kept + sum(sizes) + len(self.trailer)
 
 
 def cut(data: bytes, known: Set[bytes] = frozenset(), *, defer: bool = False) -> Cut:
@@ -101,70 +105,77 @@ def cut(data: bytes, known: Set[bytes] = frozenset(), *, defer: bool = False) ->
         elements = Elements(data[: offsets[0]], [Run(data, offsets)], data[offsets[-1] :])
         return cut_list(elements, known, defer=defer)
     made, tail = leaves.of_bytes(memoryview(data)[HEAD_BYTES:], known)
-    return _finish(_Pieces(data[:HEAD_BYTES], made, tail), known, defer=defer)
+    refs = [digest for digest, _ in made]
+    return _finish(_Pieces(data[:HEAD_BYTES], refs, dict(made), tail), known, defer=defer)
 
 
 def cut_list(elements: Elements, known: Set[bytes] = frozenset(), *, defer: bool = False) -> Cut:
     """Cut a list between its elements; see `cut`."""
-    made: list[Leaf] = []
-    segments: list[Segment] = []
+    refs = [*chain.from_iterable(map(REFS_OF, elements.kept))]
+    made: dict[bytes, bytes] = {}
+    segments = [*elements.kept]
     tail = b""
     for number, part in enumerate(elements.parts, 1):
         if isinstance(part, Segment):
-            # No leaf is empty: of what is stored already, the bytes are not at hand.
-            made += [(ref, b"") for ref in part.refs]
+            refs += part.refs
             segments.append(part)
         else:
             is_last = number == len(elements.parts)
             more, ended, tail = leaves.of_run(part, known, is_last=is_last)
-            made += more
+            refs += [digest for digest, _ in more]
+            made.update(more)
             segments += ended
     skip = segments[0].skip if segments else 0
-    pieces = _Pieces(elements.header, made, tail + elements.trailer, skip, tuple(segments))
+    pieces = _Pieces(elements.header, refs, made, tail + elements.trailer, skip, tuple(segments))
     return _finish(pieces, known, defer=defer)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """A value's leaves, and what stands around them."""
+    """A value's leaves, and what stands around them.
+
+    Attributes:
+        refs: The leaves' digests, in order.
+        made: The leaves' bytes, but for those that are stored already: theirs are not at hand.
+    """
 
     head: bytes
-    leaves: list[Leaf]
+    refs: list[bytes]
+    made: dict[bytes, bytes]
     tail: bytes
     skip: int = 0
     segments: tuple[Segment, ...] = ()
 
     def assemble(self, known: Set[bytes] | None = None) -> Cut:
         """Refer to the leaves; for `known` see `_build_levels`."""
-        chunks = {digest: data for digest, data in self.leaves if data}
-        refs = [digest for digest, _ in self.leaves]
-        levels, lists = _build_levels(refs, known)
-        chunks.update(lists)
-        found = frozenset(refs).union(lists)
-        return Cut(self.head, levels, self.tail, found, chunks, self.skip, self.segments)
+        levels, lists = _build_levels(self.refs, known)
+        found = frozenset(self.refs).union(lists)
+        return Cut(
+            self.head, levels, self.tail, found, {**self.made, **lists}, self.skip, self.segments
+        )
+
+    def without_ends(self, known: Set[bytes]) -> _Pieces:
+        """With what is new at the ends inline; as they are if that is too much."""
+        refs, made = self.refs, self.made
+        first, last = 0, len(refs)
+        while first < last and refs[first] not in known:
+            first += 1
+        while last > first and refs[last - 1] not in known:
+            last -= 1
+        before = b"".join(made[ref] for ref in refs[:first])
+        behind = b"".join(made[ref] for ref in refs[last:])
+        if len(before) + len(behind) > _MAX_DEFERRED_BYTES:
+            return self
+        head, tail = self.head + before, behind + self.tail
+        return replace(self, head=head, refs=refs[first:last], tail=tail)
 
 
 def _finish(pieces: _Pieces, known: Set[bytes], *, defer: bool) -> Cut:
     closed = pieces.assemble()
     if not defer or closed.refs <= known:
         return closed
-    made = pieces.leaves
-    first, last = _known_stretch(made, known)
-    head = b"".join([pieces.head, *(data for _, data in made[:first])])
-    tail = b"".join([*(data for _, data in made[last:]), pieces.tail])
-    opened = replace(pieces, head=head, leaves=made[first:last], tail=tail).assemble(known)
+    opened = pieces.without_ends(known).assemble(known)
     return replace(opened, closed=closed) if opened.refs <= known else closed
-
-
-def _known_stretch(made: list[Leaf], known: Set[bytes]) -> tuple[int, int]:
-    """The range of leaves without what is new at the ends; all of them if that is too much."""
-    first, last = 0, len(made)
-    while first < last and made[first][0] not in known:
-        first += 1
-    while last > first and made[last - 1][0] not in known:
-        last -= 1
-    new = sum(len(data) for _, data in [*made[:first], *made[last:]])
-    return (first, last) if new <= _MAX_DEFERRED_BYTES else (0, len(made))
 
 
 def _build_levels(refs: list[bytes], known: Set[bytes] | None) -> tuple[Levels, dict[bytes, bytes]]:

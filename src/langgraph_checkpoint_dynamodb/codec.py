@@ -13,7 +13,9 @@ byte of compressed bytes says how they are compressed, so the format can grow:
 
 from __future__ import annotations
 
-import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -83,13 +85,30 @@ class Body:
     written: int = 0
 
 
-class _Local(threading.local):
-    """zstd contexts, one set a thread: they must not be used by two at once."""
+class _Contexts:
+    """zstd contexts, which two threads must not use at once."""
 
     def __init__(self) -> None:
         dictionary = _dictionary()
         self.compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=dictionary)
         self.decompressor = zstandard.ZstdDecompressor(dict_data=dictionary)
+
+
+_idle: deque[_Contexts] = deque()
+"""Used again by any thread: LangGraph makes new threads for each run, and a context's first
+use takes several times as long."""
+
+
+@contextmanager
+def _contexts() -> Iterator[_Contexts]:
+    try:
+        contexts = _idle.pop()
+    except IndexError:
+        contexts = _Contexts()
+    try:
+        yield contexts
+    finally:
+        _idle.append(contexts)
 
 
 @cache
@@ -100,19 +119,10 @@ def _dictionary() -> zstandard.ZstdCompressionDict:
     return dictionary
 
 
-_local: _Local | None = None
-
-
-def _contexts() -> _Local:
-    global _local  # noqa: PLW0603 - made on first use: importing the package reads no file
-    if _local is None:  # two threads may each make one: each is good, and one stays
-        _local = _Local()
-    return _local
-
-
 def compress(data: bytes) -> bytes:
     """Compress, unless that makes it larger (ciphertext does not compress)."""
-    packed = _contexts().compressor.compress(data)
+    with _contexts() as contexts:
+        packed = contexts.compressor.compress(data)
     return _ZSTD_DICTIONARY_1 + packed if len(packed) < len(data) else _RAW + data
 
 
@@ -133,9 +143,10 @@ def decompress(data: bytes, limit: int) -> bytes:
                 raise CorruptCheckpointError("compressed bytes that are no zstd frame")
             if zstandard.frame_content_size(frame) > limit:
                 raise CorruptCheckpointError(f"compressed bytes claim to be over {limit} bytes")
-            plain = _contexts().decompressor.decompress(
-                frame, max_output_size=limit, allow_extra_data=False
-            )
+            with _contexts() as contexts:
+                plain = contexts.decompressor.decompress(
+                    frame, max_output_size=limit, allow_extra_data=False
+                )
         except zstandard.ZstdError as error:
             raise CorruptCheckpointError(f"a broken zstd frame: {error}") from error
     else:

@@ -168,10 +168,12 @@ def remember_checkpoint(
 
     What is stored has to be known for a child to refer to it, memos only spare time.
     """
-    if remembered.size > context.cache.limit // _MOST_OF_THE_CACHE:
+    size = remembered.size
+    if size > context.cache.limit // _MOST_OF_THE_CACHE:
         records = {name: known.with_memo(None) for name, known in remembered.records.items()}
         remembered = replace(remembered, records=records)
-    context.cache.put(remembered_key(place, checkpoint_id), remembered, remembered.size)
+        size = remembered.size
+    context.cache.put(remembered_key(place, checkpoint_id), remembered, size)
 
 
 def remembered_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import hashlib
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import attrgetter
 from typing import TypeAlias
 from zlib import crc32
 
@@ -69,6 +70,10 @@ class Segment:
     size: int
     refs: tuple[bytes, ...]
     skip: int = 0
+
+
+# For long lists of segments, without a step of the interpreter for each.
+ELEMENTS_OF, SIZE_OF, REFS_OF = map(attrgetter, ("elements", "size", "refs"))
 
 
 @dataclass(frozen=True, slots=True)

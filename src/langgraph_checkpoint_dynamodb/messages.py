@@ -12,6 +12,7 @@ changes neither a template nor another reader's message.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
@@ -26,7 +27,7 @@ from .chunking import Elements
 from .codec import Typed
 from .elements import element_offsets
 from .leaves import Segment
-from .templates import KINDS, Template, count_same, templates_of
+from .templates import KINDS, NONE, Templates, templates_of
 
 TYPE = "msgpack"
 """What the serde calls the bytes of a list."""
@@ -40,7 +41,8 @@ _MAX_NEW = 64
 MEMO_SPEED = 8
 """How many times faster than its bytes a memo is made or used."""
 
-_TEMPLATE_BYTES = 1400  # memory beside the message's own text
+_MAKE_BYTES = 120
+"""Deserializing so much takes as long as making a message of a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ class Memo:
         elements: How many messages it has.
     """
 
-    templates: tuple[Template, ...] = ()
-    sizes: tuple[int, ...] = ()
+    templates: Templates = NONE
+    sizes: Sequence[int] = ()
     segments: tuple[Segment, ...] = ()
     elements: int = 0
 
@@ -67,16 +69,16 @@ class Memo:
     @property
     def overhead(self) -> int:
         """About how many bytes of memory it takes, beside the messages' own."""
-        return _TEMPLATE_BYTES * len(self.templates) + 300 * len(self.segments)
+        return self.templates.overhead + 300 * len(self.segments)
 
     @property
     def work(self) -> int:
         """How many bytes would take as long to deserialize as `make` takes."""
-        return _TEMPLATE_BYTES * len(self.templates) // MEMO_SPEED
+        return _MAKE_BYTES * len(self.templates)
 
     def make(self) -> list[BaseMessage]:
         """The list."""
-        return [template.make() for template in self.templates]
+        return self.templates.make()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,8 @@ class Written:
     """
 
     elements: Elements
-    templates: tuple[Template, ...]
-    sizes: tuple[int, ...]
+    templates: Templates
+    sizes: Sequence[int]
     content: bytes | None
 
     def memo(self, segments: tuple[Segment, ...]) -> Memo:
@@ -132,7 +134,7 @@ def remember(
         return None
     if memo:
         return replace(memo, templates=made)
-    sizes = tuple(end - begin for begin, end in pairwise(offsets))
+    sizes = array("Q", (end - begin for begin, end in pairwise(offsets)))
     return Memo(made, sizes, reuse.segments(stored, offsets), len(messages))
 
 
@@ -156,51 +158,47 @@ def write(
         `None` if the bytes are not a list of as many elements.
     """
     memo = memo or Memo()
-    same = count_same(memo.templates, messages)
-    origins = [*range(same), *_origins(memo.templates[same:], messages[same:], same)]
-    plan = reuse.plan(reuse.Stored(memo.sizes, memo.segments), origins, same, known)
+    same = memo.templates.count_same(messages)
+    later = _origins(memo.templates, messages[same:], same)
+    plan = reuse.plan(reuse.Stored(memo.sizes, memo.segments), same, later, known)
     loose = plan.loose
     kind, data = serialize([messages[number] for number in loose])
     offsets = element_offsets(data) if loose else [len(data)]
     if kind != TYPE or offsets is None or len(offsets) != len(loose) + 1:
         return None
     pieces = dict(zip(loose, pairwise(offsets), strict=True))
-    sizes = [*memo.sizes[:same]]
-    sizes += [0 if one is None else memo.sizes[one] for one in origins[same:]]
+    sizes = array("Q", memo.sizes[:same])
+    sizes.extend(0 if one is None else memo.sizes[one] for one in later)
     for number, (begin, end) in pieces.items():
         sizes[number] = end - begin
-    found: list[Template | None] = [*memo.templates[:same]]
-    found += [None if one is None else memo.templates[one] for one in origins[same:]]
-    new = [number for number in loose if found[number] is None]
+    found = [None if one is None else memo.templates[one] for one in later]
+    new = [number for number in loose if number >= same and found[number - same] is None]
     if 0 < len(new) <= _MAX_NEW:
         # Read back: a template is what the bytes say, and not what the graph put.
         content = b"".join(data[slice(*pieces[number])] for number in new)
-        made = templates_of(load((TYPE, _header(len(new)) + content)))
-        for number, template in zip(new, made or (), strict=False):
-            found[number] = template
-    whole = (template for template in takewhile(bool, found[same:]) if template)
+        made = templates_of(load((TYPE, _header(len(new)) + content))) or NONE
+        for at, number in enumerate(new[: len(made)]):
+            found[number - same] = made[at]
+    whole = Templates.of(template for template in takewhile(bool, found) if template)
     return Written(
-        Elements(_header(len(messages)), plan.parts(data, offsets)),
-        (*memo.templates[:same], *whole),
-        tuple(sizes),
+        Elements(_header(len(messages)), plan.parts(data, offsets), kept=plan.kept),
+        memo.templates.first(same) + whole,
+        sizes,
         data if len(loose) == len(messages) else None,
     )
 
 
-def _origins(
-    templates: Sequence[Template], messages: Sequence[BaseMessage], first: int
-) -> list[int | None]:
-    """The number of the template that makes each message, wherever it stands now.
-
-    The templates are numbered from `first`.
-    """
-    numbers = {_name(template.fields): number for number, template in enumerate(templates)}
+def _origins(templates: Templates, messages: Sequence[BaseMessage], first: int) -> list[int | None]:
+    """The number of the template, from `first` on, that makes each message."""
+    numbers = {
+        _name(fields): number for number, fields in enumerate(templates.fields[first:], first)
+    }
     origins: list[int | None] = []
     for message in messages:
         name = _name(message.__dict__)
         number = numbers.get(name) if name is not None else None
         matches = number is not None and templates[number].matches(message)
-        origins.append(first + number if number is not None and matches else None)
+        origins.append(number if matches else None)
     return origins
 
 

@@ -7,12 +7,13 @@ what it has dropped.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, chain, takewhile
 from typing import TypeAlias
 
-from .leaves import Run, Segment
+from .leaves import ELEMENTS_OF, REFS_OF, Run, Segment
 
 _SMALL_BYTES = 512
 """A segment beside elements that are cut anew is cut with them if it has less: else a list to
@@ -57,8 +58,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A list, in order: segments that are stored, and ranges of elements to serialize."""
+    """A list, in order.
 
+    Attributes:
+        kept: The segments that stand where they stood.
+        pieces: Other segments that are stored, and ranges of elements to serialize.
+    """
+
+    kept: tuple[Segment, ...]
     pieces: list[Segment | range]
 
     @property
@@ -67,7 +74,7 @@ class Plan:
         return [number for piece in self.pieces if isinstance(piece, range) for number in piece]
 
     def parts(self, data: bytes, offsets: Sequence[int]) -> list[Segment | Run]:
-        """The plan carried out; `data` holds the loose elements, `offsets` part them."""
+        """The pieces; `data` holds the loose elements, `offsets` part them."""
         parts: list[Segment | Run] = []
         done = 0
         for piece in self.pieces:
@@ -79,31 +86,31 @@ class Plan:
         return parts
 
 
-def plan(stored: Stored, origins: Sequence[int | None], same: int, known: frozenset[bytes]) -> Plan:
+def plan(stored: Stored, same: int, later: Sequence[int | None], known: frozenset[bytes]) -> Plan:
     """Take over what can be.
 
     Args:
         stored: The list before.
-        origins: For each element of the list now, its number in the list before; `None`
-            for one that is new.
         same: How many elements at the start stand where they stood.
+        later: For each element behind them, its number in the list before; `None` for one
+            that is new.
         known: Chunks that are stored.
     """
     pieces: list[Segment | range] = []
-    number = 0
-    for segment in stored.segments:
-        end = number + segment.elements
-        if end > same or not known.issuperset(segment.refs):
-            break
-        pieces.append(segment)
-        number = end
-    if pieces and stored.segments[len(pieces) - 1].size < _SMALL_BYTES and number < len(origins):
-        pieces.pop()
-        number -= stored.segments[len(pieces)].elements
-    others = _Others.of(stored, stored.segments[len(pieces) :], number, known)
-    loose = number
-    while number < len(origins):
-        found = others.find(origins, number)
+    starts = [*accumulate(map(ELEMENTS_OF, stored.segments), initial=0)]
+    keep = bisect_right(starts, same) - 1
+    if not known.issuperset(chain.from_iterable(map(REFS_OF, stored.segments[:keep]))):
+        is_stored = (known.issuperset(segment.refs) for segment in stored.segments[:keep])
+        keep = sum(1 for _ in takewhile(bool, is_stored))
+    count = same + len(later)
+    if keep and stored.segments[keep - 1].size < _SMALL_BYTES and starts[keep] < count:
+        keep -= 1
+    number = starts[keep]
+    others = _Others.of(stored, stored.segments[keep:], number, known)
+    origins = [*range(number, same), *later]
+    loose = start = number
+    while number < count:
+        found = others.find(origins, number - start, is_first=number == 0)
         if found is None or (loose < number and found.size < _SMALL_BYTES):
             number += 1
             continue
@@ -114,7 +121,7 @@ def plan(stored: Stored, origins: Sequence[int | None], same: int, known: frozen
         loose = number
     if loose < number:
         pieces.append(range(loose, number))
-    return Plan(pieces)
+    return Plan(tuple(stored.segments[:keep]), pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +140,18 @@ class _Others:
         numbered = zip(starts, segments, strict=False)
         return cls(stored, {at: one for at, one in numbered if known.issuperset(one.refs)})
 
-    def find(self, origins: Sequence[int | None], number: int) -> Segment | None:
-        """The segment of which all elements stand together from `number` on."""
-        origin = origins[number]
+    def find(self, origins: list[int | None], at: int, *, is_first: bool) -> Segment | None:
+        """The segment of which all elements stand together from this place on."""
+        origin = origins[at]
         if origin is None:
             return None
         found = self.beginning.get(origin)
-        if found is None and number == 0:
+        if found is None and is_first:
             found = self._without_start(origin)
-        if found is None or (found.skip and number):
+        if found is None or (found.skip and not is_first):
             return None
         together = list(range(origin, origin + found.elements))
-        return found if origins[number : number + found.elements] == together else None
+        return found if origins[at : at + found.elements] == together else None
 
     def _without_start(self, origin: int) -> Segment | None:
         """What a segment has from an element within it on."""

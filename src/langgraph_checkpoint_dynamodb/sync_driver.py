@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, TypeVar
@@ -115,9 +115,16 @@ class SyncDriver:
             return [future in done and future.result() for future in effect.futures]
         if len(effect) == 1:
             return [self.call(effect[0])]
-        futures = [self.submit(partial(self.call, call)) for call in effect]
-        wait(futures)  # all of them: an operation that is thrown an error may rely on it
-        return [future.result() for future in futures]
+        return self._call_all(effect)
+
+    def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
+        first, *others = calls
+        futures = [self.submit(partial(self.call, call)) for call in others]
+        try:
+            reply = self.call(first)
+        finally:
+            wait(futures)  # all of them: an operation that is thrown an error may rely on it
+        return [reply, *(future.result() for future in futures)]
 
     def _try(self, call: Call) -> Reply:
         try:

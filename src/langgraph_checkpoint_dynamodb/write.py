@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
 )
 
-from . import bodies, chunks, fence, items, keys, overwriting, requests
+from . import bodies, chunks, fence, items, keys, messages, overwriting, requests
 from .basis import Basis, basis_of
 from .bodies import Encoded
 from .codec import Body
@@ -90,7 +90,7 @@ def put(
     base = basis_of(context, place, parent_id, delta=delta)
     prepared: _Prepared = yield Compute(
         lambda: _prepare(context, place, checkpoint, metadata, parent_id, new_versions, base),
-        lambda: bodies.bytes_at_most(checkpoint["channel_values"]),
+        lambda: _work(checkpoint, new_versions, base),
     )
     encoded = prepared.encoded
     yield from chunks.store(context, place.thread_id, base.generation, encoded.chunks, base.known)
@@ -189,6 +189,23 @@ def _prepare(
     encoded = bodies.seal(body, at_once, base.known)
     later = {digest: pieces[digest] for digest in announced & pieces.keys()}
     return _Prepared(encoded, later, body, versions, stored)
+
+
+def _work(checkpoint: Checkpoint, new_versions: ChannelVersions, base: Basis) -> int | None:
+    """About how many bytes there are to serialize; `None` if that is not soon found."""
+    versions, work = checkpoint["channel_versions"], 0
+    left: list[Any] = []
+    for channel, value in checkpoint["channel_values"].items():
+        if _unchanged(channel, versions, new_versions, base.parent) is not None:
+            continue
+        before = base.parent.records.get(channel) if base.parent else None
+        if before is not None and before.memo is not None and isinstance(value, list):
+            work += before.memo.work + before.record.size // messages.MEMO_SPEED
+            left.append(value[len(before.memo.templates) :])
+        else:
+            left.append(value)
+    new = bodies.bytes_at_most(left)
+    return None if new is None else work + new
 
 
 def _unchanged(
