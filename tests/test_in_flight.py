@@ -26,9 +26,9 @@ def store(around: Any, data: dict[bytes, bytes] = DATA) -> Operation[None]:
     return chunks.store(around, "thread", 0, data, frozenset())
 
 
-def until_calls(operation: Operation[None]) -> Any:
-    """Run an operation up to its first calls, or to where it waits for another."""
-    effect = advance(operation)
+def until_calls(operation: Operation[None], replies: Any = None) -> Any:
+    """Run an operation up to its next calls, to where it waits for another, or to its end."""
+    effect = advance(operation, replies)
     while isinstance(effect, Compute):
         effect = advance(operation, effect.function())
     return effect
@@ -42,9 +42,9 @@ def test_the_second_waits_and_sends_nothing() -> None:
     waiting = until_calls(second)
     assert isinstance(waiting, Join)
     assert not any(future.done() for future in waiting.futures)
-    assert isinstance(advance(first, [table.answer(call) for call in calls]), Done)
-    assert [future.result(0) for future in waiting.futures] == [True] * len(DATA)
-    assert isinstance(advance(second, [True] * len(DATA)), Done)
+    assert isinstance(until_calls(first, [table.answer(call) for call in calls]), Done)
+    assert [future.result(0) for future in waiting.futures] == [True]
+    assert isinstance(until_calls(second, [True]), Done)
 
 
 def test_each_sends_its_own_before_it_waits_for_the_other() -> None:
@@ -56,9 +56,9 @@ def test_each_sends_its_own_before_it_waits_for_the_other() -> None:
     calls = until_calls(first)
     own = until_calls(second)
     assert len(own[0].params["RequestItems"][TABLE]) == 10
-    waiting = advance(second, [table.answer(call) for call in own])
+    waiting = until_calls(second, [table.answer(call) for call in own])
     assert isinstance(waiting, Join)
-    advance(first, [table.answer(call) for call in calls])
+    until_calls(first, [table.answer(call) for call in calls])
     assert all(future.result(0) for future in waiting.futures)
     assert len(table.items) == len(DATA)
 
@@ -75,12 +75,11 @@ def test_who_waited_for_one_that_failed_writes_itself(ended_by: str) -> None:
     else:
         first.close()
     arrived = [future.result(0) for future in waiting.futures]
-    assert arrived == [False] * len(DATA)
+    assert arrived == [False]
     table = FakeTable()
-    effect = advance(second, arrived)
+    effect = until_calls(second, arrived)
     while not isinstance(effect, Done):
-        answer = effect.function() if isinstance(effect, Compute) else None
-        effect = advance(second, answer or [table.answer(call) for call in effect])  # type: ignore[union-attr]
+        effect = until_calls(second, [table.answer(call) for call in effect])
     assert len(table.items) == len(DATA)
 
 

@@ -288,6 +288,19 @@ def _is_native(config: DynamoDBConfig) -> bool:
     return config.session is None and find_spec("aiobotocore") is not None
 
 
+class _Turns:
+    """Has large replies that arrive together parsed one by one, and others of the loop between."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def take(self, response_dict: dict[str, Any], **_: Any) -> None:
+        """Called by botocore's event before a reply is parsed."""
+        if len(response_dict["body"]) > service.SMALL_COMPUTE_BYTES:
+            async with self._turn:
+                await asyncio.sleep(0)
+
+
 async def _lifetime(config: DynamoDBConfig, name: str) -> AsyncGenerator[Any, None]:
     session = config.async_session
     if session is None:
@@ -296,6 +309,7 @@ async def _lifetime(config: DynamoDBConfig, name: str) -> AsyncGenerator[Any, No
         session = get_session()
     create = getattr(session, "create_client", None) or session.client
     async with create(name, **_client_arguments(config, name)) as client:
+        client.meta.events.register("before-parse", _Turns().take)
         yield client
 
 

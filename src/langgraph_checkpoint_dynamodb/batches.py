@@ -21,7 +21,7 @@ CALLS_A_ROUND = 16
 """Enough to keep a connection pool busy; a bound on what one round holds in memory."""
 
 
-_MAX_REQUEST_BYTES = 256 * 1024
+_MAX_REQUEST_BYTES = 128 * 1024
 """DynamoDB takes 16 MB, but a larger request holds an event loop up while it is serialized."""
 
 _BATCH_GET = 40

@@ -20,9 +20,10 @@ from .trees import all_refs, content_refs, most_chunks
 _RANGE_READ_RATIO = 6
 """A chunk read by key takes half a read unit, as much as about six in a range."""
 
-_RANGE_CHUNKS = 1000
-_RANGE_BYTES = 1 << 20
-"""How many chunks, and bytes of values, a range holds: about a page of a query (1 MB)."""
+_RANGE_CHUNKS = 400
+_RANGE_BYTES = 1 << 19
+"""How many chunks, and bytes of values, a range holds. A page of a query may have twice as
+many, but parsing it would hold an event loop up for longer."""
 
 _MAX_RANGE_CHUNKS = 1 << 20  # what an item claims is not to be believed
 
@@ -59,8 +60,10 @@ class Chunks:
         if not record.levels:
             return record.head
         refs = self._content(record, where)
-        content = b"".join(map(self._get, refs))
-        return b"".join([record.head, memoryview(content)[record.skip :], record.tail])
+        content: list[bytes | memoryview] = [*map(self._get, refs)]
+        if record.skip:
+            content = [memoryview(b"".join(content))[record.skip :]]
+        return b"".join([record.head, *content, record.tail])
 
     def leaves(self, record: Record, where: str) -> reuse.Leaves:
         """Where the leaves of a record stand in its value."""
@@ -123,8 +126,10 @@ def store(
     finally:
         context.in_flight.settle(mine, written=written)
     if others:
-        arrived = yield Join(list(others.values()))
-        lost = [key for key, there in zip(others, arrived, strict=True) if not there]
+        claims = list(set(others.values()))
+        arrived = yield Join(claims)
+        failed = {claim for claim, there in zip(claims, arrived, strict=True) if not there}
+        lost = [key for key, claim in others.items() if claim in failed]
         yield from _write(context, {key: missing[key] for key in lost})
 
 
@@ -175,6 +180,10 @@ def _write(context: Context, chunks: Mapping[Key, bytes]) -> Operation[None]:
         lambda: sum(map(len, chunks.values())),
     )
     yield from batches.put_all(context, made)
+    yield Compute(lambda: _remember_all(context, chunks), lambda: sum(map(len, chunks.values())))
+
+
+def _remember_all(context: Context, chunks: Mapping[Key, bytes]) -> None:
     for (thread_id, _, digest), data in chunks.items():
         _remember(context, thread_id, digest, data)
 

@@ -33,11 +33,11 @@ class InFlight:
         """
         mine = []
         others = {}
+        claim: Future[bool] = Future()  # one for all: a large value has thousands of chunks
         with self._lock:
             for key in keys:
-                future = self._futures.get(key)
-                if future is None:
-                    self._futures[key] = Future()
+                future = self._futures.setdefault(key, claim)
+                if future is claim:
                     mine.append(key)
                 else:
                     others[key] = future
@@ -46,7 +46,7 @@ class InFlight:
     def settle(self, keys: Iterable[Key], *, written: bool) -> None:
         """Tell those who wait whether the keys are written."""
         with self._lock:
-            settled = [self._futures.pop(key) for key in keys]
+            settled = {self._futures.pop(key) for key in keys}
         for future in settled:
             future.set_result(written)
 
