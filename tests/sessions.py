@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,7 +39,9 @@ class FakeSession:
     async def _client_of_a_loop(self, name: str, **arguments: Any) -> AsyncIterator[Any]:
         self.made.append((name, arguments))
         try:
-            yield Either(FakeClient(self, name), use_async=False)
+            client: Any = Either(FakeClient(self, name), use_async=False)
+            client.meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
+            yield client
         finally:
             self.closed.append(name)
 

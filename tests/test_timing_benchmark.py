@@ -83,7 +83,6 @@ def test_latency_is_drawn_by_turn() -> None:
     assert len([each for each in drawn.iter() if each.tag.endswith("polyline")]) == 2
 
 
-@pytest.mark.aio
 @pytest.mark.parametrize(
     "workload", [name for name, each in WORKLOADS.items() if each.kind == TIMING]
 )

@@ -120,7 +120,17 @@ HEALTHY: list[Callable[[Either], Awaitable[Any]]] = [
 
 
 @pytest.mark.parametrize("make", HEALTHY, ids=lambda make: make.__name__)
-@pytest.mark.parametrize("settings", ["plain", "ttl", "encrypted"])
+@pytest.mark.parametrize(
+    ("mode", "settings"),
+    [
+        ("sync", "plain"),
+        pytest.param("async", "plain", marks=pytest.mark.aio),
+        ("threads", "plain"),
+        ("sync", "ttl"),
+        pytest.param("async", "encrypted", marks=pytest.mark.aio),
+    ],
+    indirect=["mode"],
+)
 async def test_healthy_threads_are_clean(
     make_saver: MakeSaver, mode: str, make: Any, settings: str
 ) -> None:
