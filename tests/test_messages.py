@@ -126,6 +126,16 @@ def test_two_messages_of_a_memo_share_nothing_that_can_change(
     assert [*map(state_of, memo.make())] == before
 
 
+@given(some_message, some_message)
+def test_to_assign_to_one_message_leaves_the_other(one: BaseMessage, other: BaseMessage) -> None:
+    changed, left = memo_of([one, other]).make()
+    before = state_of(left)
+    for field in type(changed).model_fields:
+        setattr(changed, field, getattr(changed, field))
+    changed.content, changed.name = "changed", "changed"
+    assert state_of(left) == before
+
+
 @pytest.mark.parametrize(
     "value",
     [
