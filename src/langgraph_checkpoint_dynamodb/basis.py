@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .context import Context, Place, Remembered, remembered_key, written_key
+from .context import Context, Known, Place, Remembered, remembered_key, written_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,10 @@ class Basis:
     known: frozenset[bytes]
     written: int
     kept: float | None
+
+    def before(self, channel: str) -> Known | None:
+        """What the parent stored for a channel."""
+        return self.parent.records.get(channel) if self.parent else None
 
 
 def basis_of(

@@ -165,7 +165,7 @@ def _prepare(
     for channel, value in values.items():
         known = _unchanged(channel, versions, new_versions, base.parent)
         if known is None or (context.encrypts and not is_encrypted(known.record.type)):
-            before = base.parent.records.get(channel) if base.parent else None
+            before = base.before(channel)
             known, made = bodies.store_channel(context.serde, channel, value, before, base.known)
             pieces.update(made)
         stored[channel] = known
@@ -198,7 +198,7 @@ def _work(checkpoint: Checkpoint, new_versions: ChannelVersions, base: Basis) ->
     for channel, value in checkpoint["channel_values"].items():
         if _unchanged(channel, versions, new_versions, base.parent) is not None:
             continue
-        before = base.parent.records.get(channel) if base.parent else None
+        before = base.before(channel)
         if before is not None and before.memo is not None and isinstance(value, list):
             work += before.memo.work + before.record.size // messages.MEMO_SPEED
             left.append(value[len(before.memo.templates) :])
