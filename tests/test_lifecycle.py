@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncGenerator
+from importlib.metadata import version
 from typing import Any
 
 import boto3
@@ -16,7 +18,7 @@ from botocore.config import Config
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from conftest import async_session
+from conftest import async_session, sync_session
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import (
@@ -27,8 +29,11 @@ from langgraph_checkpoint_dynamodb import (
     TableNotFoundError,
 )
 from langgraph_checkpoint_dynamodb.async_driver import _close_first, _LoopClient
+from langgraph_checkpoint_dynamodb.operation import DYNAMODB
+from langgraph_checkpoint_dynamodb.service import DISTRIBUTION
 from threads import LARGE, chain, config_of, load_all, put
 
+OURS = f"{DISTRIBUTION}/{version(DISTRIBUTION)}"
 SECRETS = ("SECRETID", "SECRETKEY", "SECRETTOKEN")
 CREDENTIALS = dict(
     zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), SECRETS, strict=True)
@@ -251,6 +256,51 @@ def test_a_botocore_config_is_merged_over_ours(make_saver: Any) -> None:
     settings = saver._sync._get_client().meta.config
     assert (settings.max_pool_connections, settings.retries["total_max_attempts"]) == (3, 1)
     assert "mine" in settings.user_agent
+
+
+@pytest.fixture
+async def header_of(make_saver: Any, mode: str) -> Any:
+    """The User-Agent header of a request that a saver sends."""
+    found: list[str] = []
+
+    def record(request: Any, **_: Any) -> None:
+        header = request.headers["User-Agent"]
+        found.append(header.decode() if isinstance(header, bytes) else header)
+
+    async def ask(**overrides: Any) -> str:
+        saver = make_saver(mode=mode, **overrides)
+        native = mode == "async"
+        client = await saver._async._get_client(DYNAMODB) if native else saver._sync._get_client()
+        client.meta.events.register("before-send.dynamodb", record)
+        await Either(saver, use_async=mode != "sync").get_tuple(config_of("t"))
+        return found.pop()
+
+    return ask
+
+
+async def test_the_user_agent_names_the_saver_beside_botocore(header_of: Any) -> None:
+    header = await header_of()
+    assert header.count(OURS) == 1
+    assert re.search(r"botocore/1\.", header, re.IGNORECASE)
+
+
+async def test_an_application_id_is_kept_wherever_it_is_set(
+    header_of: Any, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = {"session": sync_session()}
+    if mode == "async":
+        sessions["async_session"] = async_session()
+    headers = [await header_of(botocore_config=Config(user_agent_appid="checkout"))]
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "checkout")
+    headers += [await header_of(), await header_of(**sessions)]
+    for header in headers:
+        assert "app/checkout" in header
+        assert header.count(OURS) == 1
+
+
+async def test_a_user_agent_of_the_users_comes_before_ours(header_of: Any) -> None:
+    assert (await header_of(botocore_config=Config(user_agent="mine"))).startswith("mine ")
+    assert (await header_of(botocore_config=Config(user_agent_extra="mine"))).endswith(" mine")
 
 
 def test_a_loop_that_has_seen_many_clients_come_and_go_closes_those_that_are_left() -> None:

@@ -118,6 +118,8 @@ def store(
         for digest, data in chunks.items()
         if digest not in known
     }
+    if not missing:
+        return
     mine, others = context.in_flight.claim(missing)
     written = False
     try:

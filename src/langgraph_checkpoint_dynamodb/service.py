@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ from .errors import (
 from .operation import AUTOSCALING, CLOUDFORMATION, DYNAMODB, Call, ConditionFailed, Reply
 
 T = TypeVar("T")
+
+DISTRIBUTION = "langgraph-checkpoint-amazon-dynamodb"
 
 SMALL_COMPUTE_BYTES = 64 * 1024
 """Up to this, work takes an event loop about a millisecond; a thread costs as much CPU."""
@@ -129,6 +132,7 @@ AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError, OSError, asyncio.
 def client_arguments(config: DynamoDBConfig, service: str = DYNAMODB) -> dict[str, Any]:
     """Keyword arguments that make a service's client of any of the three libraries."""
     settings = Config(
+        **_user_agent(config),
         # One layer retries, and it is ours: the delays of `DynamoDBConfig` are honoured.
         retries={"total_max_attempts": 1, "mode": "standard"},
         connect_timeout=CONNECT_SECONDS,
@@ -145,6 +149,26 @@ def client_arguments(config: DynamoDBConfig, service: str = DYNAMODB) -> dict[st
         "aws_session_token": config.aws_session_token,
         "config": settings,
     }
+
+
+def _user_agent(config: DynamoDBConfig) -> dict[str, Any]:
+    """The saver's name in the User-Agent header, which CloudTrail shows.
+
+    botocore puts the header together twice for each request, 5 % of a small graph's CPU time,
+    unless the configuration has a whole one. An application id would not be in that, and no
+    session tells of one in public but the default.
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-appid.html
+    """
+    product = f"{DISTRIBUTION}/{version(DISTRIBUTION)}"
+    session = get_session()
+    if (
+        config.session is not None
+        or config.async_session is not None
+        or getattr(config.botocore_config, "user_agent_appid", None)
+        or session.get_config_variable("user_agent_appid")
+    ):
+        return {"user_agent_extra": product}
+    return {"user_agent": f"{product} {session.user_agent()}"}
 
 
 def _endpoint_url(config: DynamoDBConfig, service: str) -> str | None:
