@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.validate import ParamValidator
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
@@ -256,6 +257,17 @@ def test_a_botocore_config_is_merged_over_ours(make_saver: Any) -> None:
     settings = saver._sync._get_client().meta.config
     assert (settings.max_pool_connections, settings.retries["total_max_attempts"]) == (3, 1)
     assert "mine" in settings.user_agent
+
+
+async def test_botocore_does_not_check_again_what_the_saver_made(
+    client: Either, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def validate(*_: Any) -> None:
+        raise AssertionError("checked again")
+
+    monkeypatch.setattr(ParamValidator, "validate", validate)
+    config = await put(client, config_of("t"), {"a": LARGE})
+    assert await client.get_tuple(config) is not None
 
 
 @pytest.fixture
