@@ -21,6 +21,8 @@ from threads import config_of, put
 
 DATA = {bytes([n]) * 16: bytes([n]) * 2_000 for n in range(30)}
 
+PLACE = ("thread", 0)
+
 
 def store(around: Any, data: dict[bytes, bytes] = DATA) -> Operation[None]:
     return chunks.store(around, "thread", 0, data, frozenset())
@@ -86,9 +88,19 @@ def test_who_waited_for_one_that_failed_writes_itself(ended_by: str) -> None:
 def test_nothing_is_left_behind() -> None:
     around = context()
     FakeTable().run(store(around))
-    mine, others = around.in_flight.claim([("thread", 0, name) for name in DATA])
+    mine, others = around.in_flight.claim(PLACE, DATA)
     assert len(mine) == len(DATA)
     assert not others
+
+
+def test_who_claimed_nothing_may_settle_after_all_others() -> None:
+    in_flight = context().in_flight
+    mine, _ = in_flight.claim(PLACE, DATA)
+    nothing, others = in_flight.claim(PLACE, DATA)
+    in_flight.settle(PLACE, mine, written=True)
+    in_flight.settle(PLACE, nothing, written=True)
+    assert {future.result(0) for future in others.values()} == {True}
+    assert in_flight.claim(PLACE, DATA) == (list(DATA), {})
 
 
 async def test_one_that_never_ends_is_not_waited_for_long(
@@ -97,30 +109,28 @@ async def test_one_that_never_ends_is_not_waited_for_long(
     """Its event loop was stopped, or waits for this very call."""
     monkeypatch.setattr(service, "JOIN_SECONDS", 0.05)
     value = random.Random(6).randbytes(100_000)
-    claimed = [
-        ("thread", 0, digest) for digest in store_value(("bytes", value), 1024, defer=True)[1]
-    ]
-    client.target._in_flight.claim(claimed)
+    claimed = store_value(("bytes", value), 1024, defer=True)[1]
+    client.target._in_flight.claim(PLACE, claimed)
     config = await put(client, config_of("thread"), {"a": value})
     assert (await client.get_tuple(config)).checkpoint["channel_values"] == {"a": value}
-    assert all(not future.done() for future in client.target._in_flight.claim(claimed)[1].values())
+    _, others = client.target._in_flight.claim(PLACE, claimed)
+    assert not any(future.done() for future in others.values())
 
 
 async def test_who_is_cancelled_while_waiting_cancels_nobody(client: Either, mode: str) -> None:
     if mode == "sync":
         return
     value = random.Random(7).randbytes(100_000)
-    digests = store_value(("bytes", value), 1024, defer=True)[1]
-    claimed = [("thread", 0, digest) for digest in digests]
+    claimed = store_value(("bytes", value), 1024, defer=True)[1]
     in_flight = client.target._in_flight
-    in_flight.claim(claimed)
+    in_flight.claim(PLACE, claimed)
     waiting = asyncio.ensure_future(put(client, config_of("thread"), {"a": value}))
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(waiting, 0.5)
-    futures = in_flight.claim(claimed)[1].values()
+    futures = in_flight.claim(PLACE, claimed)[1].values()
     assert futures
     assert not any(future.cancelled() for future in futures)
-    in_flight.settle(claimed, written=False)
+    in_flight.settle(PLACE, claimed, written=False)
 
 
 async def test_a_large_value_that_is_written_and_put_at_once_is_sent_once(

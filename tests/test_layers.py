@@ -15,7 +15,7 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 
 # Each level imports modules of earlier levels, or of its own.
 LEVELS = [
-    {"errors", "operation", "processes", "cache", "in_flight"},
+    {"errors", "operation", "processes", "cache", "in_flight", "turns"},
     {
         "table_config",
         "elements",
@@ -34,6 +34,7 @@ LEVELS = [
         "templates",
         "messages",
         "serdes",
+        "slices",
         "basis",
         "bodies",
         "items",
@@ -70,6 +71,7 @@ MAY_BE_IMPURE = {
     "cache": {"threading"},
     "in_flight": {"threading"},
     "codec": {"threading"},
+    "turns": {"time"},
 }
 
 

@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-from . import keys, messages
+from . import keys, messages, slices
 from .chunking import Cut, cut, cut_list
 from .codec import Body, Record, Typed, compress, pack_body, pack_cut_body
 from .context import Context, Known
@@ -78,7 +78,7 @@ class Encoded:
 def serialize(serde: SerializerProtocol, value: Any, what: str) -> Typed:
     """`serde.dumps_typed`, with an error that names what could not be written."""
     try:
-        kind, data = serde.dumps_typed(value)
+        kind, data = slices.dumps(serde, value)
     except Exception as error:
         raise SerializationError(
             f"{what} holds a {type(value).__name__} that {type(serde).__name__} cannot serialize: "
@@ -207,10 +207,10 @@ def _store_messages(
 ) -> tuple[Known, dict[bytes, bytes]]:
     elements = written.elements
     if written.content is not None and elements.size <= INLINE_BYTES:
-        inline = Record(messages.TYPE, elements.size, written.content)
+        inline = Record(slices.MSGPACK, elements.size, written.content)
         return Known(inline, memo=written.memo(())), {}
     pieces = cut_list(elements, known, defer=True)
-    stored, chunks = _stored(messages.TYPE, elements.size, pieces)
+    stored, chunks = _stored(slices.MSGPACK, elements.size, pieces)
     return stored.with_memo(written.memo(pieces.segments)), chunks
 
 

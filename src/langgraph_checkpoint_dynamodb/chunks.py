@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from . import batches, items, keys, requests, reuse
+from . import batches, items, keys, requests, reuse, turns
 from .chunking import AVERAGE_RUN, split_refs
 from .codec import Record
 from .context import Context, chunk_key
 from .errors import CorruptCheckpointError
-from .in_flight import Key
+from .in_flight import Place
 from .leaves import DIGEST_BYTES
 from .operation import Call, Compute, Item, Join, Operation
 from .trees import all_refs, content_refs, most_chunks
 
+T = TypeVar("T")
+
 _RANGE_READ_RATIO = 6
 """A chunk read by key takes half a read unit, as much as about six in a range."""
 
-_RANGE_CHUNKS = 400
+_RANGE_CHUNKS = 200
 _RANGE_BYTES = 1 << 19
 """How many chunks, and bytes of values, a range holds. A page of a query may have twice as
 many, but parsing it would hold an event loop up for longer."""
@@ -28,6 +30,10 @@ many, but parsing it would hold an event loop up for longer."""
 _MAX_RANGE_CHUNKS = 1 << 20  # what an item claims is not to be believed
 
 _RANGE_READ_SLACK = 16  # chunks of other namespaces, and the luck of digests
+
+_FEW_ITEMS = 64  # their bytes are soon added up
+
+_REF_WORK = 128  # a ref takes as long to look up as so many bytes to deserialize
 
 _CACHE_OVERHEAD = 250  # bytes of Python objects around a cached chunk
 
@@ -113,26 +119,23 @@ def store(
     A chunk that another operation of this process is writing is waited for. It is
     then acknowledged during this call, as if this call had written it.
     """
-    missing = {
-        (thread_id, generation, digest): data
-        for digest, data in chunks.items()
-        if digest not in known
-    }
+    missing = {digest: data for digest, data in chunks.items() if digest not in known}
     if not missing:
         return
-    mine, others = context.in_flight.claim(missing)
+    place = (thread_id, generation)
+    mine, others = context.in_flight.claim(place, missing)
     written = False
     try:
-        yield from _write(context, {key: missing[key] for key in mine})
+        yield from _write(context, place, {digest: missing[digest] for digest in mine})
         written = True
     finally:
-        context.in_flight.settle(mine, written=written)
+        context.in_flight.settle(place, mine, written=written)
     if others:
         claims = list(set(others.values()))
         arrived = yield Join(claims)
         failed = {claim for claim, there in zip(claims, arrived, strict=True) if not there}
-        lost = [key for key, claim in others.items() if claim in failed]
-        yield from _write(context, {key: missing[key] for key in lost})
+        lost = [digest for digest, claim in others.items() if claim in failed]
+        yield from _write(context, place, {digest: missing[digest] for digest in lost})
 
 
 class Announcement:
@@ -174,19 +177,24 @@ class Announcement:
         return self._known | stored
 
 
-def _write(context: Context, chunks: Mapping[Key, bytes]) -> Operation[None]:
+def _write(context: Context, place: Place, chunks: Mapping[bytes, bytes]) -> Operation[None]:
     if not chunks:
         return
     made = yield Compute(
-        lambda: [items.chunk(context, *key, data) for key, data in chunks.items()],
+        lambda: [
+            items.chunk(context, *place, digest, data)
+            for digest, data in turns.between(chunks.items(), 16)
+        ],
         lambda: sum(map(len, chunks.values())),
     )
     yield from batches.put_all(context, made)
-    yield Compute(lambda: _remember_all(context, chunks), lambda: sum(map(len, chunks.values())))
+    yield Compute(
+        lambda: _remember_all(context, place[0], chunks), lambda: sum(map(len, chunks.values()))
+    )
 
 
-def _remember_all(context: Context, chunks: Mapping[Key, bytes]) -> None:
-    for (thread_id, _, digest), data in chunks.items():
+def _remember_all(context: Context, thread_id: str, chunks: Mapping[bytes, bytes]) -> None:
+    for digest, data in turns.between(chunks.items(), 128):
         _remember(context, thread_id, digest, data)
 
 
@@ -228,7 +236,7 @@ def load(
     while frontier:
         if only_lists:
             frontier = {ref: depth for ref, depth in frontier.items() if depth}
-        missing = _take_cached(context, chunks, frontier)
+        missing = yield _on_refs(frontier, partial(_take_cached, context, chunks, frontier))
         if first and _is_range_cheaper([frontier[ref] for ref in missing], written):
             chunks.room = room + _MAX_RANGE_BYTES
             largest = max(record.size for _, record in wanted)
@@ -241,7 +249,8 @@ def load(
             if missing:
                 yield from _read(context, chunks, missing, consistent=consistent)
                 missing = [ref for ref in missing if ref[1] not in chunks.data]
-        frontier = _children(chunks, frontier, most_chunks(size) + len(frontier))
+        most = most_chunks(size) + len(frontier)
+        frontier = yield _on_refs(frontier, partial(_children, chunks, frontier, most))
     return chunks
 
 
@@ -250,7 +259,7 @@ def _children(
 ) -> dict[tuple[int, bytes], int]:
     """What the lists of refs in `frontier` list; nothing if that is more than `most`."""
     found: dict[tuple[int, bytes], int] = {}
-    for (generation, ref), depth in frontier.items():
+    for (generation, ref), depth in turns.between(frontier.items(), 64):
         listing = chunks.data.get(ref) if depth else None
         if listing is None or len(listing) % DIGEST_BYTES:
             continue
@@ -268,7 +277,7 @@ def _take_cached(
     missing = []
     wanted = [ref for ref in frontier if ref[1] not in chunks.data]
     cached = context.cache.get_all([chunk_key(chunks.thread_id, digest) for _, digest in wanted])
-    for (generation, digest), data in zip(wanted, cached, strict=True):
+    for (generation, digest), data in turns.between(zip(wanted, cached, strict=True), 512):
         if data is None:
             missing.append((generation, digest))
         else:
@@ -319,21 +328,29 @@ def _rest(call: Call, reply: Any) -> Call | None:
 def _read(
     context: Context, chunks: Chunks, missing: Sequence[tuple[int, bytes]], *, consistent: bool
 ) -> Operation[None]:
-    wanted = [
-        requests.key(chunks.thread_id, keys.chunk(generation, digest))
-        for generation, digest in missing
-    ]
+    wanted = yield _on_refs(
+        missing,
+        lambda: [
+            requests.key(chunks.thread_id, keys.chunk(generation, digest))
+            for generation, digest in missing
+        ],
+    )
     found = yield from batches.get_all(context, wanted, consistent=consistent)
     yield _taking(context, chunks, found)
 
 
 def _taking(context: Context, chunks: Chunks, found: Sequence[Item]) -> Compute[None]:
     take = partial(_take, context, chunks, found)
-    return Compute(take, lambda: sum(map(items.body_size, found)))
+    few = len(found) <= _FEW_ITEMS
+    return Compute(take, lambda: sum(map(items.body_size, found)) if few else None)
+
+
+def _on_refs(refs: Sized, work: Callable[[], T]) -> Compute[T]:
+    return Compute(work, lambda: _REF_WORK * len(refs))
 
 
 def _take(context: Context, chunks: Chunks, found: Iterable[Item]) -> None:
-    for item in found:
+    for item in turns.between(found, 16):
         digest = keys.chunk_digest(items.sort_key(item))
         if digest is None or chunks.room < 0:
             continue

@@ -13,40 +13,46 @@ from typing import TypeAlias
 
 from .processes import begin_anew_after_fork
 
-Key: TypeAlias = tuple[str, int, bytes]
-"""A chunk's thread, generation and digest."""
+Place: TypeAlias = tuple[str, int]
+"""The thread and the generation of chunks."""
 
 
 class InFlight:
-    """Who writes what: the first to claim a key writes it, the others wait for it."""
+    """Who writes what: the first to claim a chunk writes it, the others wait for it."""
 
     def __init__(self) -> None:
-        self._futures: dict[Key, Future[bool]] = {}
+        self._futures: dict[Place, dict[bytes, Future[bool]]] = {}
         self._lock = Lock()
         begin_anew_after_fork(self)
 
-    def claim(self, keys: Iterable[Key]) -> tuple[list[Key], dict[Key, Future[bool]]]:
-        """The keys that the caller now writes, and those that others are writing.
+    def claim(
+        self, place: Place, digests: Iterable[bytes]
+    ) -> tuple[list[bytes], dict[bytes, Future[bool]]]:
+        """The chunks that the caller now writes, and those that others are writing.
 
-        Whoever claims a key has to `settle` it. An operation settles its own
+        Whoever claims has to `settle`, be it nothing. An operation settles its own
         claims before it waits for others, so no two can wait for each other.
         """
         mine = []
         others = {}
         claim: Future[bool] = Future()  # one for all: a large value has thousands of chunks
         with self._lock:
-            for key in keys:
-                future = self._futures.setdefault(key, claim)
+            futures = self._futures.setdefault(place, {})
+            for digest in digests:
+                future = futures.setdefault(digest, claim)
                 if future is claim:
-                    mine.append(key)
+                    mine.append(digest)
                 else:
-                    others[key] = future
+                    others[digest] = future
         return mine, others
 
-    def settle(self, keys: Iterable[Key], *, written: bool) -> None:
-        """Tell those who wait whether the keys are written."""
+    def settle(self, place: Place, digests: Iterable[bytes], *, written: bool) -> None:
+        """Tell those who wait whether the chunks are written."""
         with self._lock:
-            settled = {self._futures.pop(key) for key in keys}
+            futures = self._futures.get(place, {})
+            settled = set(map(futures.pop, digests))
+            if not futures:
+                self._futures.pop(place, None)
         for future in settled:
             future.set_result(written)
 

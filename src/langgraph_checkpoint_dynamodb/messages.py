@@ -20,17 +20,14 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from . import reuse
 from .chunking import Elements
 from .codec import Typed
 from .elements import element_offsets
 from .leaves import Segment
+from .slices import MSGPACK, array_header, is_langgraphs
 from .templates import KINDS, NONE, Templates, templates_of
-
-TYPE = "msgpack"
-"""What the serde calls the bytes of a list."""
 
 _MAX_MESSAGES = 8192
 """A list of more is not remembered: a memo would take as much memory as the state itself."""
@@ -102,15 +99,10 @@ class Written:
         return Memo(self.templates, self.sizes, segments, len(self.sizes))
 
 
-def serves(serde: SerializerProtocol) -> bool:
-    """Whether a serde is LangGraph's own: another may write or read messages in its own way."""
-    return type(serde) is JsonPlusSerializer and not getattr(serde, "_custom_unpack_ext_hook", True)
-
-
 def handles(serde: SerializerProtocol, value: Any) -> bool:
     """Whether a value is a list that this module can take, under this serde."""
     return (
-        serves(serde)
+        is_langgraphs(serde)
         and type(value) is list
         and 0 < len(value) <= _MAX_MESSAGES
         and KINDS.issuperset(map(type, value))
@@ -164,7 +156,7 @@ def write(
     loose = plan.loose
     kind, data = serialize([messages[number] for number in loose])
     offsets = element_offsets(data) if loose else [len(data)]
-    if kind != TYPE or offsets is None or len(offsets) != len(loose) + 1:
+    if kind != MSGPACK or offsets is None or len(offsets) != len(loose) + 1:
         return None
     pieces = dict(zip(loose, pairwise(offsets), strict=True))
     sizes = array("Q", memo.sizes[:same])
@@ -176,12 +168,12 @@ def write(
     if 0 < len(new) <= _MAX_NEW:
         # Read back: a template is what the bytes say, and not what the graph put.
         content = b"".join(data[slice(*pieces[number])] for number in new)
-        made = templates_of(load((TYPE, _header(len(new)) + content))) or NONE
+        made = templates_of(load((MSGPACK, array_header(len(new)) + content))) or NONE
         for at, number in enumerate(new[: len(made)]):
             found[number - same] = made[at]
     whole = Templates.of(template for template in takewhile(bool, found) if template)
     return Written(
-        Elements(_header(len(messages)), plan.parts(data, offsets), kept=plan.kept),
+        Elements(array_header(len(messages)), plan.parts(data, offsets), kept=plan.kept),
         memo.templates.first(same) + whole,
         sizes,
         data if len(loose) == len(messages) else None,
@@ -206,10 +198,3 @@ def _name(fields: dict[str, Any]) -> str | None:
     """What to look a message up by: its id, or else its text."""
     names = (fields.get("id"), fields.get("content"))
     return next((name for name in names if type(name) is str), None)
-
-
-def _header(count: int) -> bytes:
-    """How a msgpack array of so many elements begins."""
-    if count < 16:  # noqa: PLR2004 - the format's own numbers
-        return bytes([0x90 | count])
-    return b"\xdc" + count.to_bytes(2, "big")

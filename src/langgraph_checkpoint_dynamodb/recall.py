@@ -20,12 +20,13 @@ from .context import (
 )
 from .opening import Entry, Opened
 from .operation import Compute
+from .slices import is_langgraphs
 
 
 def recall(context: Context, entry: Entry) -> dict[str, Known]:
     """The channels whose value this process can make without its bytes."""
     sent: Remembered | None = context.cache.get(remembered_key(entry.place, entry.checkpoint_id))
-    if sent is None or not messages.serves(context.serde):
+    if sent is None or not is_langgraphs(context.serde):
         return {}
     found = {}
     for channel, record in entry.records():

@@ -12,6 +12,7 @@ from typing import Any
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
+from . import slices
 from .codec import Typed
 from .context import Context
 from .errors import DeserializationError
@@ -63,7 +64,7 @@ def deserialize(context: Context, value: Typed, where: str, what: str) -> Any:
             "such a table moves to encryption, set DynamoDBConfig(allow_plaintext=True)"
         )
     try:
-        return serde.loads_typed(value)
+        return slices.loads(serde, value)
     except MemoryError:
         raise
     except Exception as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from . import turns
 from .chunking import Levels, split_refs
 from .errors import CorruptCheckpointError
 from .leaves import DIGEST_BYTES
@@ -37,6 +38,7 @@ def content_refs(levels: Levels, size: int, get: Get) -> list[bytes]:
     measured: dict[tuple[bytes, int], tuple[int, int]] = {}
 
     def measure(refs: Iterable[bytes], depth: int) -> tuple[int, int]:
+        turns.offer()
         chunks = found_bytes = 0
         for ref in refs:
             found = measured.get((ref, depth))
