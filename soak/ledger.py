@@ -104,6 +104,17 @@ def _of_writes(config: Any, writes: Sequence[tuple[str, Any]], task_id: str) -> 
 
 
 def state_digest(checkpoint: Any, metadata: Any, parent: str | None) -> str:
+    """Of all that a checkpoint says, but for what its graph changes while it is put.
+
+    LangGraph's barrier of an edge with several starts, `join:…`, hands out the set in which
+    it counts on. A put in the background may see more in it than when the checkpoint was made.
+    """
+    values = {
+        channel: value
+        for channel, value in checkpoint["channel_values"].items()
+        if not channel.startswith("join:")
+    }
+    checkpoint = {**checkpoint, "channel_values": values}
     return digest([checkpoint, metadata.get("source"), metadata.get("step"), parent])
 
 
