@@ -16,8 +16,8 @@ from statistics import mean
 from typing import Any
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 860, 440
-LEFT, RIGHT, TOP, BOTTOM = 76, 250, 46, 50
+WIDTH, HEIGHT = 910, 440
+LEFT, RIGHT, TOP, BOTTOM = 76, 300, 46, 50
 INK = "#7d8590"
 COLOURS = {
     "ours": "#2f9e44",
