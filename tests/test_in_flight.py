@@ -13,7 +13,7 @@ import pytest
 from costs import Costs
 from either import Either
 from fake_table import TABLE, FakeTable, context
-from langgraph_checkpoint_dynamodb import UnavailableError, chunks, service
+from langgraph_checkpoint_dynamodb import UnavailableError, sending, service
 from langgraph_checkpoint_dynamodb.async_driver import _settled
 from langgraph_checkpoint_dynamodb.bodies import store_value
 from langgraph_checkpoint_dynamodb.operation import Compute, Done, Join, Operation, advance
@@ -25,7 +25,7 @@ PLACE = ("thread", 0)
 
 
 def store(around: Any, data: dict[bytes, bytes] = DATA) -> Operation[None]:
-    return chunks.store(around, "thread", 0, data, frozenset())
+    return sending.store(around, "thread", 0, data, frozenset())
 
 
 def until_calls(operation: Operation[None], replies: Any = None) -> Any:

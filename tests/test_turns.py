@@ -9,7 +9,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from fake_table import FakeTable, context
-from langgraph_checkpoint_dynamodb import chunks, turns
+from langgraph_checkpoint_dynamodb import chunks, sending, turns
 from langgraph_checkpoint_dynamodb.bodies import serialize, store_value
 from langgraph_checkpoint_dynamodb.serdes import deserialize
 
@@ -39,7 +39,7 @@ def test_each_step_of_a_large_state_offers(offers: Any) -> None:
     (known, made), offered = offers(lambda: store_value(typed, 1024))
     assert offered >= 20
     table = FakeTable()
-    _, offered = offers(lambda: table.run(chunks.store(around, "t", 0, made, frozenset())))
+    _, offered = offers(lambda: table.run(sending.store(around, "t", 0, made, frozenset())))
     assert offered >= len(made) // 32
     fresh = context()
     load = chunks.load(fresh, "t", [(0, known.record)], written=len(made))

@@ -1,8 +1,8 @@
-"""The chunk store: chunks written before what refers to them, read and checked."""
+"""Chunks read, and checked: each is what its digest says, and a value has all of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 from . import batches, items, keys, requests, reuse, turns
 from .chunking import AVERAGE_RUN, split_refs
 from .codec import Record
-from .context import Context, chunk_key
+from .context import Context, chunk_key, remember_chunk
 from .errors import CorruptCheckpointError
-from .in_flight import Place
 from .leaves import DIGEST_BYTES
-from .operation import Call, Compute, Item, Join, Operation
+from .operation import Call, Compute, Item, Operation
 from .trees import all_refs, content_refs, most_chunks
 
 T = TypeVar("T")
@@ -34,9 +33,6 @@ _RANGE_READ_SLACK = 16  # chunks of other namespaces, and the luck of digests
 _FEW_ITEMS = 64  # their bytes are soon added up
 
 _REF_WORK = 128  # a ref takes as long to look up as so many bytes to deserialize
-
-_CACHE_OVERHEAD = 250  # bytes of Python objects around a cached chunk
-
 
 _MAX_RANGE_BYTES = 64 << 20
 """What ranges may bring beyond what is wanted: chunks of other values."""
@@ -109,97 +105,6 @@ class Chunks:
             reason = self.damage.get(digest, over if self.room < 0 else "is missing")
             raise CorruptCheckpointError(f"chunk {digest.hex()} {reason}")
         return data
-
-
-def store(
-    context: Context, thread_id: str, generation: int, chunks: dict[bytes, bytes], known: Set[bytes]
-) -> Operation[None]:
-    """Write the chunks that are not known to exist; returns when all are acknowledged.
-
-    A chunk that another operation of this process is writing is waited for. It is
-    then acknowledged during this call, as if this call had written it.
-    """
-    missing = {digest: data for digest, data in chunks.items() if digest not in known}
-    if not missing:
-        return
-    place = (thread_id, generation)
-    mine, others = context.in_flight.claim(place, missing)
-    written = False
-    try:
-        yield from _write(context, place, {digest: missing[digest] for digest in mine})
-        written = True
-    finally:
-        context.in_flight.settle(place, mine, written=written)
-    if others:
-        claims = list(set(others.values()))
-        arrived = yield Join(claims)
-        failed = {claim for claim, there in zip(claims, arrived, strict=True) if not there}
-        lost = [digest for digest, claim in others.items() if claim in failed]
-        yield from _write(context, place, {digest: missing[digest] for digest in lost})
-
-
-class Announcement:
-    """Chunks sent in the same round as an item that names them and does not need them."""
-
-    def __init__(
-        self,
-        context: Context,
-        thread_id: str,
-        generation: int,
-        chunks: dict[bytes, bytes],
-        known: Set[bytes],
-    ) -> None:
-        self._context = context
-        self._thread_id = thread_id
-        self._known = frozenset(known)
-        new = [(digest, data) for digest, data in chunks.items() if digest not in known]
-        # What does not fit is not sent: it stands in the item anyway.
-        self._sent = dict(new[: requests.MAX_BATCH_WRITE])
-        self._puts = [
-            {"PutRequest": {"Item": items.chunk(context, thread_id, generation, digest, data)}}
-            for digest, data in self._sent.items()
-        ]
-
-    def calls(self) -> list[Call]:
-        """The calls to send beside the item's."""
-        return [requests.batch_write(self._context.table, self._puts)] if self._puts else []
-
-    def arrived(self, replies: Sequence[Any]) -> frozenset[bytes]:
-        """The chunks that are known to be stored, given the replies to the calls."""
-        lost = {
-            keys.chunk_digest(items.sort_key(request["PutRequest"]["Item"]))
-            for reply in replies
-            for request in reply.get("UnprocessedItems", {}).get(self._context.table, ())
-        }
-        stored = self._sent.keys() - lost
-        for digest in stored:
-            _remember(self._context, self._thread_id, digest, self._sent[digest])
-        return self._known | stored
-
-
-def _write(context: Context, place: Place, chunks: Mapping[bytes, bytes]) -> Operation[None]:
-    if not chunks:
-        return
-    made = yield Compute(
-        lambda: [
-            items.chunk(context, *place, digest, data)
-            for digest, data in turns.between(chunks.items(), 16)
-        ],
-        lambda: sum(map(len, chunks.values())),
-    )
-    yield from batches.put_all(context, made)
-    yield Compute(
-        lambda: _remember_all(context, place[0], chunks), lambda: sum(map(len, chunks.values()))
-    )
-
-
-def _remember_all(context: Context, thread_id: str, chunks: Mapping[bytes, bytes]) -> None:
-    for digest, data in turns.between(chunks.items(), 128):
-        _remember(context, thread_id, digest, data)
-
-
-def _remember(context: Context, thread_id: str, digest: bytes, data: bytes) -> None:
-    context.cache.put(chunk_key(thread_id, digest), data, len(data) + _CACHE_OVERHEAD)
 
 
 def load(
@@ -360,4 +265,4 @@ def _take(context: Context, chunks: Chunks, found: Iterable[Item]) -> None:
             chunks.damage[digest] = f"is damaged: {error}"
         else:
             chunks.room -= len(chunks.data[digest])
-            _remember(context, chunks.thread_id, digest, chunks.data[digest])
+            remember_chunk(context, chunks.thread_id, digest, chunks.data[digest])

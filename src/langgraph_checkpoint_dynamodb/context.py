@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 DEFAULT_MAX_BYTES = 1 << 30
 """A bound for what a few crafted items can make a reader put together."""
 
+_CHUNK_OVERHEAD = 250  # bytes of Python objects around a cached chunk
+
 NEVER = 0
 """The generation of chunks that do not expire."""
 
@@ -199,6 +201,11 @@ def may_have_deltas(context: Context, place: Place) -> bool:
 def chunk_key(thread_id: str, digest: bytes) -> tuple[str, str, bytes]:
     """The cache key of a chunk's bytes."""
     return ("chunk", thread_id, digest)
+
+
+def remember_chunk(context: Context, thread_id: str, digest: bytes, data: bytes) -> None:
+    """Keep the bytes of a chunk that was sent, or read."""
+    context.cache.put(chunk_key(thread_id, digest), data, len(data) + _CHUNK_OVERHEAD)
 
 
 def forget_checkpoint(context: Context, place: Place, checkpoint_id: str) -> None:

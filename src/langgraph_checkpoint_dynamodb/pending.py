@@ -13,7 +13,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 
-from . import bodies, chunks, items, keys, overwriting, requests
+from . import bodies, chunks, items, keys, overwriting, requests, sending
 from .basis import basis_of
 from .bodies import Encoded, Write
 from .context import Context, Place, may_have_deltas, written_key
@@ -113,7 +113,7 @@ class _Task:
             ),
             lambda: sum(len(write.value[1]) for write in writes),
         )
-        yield from chunks.store(
+        yield from sending.store(
             context, place.thread_id, base.generation, encoded.chunks, base.known
         )
         remember_written(context, place, self.checkpoint_id, base.generation, encoded.chunks)

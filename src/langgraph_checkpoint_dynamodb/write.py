@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
 )
 
-from . import bodies, chunks, fence, items, keys, messages, overwriting, requests
+from . import bodies, fence, items, keys, messages, overwriting, requests, sending
 from .basis import Basis, basis_of
 from .bodies import Encoded
 from .codec import Body
@@ -93,8 +93,8 @@ def put(
         lambda: _work(checkpoint, new_versions, base),
     )
     encoded = prepared.encoded
-    yield from chunks.store(context, place.thread_id, base.generation, encoded.chunks, base.known)
-    announcement = chunks.Announcement(
+    yield from sending.store(context, place.thread_id, base.generation, encoded.chunks, base.known)
+    announcement = sending.Announcement(
         context, place.thread_id, base.generation, prepared.announced, base.known
     )
     run_id = metadata.get("run_id")

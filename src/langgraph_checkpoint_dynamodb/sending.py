@@ -1,0 +1,97 @@
+"""Chunks sent: before what refers to them, or along with an item that does not need them yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from . import batches, items, keys, requests, turns
+from .context import Context, remember_chunk
+from .in_flight import Place
+from .operation import Call, Compute, Join, Operation
+
+
+def store(
+    context: Context, thread_id: str, generation: int, chunks: dict[bytes, bytes], known: Set[bytes]
+) -> Operation[None]:
+    """Write the chunks that are not known to exist; returns when all are acknowledged.
+
+    A chunk that another operation of this process is writing is waited for. It is
+    then acknowledged during this call, as if this call had written it.
+    """
+    missing = {digest: data for digest, data in chunks.items() if digest not in known}
+    if not missing:
+        return
+    place = (thread_id, generation)
+    mine, others = context.in_flight.claim(place, missing)
+    written = False
+    try:
+        yield from _write(context, place, {digest: missing[digest] for digest in mine})
+        written = True
+    finally:
+        context.in_flight.settle(place, mine, written=written)
+    if others:
+        claims = list(set(others.values()))
+        arrived = yield Join(claims)
+        failed = {claim for claim, there in zip(claims, arrived, strict=True) if not there}
+        lost = [digest for digest, claim in others.items() if claim in failed]
+        yield from _write(context, place, {digest: missing[digest] for digest in lost})
+
+
+class Announcement:
+    """Chunks sent in the same round as an item that names them and does not need them."""
+
+    def __init__(
+        self,
+        context: Context,
+        thread_id: str,
+        generation: int,
+        chunks: dict[bytes, bytes],
+        known: Set[bytes],
+    ) -> None:
+        self._context = context
+        self._thread_id = thread_id
+        self._known = frozenset(known)
+        new = [(digest, data) for digest, data in chunks.items() if digest not in known]
+        # What does not fit is not sent: it stands in the item anyway.
+        self._sent = dict(new[: requests.MAX_BATCH_WRITE])
+        self._puts = [
+            {"PutRequest": {"Item": items.chunk(context, thread_id, generation, digest, data)}}
+            for digest, data in self._sent.items()
+        ]
+
+    def calls(self) -> list[Call]:
+        """The calls to send beside the item's."""
+        return [requests.batch_write(self._context.table, self._puts)] if self._puts else []
+
+    def arrived(self, replies: Sequence[Any]) -> frozenset[bytes]:
+        """The chunks that are known to be stored, given the replies to the calls."""
+        lost = {
+            keys.chunk_digest(items.sort_key(request["PutRequest"]["Item"]))
+            for reply in replies
+            for request in reply.get("UnprocessedItems", {}).get(self._context.table, ())
+        }
+        stored = self._sent.keys() - lost
+        _remember(self._context, self._thread_id, {one: self._sent[one] for one in stored})
+        return self._known | stored
+
+
+def _write(context: Context, place: Place, chunks: Mapping[bytes, bytes]) -> Operation[None]:
+    if not chunks:
+        return
+    made = yield Compute(
+        lambda: [
+            items.chunk(context, *place, digest, data)
+            for digest, data in turns.between(chunks.items(), 16)
+        ],
+        lambda: sum(map(len, chunks.values())),
+    )
+    yield from batches.put_all(context, made)
+    yield Compute(
+        lambda: _remember(context, place[0], chunks), lambda: sum(map(len, chunks.values()))
+    )
+
+
+def _remember(context: Context, thread_id: str, chunks: Mapping[bytes, bytes]) -> None:
+    for digest, data in turns.between(chunks.items(), 128):
+        remember_chunk(context, thread_id, digest, data)
