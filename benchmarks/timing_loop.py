@@ -147,9 +147,8 @@ async def _calls(
         "get_warm": lambda: saver.aget_tuple(made),
         "get_cold": lambda: fresh.aget_tuple(made),
     }
-    found: Any = None
     for call, work in calls.items():
-        found = None  # to let a large state go takes a while too, but is the caller's time
+        found: Any = None  # to let a large state go takes a while too, but is the caller's time
         async with ticking() as ticker:
             started = time.perf_counter()
             found = await work()

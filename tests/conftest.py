@@ -58,10 +58,10 @@ def one_reading_of_botocore_models() -> Iterator[None]:
     Every saver of a test makes a session of its own, as a process of its own would; reading
     the same JSON for each was a third of the suite's time.
     """
-    create_loader = botocore.session.create_loader
-    botocore.session.create_loader = functools.cache(create_loader)
-    yield
-    botocore.session.create_loader = create_loader
+    with pytest.MonkeyPatch.context() as patch:
+        loader = functools.cache(botocore.session.create_loader)
+        patch.setattr(botocore.session, "create_loader", loader)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -80,14 +80,14 @@ def _find_array(data: bytes) -> int | None:
         position, _ = _skip(data, position, 1)  # the key
         if position > _MAX_AROUND:
             return None
-        if _array(data, position)[0]:
+        if array_at(data, position)[0]:
             return position
         position, _ = _skip(data, position, _VALUES_AN_ELEMENT)
     return None
 
 
 def _walk(data: bytes, start: int) -> list[int] | None:
-    count, position = _array(data, start)
+    count, position = array_at(data, start)
     if count * _MIN_AVERAGE > len(data) - start or not count:
         return None
     offsets = [position]
@@ -102,7 +102,7 @@ def _walk(data: bytes, start: int) -> list[int] | None:
     return offsets if 0 <= behind <= (_MAX_AROUND if start else 0) else None
 
 
-def _array(data: bytes, start: int) -> tuple[int, int]:
+def array_at(data: bytes, start: int) -> tuple[int, int]:
     """The number of elements, and where the first one begins; 0 elements if it is no array."""
     first = data[start]
     if first & 0xF0 == 0x90:  # noqa: PLR2004
@@ -111,6 +111,15 @@ def _array(data: bytes, start: int) -> tuple[int, int]:
         end = start + 1 + _COUNTS[first][1]
         return int.from_bytes(data[start + 1 : end], "big"), end
     return 0, start
+
+
+def array_header(count: int) -> bytes:
+    """How a msgpack array of so many elements begins."""
+    if count < 16:  # noqa: PLR2004
+        return bytes([0x90 | count])
+    if count < 1 << 16:
+        return b"\xdc" + count.to_bytes(2, "big")
+    return b"\xdd" + count.to_bytes(4, "big")
 
 
 def _skip(data: bytes, position: int, budget: int) -> tuple[int, int]:

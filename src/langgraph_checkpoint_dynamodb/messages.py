@@ -24,9 +24,9 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from . import reuse
 from .chunking import Elements
 from .codec import Typed
-from .elements import element_offsets
+from .elements import array_header, element_offsets
 from .leaves import Segment
-from .slices import MSGPACK, array_header, is_langgraphs
+from .slices import MSGPACK, is_langgraphs
 from .templates import KINDS, NONE, Templates, templates_of
 
 _MAX_MESSAGES = 8192

@@ -163,13 +163,11 @@ def _user_agent(config: DynamoDBConfig) -> dict[str, Any]:
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-appid.html
     """
     product = f"{DISTRIBUTION}/{version(DISTRIBUTION)}"
+    may_have_id = config.session or config.async_session
+    if may_have_id or getattr(config.botocore_config, "user_agent_appid", None):
+        return {"user_agent_extra": product}
     session = get_session()
-    if (
-        config.session is not None
-        or config.async_session is not None
-        or getattr(config.botocore_config, "user_agent_appid", None)
-        or session.get_config_variable("user_agent_appid")
-    ):
+    if session.get_config_variable("user_agent_appid"):
         return {"user_agent_extra": product}
     return {"user_agent": f"{product} {session.user_agent()}"}
 

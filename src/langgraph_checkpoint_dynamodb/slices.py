@@ -14,7 +14,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from . import turns
 from .codec import Typed
-from .elements import element_offsets
+from .elements import array_at, array_header, element_offsets
 
 MSGPACK = "msgpack"
 """What LangGraph's serializer calls the bytes of a list."""
@@ -55,26 +55,15 @@ def loads(serde: SerializerProtocol, value: Typed) -> Any:
     kind, data = value
     if kind != MSGPACK or len(data) <= 2 * _BYTES or not is_langgraphs(serde):
         return serde.loads_typed(value)
-    offsets = element_offsets(data)
-    if offsets is None or data[: offsets[0]] != array_header(len(offsets) - 1):
+    count, begin = array_at(data, 0)
+    offsets = element_offsets(data) if data[:begin] == array_header(count) else None
+    if offsets is None:
         return serde.loads_typed(value)
     elements: list[Any] = []
-    while len(elements) < len(offsets) - 1:
+    while len(elements) < count:
         first = len(elements)
         end = max(first + 1, bisect_right(offsets, offsets[first] + _BYTES) - 1)
         part = array_header(end - first) + data[offsets[first] : offsets[end]]
         elements += serde.loads_typed((MSGPACK, part))
         turns.offer()
     return elements
-
-
-def array_header(count: int) -> bytes:
-    """How a msgpack array of so many elements begins.
-
-    https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family
-    """
-    if count < 16:  # noqa: PLR2004 - the format's own numbers, here and below
-        return bytes([0x90 | count])
-    if count < 1 << 16:
-        return b"\xdc" + count.to_bytes(2, "big")
-    return b"\xdd" + count.to_bytes(4, "big")

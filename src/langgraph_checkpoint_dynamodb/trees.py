@@ -38,13 +38,14 @@ def content_refs(levels: Levels, size: int, get: Get) -> list[bytes]:
     measured: dict[tuple[bytes, int], tuple[int, int]] = {}
 
     def measure(refs: Iterable[bytes], depth: int) -> tuple[int, int]:
-        turns.offer()
         chunks = found_bytes = 0
         for ref in refs:
             found = measured.get((ref, depth))
             if found is None:
                 found = measure(listed(ref, get), depth - 1) if depth else (1, len(get(ref)))
                 measured[ref, depth] = found
+                if not len(measured) % 64:
+                    turns.offer()
             chunks += found[0]
             found_bytes += found[1]
         return chunks, found_bytes
