@@ -48,8 +48,9 @@ class FakeTable:
         self.rounds = 0
         self.fault = fault
 
-    def run(self, operation: Operation[Any]) -> Any:
-        effect = advance(operation)
+    def run(self, operation: Operation[Any], answer: Any = None) -> Any:
+        """Run an operation, or go on with one that waits for an answer."""
+        effect = advance(operation, answer)
         while not isinstance(effect, Done):
             try:
                 answer = self.perform(effect)

@@ -21,7 +21,13 @@ from langgraph_checkpoint_dynamodb import (
     write,
 )
 from langgraph_checkpoint_dynamodb.context import Place
-from langgraph_checkpoint_dynamodb.operation import Call, ConditionFailed
+from langgraph_checkpoint_dynamodb.operation import (
+    Call,
+    Compute,
+    ConditionFailed,
+    Operation,
+    advance,
+)
 
 PLACE = Place("thread", "")
 LARGE = random.Random(3).randbytes(600_000)
@@ -35,12 +41,15 @@ def checkpoint(step: int, **values: Any) -> Any:
     return made
 
 
-def put(table: FakeTable, around: Any, step: int, parent: int | None = None, **values: Any) -> None:
+def putting(around: Any, step: int, parent: int | None = None, **values: Any) -> Operation[None]:
     made = checkpoint(step, **values)
     parent_id = None if parent is None else f"{parent:08}"
-    table.run(
-        write.put(around, PLACE, made, {"step": step}, parent_id, dict(made["channel_versions"]))
-    )
+    versions = dict(made["channel_versions"])
+    return write.put(around, PLACE, made, {"step": step}, parent_id, versions)
+
+
+def put(table: FakeTable, around: Any, step: int, parent: int | None = None, **values: Any) -> None:
+    table.run(putting(around, step, parent, **values))
 
 
 def get(table: FakeTable, around: Any, step: int | None = None) -> Any:
@@ -171,6 +180,20 @@ def test_what_was_a_pending_write_is_not_sent_again_as_state() -> None:
     chunks = {key for key in table.items if key[1].startswith("S#")}
     put(table, around, 2, parent=1, text=LARGE)
     assert {key for key in table.items if key[1].startswith("S#")} == chunks
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_what_a_task_writes_while_the_checkpoint_is_encoded_is_not_sent_again() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1)
+    operation = putting(around, 2, parent=1, text=LARGE)
+    encoding = advance(operation)
+    assert isinstance(encoding, Compute)
+    encoded = encoding.function()
+    table.run(pending.put_writes(around, PLACE, "00000001", [("text", LARGE)], "task", ""))
+    sent = len(table.calls)
+    table.run(operation, encoded)
+    assert [call.method for call in table.calls[sent:]] == ["put_item"]
     assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
 
 

@@ -47,9 +47,26 @@ def basis_of(
     if belongs and parent is not None and kept is not None and parent.kept > kept:
         # It was stored with a longer TTL, or with none, and lives on with its writes.
         generation, kept = parent.generation, parent.kept if parent.kept < math.inf else None
-    written = context.cache.get(written_key(place, parent_id)) or ()
-    known = frozenset(digest for made_in, digest in written if made_in == generation)
+    known = _known_of_writes(context, place, parent_id, generation)
     if parent is None or parent.generation != generation:
         return Basis(generation, None, known, len(known), kept)
     written = parent.written + len(known - parent.refs)
     return Basis(generation, parent, known | parent.refs, written, kept)
+
+
+def known_by_now(
+    context: Context, place: Place, parent_id: str | None, base: Basis
+) -> frozenset[bytes]:
+    """`base.known`, and what the parent's writes have stored since, in another thread."""
+    if parent_id is None:
+        return base.known
+    since = _known_of_writes(context, place, parent_id, base.generation)
+    return base.known if since <= base.known else base.known | since
+
+
+def _known_of_writes(
+    context: Context, place: Place, checkpoint_id: str, generation: int
+) -> frozenset[bytes]:
+    """Chunks of a generation that a checkpoint's pending writes refer to, as far as is known."""
+    written = context.cache.get(written_key(place, checkpoint_id)) or ()
+    return frozenset(digest for made_in, digest in written if made_in == generation)

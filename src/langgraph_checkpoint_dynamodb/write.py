@@ -19,7 +19,7 @@ from langgraph.checkpoint.base import (
 )
 
 from . import bodies, fence, items, keys, messages, overwriting, requests, sending
-from .basis import Basis, basis_of
+from .basis import Basis, basis_of, known_by_now
 from .bodies import Encoded
 from .codec import Body
 from .context import (
@@ -93,9 +93,10 @@ def put(
         lambda: _work(checkpoint, new_versions, base),
     )
     encoded = prepared.encoded
-    yield from sending.store(context, place.thread_id, base.generation, encoded.chunks, base.known)
+    known = known_by_now(context, place, parent_id, base)
+    yield from sending.store(context, place.thread_id, base.generation, encoded.chunks, known)
     announcement = sending.Announcement(
-        context, place.thread_id, base.generation, prepared.announced, base.known
+        context, place.thread_id, base.generation, prepared.announced, known
     )
     run_id = metadata.get("run_id")
     item = items.stored(
