@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,22 @@ def test_chunk_keys_are_parsed_back(digest: bytes, generation: int) -> None:
     assert keys.chunk_digest(key) == digest
     assert inside(key, f"{keys.CHUNKS}{generation}")
     assert not inside(key, f"{keys.CHUNKS}{generation}0")
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 47, 64, 65, 200, keys.MAX_CHUNK_RANGES])
+def test_each_chunk_is_in_one_of_about_equal_ranges(count: int) -> None:
+    ranges = keys.chunk_ranges(7, count)
+    # One for all that the first two letters of a chunk's key can be.
+    digests = [number.to_bytes(2, "big") + bytes(14) for number in range(0, 1 << 16, 16)]
+    found = Counter(
+        number
+        for key in (keys.chunk(7, digest) for digest in digests)
+        for number, (low, high) in enumerate(ranges)
+        if low <= key <= high
+    )
+    assert len(ranges) == len(found) == count
+    assert found.total() == len(digests)
+    assert max(found.values()) <= len(digests) / count * 1.25
 
 
 @pytest.mark.parametrize(

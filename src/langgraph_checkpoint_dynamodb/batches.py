@@ -47,6 +47,11 @@ def _write_batches(entries: Sequence[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
+def rounds(entries: Sequence[T]) -> Iterator[Sequence[T]]:
+    """What to make and put at a time: as many as a round sends."""
+    return _batches(entries, requests.MAX_BATCH_WRITE * CALLS_A_ROUND)
+
+
 def put_all(context: Context, items: Iterable[Item]) -> Operation[None]:
     """Write items; returns when all are acknowledged."""
     return _write(context, [{"PutRequest": {"Item": item}} for item in items])

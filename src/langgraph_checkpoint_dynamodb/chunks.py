@@ -23,8 +23,12 @@ _RANGE_READ_RATIO = 6
 
 _RANGE_CHUNKS = 200
 _RANGE_BYTES = 1 << 19
-"""How many chunks, and bytes of values, a range holds. A page of a query may have twice as
-many, but parsing it would hold an event loop up for longer."""
+"""How many chunks, and bytes of values, a range holds: less than the page of a query may."""
+
+_FEW_RANGES = 4
+_FINER = 3
+"""Over so many ranges they are made smaller by this factor. Their replies arrive together, and an
+event loop stands still while it takes a page from each socket and parses one."""
 
 _MAX_RANGE_CHUNKS = 1 << 20  # what an item claims is not to be believed
 
@@ -203,12 +207,13 @@ def _is_range_cheaper(depths: Sequence[int], written: int) -> bool:
 def _read_ranges(
     context: Context, chunks: Chunks, generation: int, written: int, size: int
 ) -> Operation[None]:
-    """Read a thread's chunks, in as many ranges at once as fill a page each.
+    """Read a thread's chunks, in ranges of which each is less than a page.
 
     Chunks that others have written meanwhile do not make it read for ever.
     """
     parts = max(written // _RANGE_CHUNKS, size // _RANGE_BYTES) + 1
-    parts = min(parts, keys.MAX_CHUNK_RANGES)
+    if parts > _FEW_RANGES:
+        parts = min(parts * _FINER, keys.MAX_CHUNK_RANGES)
     room = min(written // parts * 5 // 4, _MAX_RANGE_CHUNKS) + _RANGE_READ_SLACK
     calls = [
         requests.query(context.table, chunks.thread_id, bounds, limit=room, consistent=False)

@@ -49,7 +49,8 @@ CHECKPOINTS = "C#"
 _ALPHABET = sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 """What a digest's text is made of, in the order of DynamoDB's keys (UTF-8)."""
 
-MAX_CHUNK_RANGES = len(_ALPHABET)
+MAX_CHUNK_RANGES = 1024
+"""A bound on the requests that a number in an item can cause."""
 
 CHUNKS = "S#"
 HEADS = "H#"
@@ -154,7 +155,9 @@ def chunk_ranges(generation: int, count: int) -> list[tuple[str, str]]:
     Digests are as good as random, so each range holds about as many.
     """
     prefix = f"{CHUNKS}{generation}#"
-    starts = [_ALPHABET[len(_ALPHABET) * part // count] for part in range(count)]
+    base = len(_ALPHABET)
+    places = [divmod(base * base * part // count, base) for part in range(count)]
+    starts = [_ALPHABET[first] + _ALPHABET[second] for first, second in places]
     ends = [*starts[1:], "~"]  # `~` comes after all of the alphabet
     return [(f"{prefix}{start}", f"{prefix}{end}") for start, end in zip(starts, ends, strict=True)]
 

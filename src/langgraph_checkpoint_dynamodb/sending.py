@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
+from typing import Any, TypeVar
 
 from . import batches, items, keys, requests, turns
 from .context import Context, remember_chunk
 from .in_flight import Place
-from .operation import Call, Compute, Join, Operation
+from .operation import Call, Compute, Item, Join, Operation
+
+T = TypeVar("T")
 
 
 def store(
@@ -72,26 +75,28 @@ class Announcement:
             for request in reply.get("UnprocessedItems", {}).get(self._context.table, ())
         }
         stored = self._sent.keys() - lost
-        _remember(self._context, self._thread_id, {one: self._sent[one] for one in stored})
+        _remember(self._context, self._thread_id, [(one, self._sent[one]) for one in stored])
         return self._known | stored
 
 
 def _write(context: Context, place: Place, chunks: Mapping[bytes, bytes]) -> Operation[None]:
-    if not chunks:
-        return
-    made = yield Compute(
-        lambda: [
-            items.chunk(context, *place, digest, data)
-            for digest, data in turns.between(chunks.items(), 16)
-        ],
-        lambda: sum(map(len, chunks.values())),
-    )
-    yield from batches.put_all(context, made)
-    yield Compute(
-        lambda: _remember(context, place[0], chunks), lambda: sum(map(len, chunks.values()))
-    )
+    # A round at a time: to let thousands of items go at once holds an event loop up.
+    for some in batches.rounds(list(chunks.items())):
+        made = yield _on(some, partial(_items, context, place, some))
+        yield from batches.put_all(context, made)
+        yield _on(some, partial(_remember, context, place[0], some))
 
 
-def _remember(context: Context, thread_id: str, chunks: Mapping[bytes, bytes]) -> None:
-    for digest, data in turns.between(chunks.items(), 128):
+def _on(chunks: Sequence[tuple[bytes, bytes]], work: Callable[[], T]) -> Compute[T]:
+    return Compute(work, lambda: sum(len(data) for _, data in chunks))
+
+
+def _items(context: Context, place: Place, chunks: Iterable[tuple[bytes, bytes]]) -> list[Item]:
+    return [
+        items.chunk(context, *place, digest, data) for digest, data in turns.between(chunks, 16)
+    ]
+
+
+def _remember(context: Context, thread_id: str, chunks: Iterable[tuple[bytes, bytes]]) -> None:
+    for digest, data in turns.between(chunks, 128):
         remember_chunk(context, thread_id, digest, data)
