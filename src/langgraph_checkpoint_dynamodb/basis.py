@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .context import Context, Known, Place, Remembered, remembered_key, written_key
+from .context import Context, Known, Place, Remembered, remembered, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def basis_of(
     kept: float | None = context.kept(delta=delta)
     if parent_id is None:
         return Basis(context.generation(None, delta=delta), None, frozenset(), 0, kept)
-    parent: Remembered | None = context.cache.get(remembered_key(place, parent_id))
+    parent = remembered(context, place, parent_id)
     generation = context.generation(parent.generation if parent else None, delta=delta)
     if belongs and parent is not None and kept is not None and parent.kept > kept:
         # It was stored with a longer TTL, or with none, and lives on with its writes.
@@ -50,8 +50,8 @@ def basis_of(
     known = _known_of_writes(context, place, parent_id, generation)
     if parent is None or parent.generation != generation:
         return Basis(generation, None, known, len(known), kept)
-    written = parent.written + len(known - parent.refs)
-    return Basis(generation, parent, known | parent.refs, written, kept)
+    count = parent.written + len(known - parent.refs)
+    return Basis(generation, parent, known | parent.refs, count, kept)
 
 
 def known_by_now(
@@ -68,5 +68,5 @@ def _known_of_writes(
     context: Context, place: Place, checkpoint_id: str, generation: int
 ) -> frozenset[bytes]:
     """Chunks of a generation that a checkpoint's pending writes refer to, as far as is known."""
-    written = context.cache.get(written_key(place, checkpoint_id)) or ()
-    return frozenset(digest for made_in, digest in written if made_in == generation)
+    pairs = written(context, place, checkpoint_id)
+    return frozenset(digest for made_in, digest in pairs if made_in == generation)

@@ -14,7 +14,7 @@ from .context import Context, chunk_key, remember_chunk
 from .errors import CorruptCheckpointError
 from .leaves import DIGEST_BYTES
 from .operation import Call, Compute, Item, Operation
-from .trees import all_refs, content_refs, most_chunks
+from .trees import all_refs, content_refs, listed, most_chunks
 
 T = TypeVar("T")
 
@@ -86,21 +86,13 @@ class Chunks:
     def refs(self, record: Record, where: str) -> frozenset[bytes]:
         """Every chunk that a record refers to, at any depth."""
         try:
-            return all_refs(record.levels, self._get)
+            return all_refs(record.levels, lambda ref: listed(ref, self._get))
         except CorruptCheckpointError as error:
             raise CorruptCheckpointError(f"{where}: {error}") from None
 
     def reachable(self, record: Record) -> frozenset[bytes]:
         """Like `refs`, as far as the lists of refs are at hand."""
-        found: set[bytes] = set()
-        for depth, level in enumerate(record.levels):
-            refs = set(level)
-            for _ in range(depth):
-                found |= refs
-                nodes = [self.data[node] for node in refs if node in self.data]
-                refs = {ref for node in nodes for ref in split_refs(node)}
-            found |= refs
-        return frozenset(found)
+        return all_refs(record.levels, lambda ref: split_refs(self.data.get(ref, b"")))
 
     def _get(self, digest: bytes) -> bytes:
         data = self.data.get(digest)

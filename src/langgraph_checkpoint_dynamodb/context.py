@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -164,27 +164,49 @@ _MOST_OF_THE_CACHE = 8
 
 
 def remember_checkpoint(
-    context: Context, place: Place, checkpoint_id: str, remembered: Remembered
+    context: Context, place: Place, checkpoint_id: str, known: Remembered
 ) -> None:
     """Keep what is known of a checkpoint; memos only if they leave room for that of others.
 
     What is stored has to be known for a child to refer to it, memos only spare time.
     """
-    size = remembered.size
+    size = known.size
     if size > context.cache.limit // _MOST_OF_THE_CACHE:
-        records = {name: known.with_memo(None) for name, known in remembered.records.items()}
-        remembered = replace(remembered, records=records)
-        size = remembered.size
-    context.cache.put(remembered_key(place, checkpoint_id), remembered, size)
+        records = {name: one.with_memo(None) for name, one in known.records.items()}
+        known = replace(known, records=records)
+        size = known.size
+    context.cache.put(_checkpoint_key(place, checkpoint_id), known, size)
 
 
-def remembered_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
-    """The cache key of a `Remembered`."""
+def remembered(context: Context, place: Place, checkpoint_id: str) -> Remembered | None:
+    """What is known of a checkpoint."""
+    found: Remembered | None = context.cache.get(_checkpoint_key(place, checkpoint_id))
+    return found
+
+
+Written: TypeAlias = "frozenset[tuple[int, bytes]]"
+"""Chunks that a checkpoint's pending writes refer to, with their generations."""
+
+
+def note_written(context: Context, place: Place, checkpoint_id: str, chunks: Written) -> None:
+    """Remember which chunks a checkpoint's writes refer to: its child may refer to them too."""
+    key = _writes_key(place, checkpoint_id)
+    if chunks:
+        context.cache.put(key, chunks, 200 + 200 * len(chunks))
+    else:
+        context.cache.forget(key)
+
+
+def written(context: Context, place: Place, checkpoint_id: str) -> Written:
+    """What is known of these."""
+    return context.cache.get(_writes_key(place, checkpoint_id)) or frozenset()
+
+
+def _checkpoint_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
     return ("checkpoint", place.thread_id, place.checkpoint_ns, checkpoint_id)
 
 
-def written_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
-    """The cache key of the `(generation, digest)` pairs that a checkpoint's writes refer to."""
+def _writes_key(place: Place, checkpoint_id: str) -> tuple[str, ...]:
     return ("writes", place.thread_id, place.checkpoint_ns, checkpoint_id)
 
 
@@ -210,8 +232,8 @@ def remember_chunk(context: Context, thread_id: str, digest: bytes, data: bytes)
 
 def forget_checkpoint(context: Context, place: Place, checkpoint_id: str) -> None:
     """Drop what is known of a checkpoint that turned out to be gone."""
-    context.cache.forget(remembered_key(place, checkpoint_id))
-    context.cache.forget(written_key(place, checkpoint_id))
+    context.cache.forget(_checkpoint_key(place, checkpoint_id))
+    context.cache.forget(_writes_key(place, checkpoint_id))
 
 
 def forget_thread(context: Context, thread_id: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from langgraph.checkpoint.base import DeltaChannelHistory, PendingWrite
 
 from . import batches, bodies, chunks, items, keys, requests
-from .context import FOR_EVER, NEVER, Context, Place, remembered_key
+from .context import FOR_EVER, NEVER, Context, Place, remember_checkpoint, remembered
 from .errors import CorruptCheckpointError
 from .opening import Entry, open_bodies, refs_of
 from .operation import Call, Item, Operation
@@ -69,12 +69,9 @@ def get_delta_channel_history(
         read.append(entry)
         yield from _gather(context, entry, walk)
     kept = yield from _renew(context, read)
-    remembered = context.cache.get(remembered_key(place, target.key.checkpoint_id))
-    if remembered is not None and bodies.unstored_deltas(read[0].header, "").keys() <= set(
-        channels
-    ):
-        known = replace(remembered, chain=kept)
-        context.cache.put(remembered_key(place, target.key.checkpoint_id), known, known.size)
+    known = remembered(context, place, target.key.checkpoint_id)
+    if known is not None and bodies.unstored_deltas(read[0].header, "").keys() <= set(channels):
+        remember_checkpoint(context, place, target.key.checkpoint_id, replace(known, chain=kept))
     return walk.result()
 
 

@@ -16,7 +16,7 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP
 from . import bodies, chunks, items, keys, overwriting, requests, sending
 from .basis import basis_of
 from .bodies import Encoded, Write
-from .context import Context, Place, may_have_deltas, written_key
+from .context import Context, Place, may_have_deltas, note_written, written
 from .errors import ConflictError
 from .opening import open_bodies
 from .operation import Compute, ConditionFailed, Item, Operation
@@ -65,7 +65,7 @@ def put_writes(
     finally:
         if not undisturbed:
             # Chunks were noted that maybe no item refers to; a prune would delete them.
-            context.cache.forget(written_key(place, checkpoint_id))
+            note_written(context, place, checkpoint_id, frozenset())
 
 
 def _store(
@@ -116,7 +116,10 @@ class _Task:
         yield from sending.store(
             context, place.thread_id, base.generation, encoded.chunks, base.known
         )
-        remember_written(context, place, self.checkpoint_id, base.generation, encoded.chunks)
+        if encoded.chunks:
+            new = frozenset((base.generation, digest) for digest in encoded.chunks)
+            noted = written(context, place, self.checkpoint_id)
+            note_written(context, place, self.checkpoint_id, noted | new)
         return items.stored(context, place.thread_id, sort_key, encoded.body, kept=base.kept)
 
     def merge(
@@ -162,18 +165,3 @@ class _Task:
                 header.indexes, header.channels, opened.body.records, strict=True
             )
         ]
-
-
-def remember_written(
-    context: Context,
-    place: Place,
-    checkpoint_id: str,
-    generation: int,
-    refs: frozenset[bytes] | dict[bytes, bytes],
-) -> None:
-    """Note chunks that a checkpoint's writes refer to: its child may refer to them too."""
-    if not refs:
-        return
-    key = written_key(place, checkpoint_id)
-    pairs = frozenset((generation, ref) for ref in refs) | (context.cache.get(key) or frozenset())
-    context.cache.put(key, pairs, 200 + 200 * len(pairs))

@@ -14,9 +14,9 @@ from .context import (
     Known,
     Remembered,
     note_deltas,
+    note_written,
     remember_checkpoint,
-    remembered_key,
-    written_key,
+    remembered,
 )
 from .opening import Entry, Opened
 from .operation import Compute
@@ -25,7 +25,7 @@ from .slices import is_langgraphs
 
 def recall(context: Context, entry: Entry) -> dict[str, Known]:
     """The channels whose value this process can make without its bytes."""
-    sent: Remembered | None = context.cache.get(remembered_key(entry.place, entry.checkpoint_id))
+    sent = remembered(context, entry.place, entry.checkpoint_id)
     if sent is None or not is_langgraphs(context.serde):
         return {}
     found = {}
@@ -59,7 +59,7 @@ def _remember(
     values: Mapping[str, Any],
 ) -> None:
     body, where = entry.opened.body, entry.where
-    sent: Remembered | None = context.cache.get(remembered_key(entry.place, entry.checkpoint_id))
+    sent = remembered(context, entry.place, entry.checkpoint_id)
     if sent is not None and sent.generation != body.generation:
         sent = None
     stored = {}
@@ -82,8 +82,8 @@ def _remember(
     kept = items.kept_until(context, entry.item)
     deltas = bodies.has_deltas(entry.header.metadata, {})
     chain = None if deltas else kept
-    remembered = Remembered(body.generation, versions, stored, refs, body.written, kept, chain)
-    remember_checkpoint(context, entry.place, entry.checkpoint_id, remembered)
+    known_now = Remembered(body.generation, versions, stored, refs, body.written, kept, chain)
+    remember_checkpoint(context, entry.place, entry.checkpoint_id, known_now)
     note_deltas(context, entry.place, deltas)
     written = frozenset(
         (opened.body.generation, ref)
@@ -91,8 +91,5 @@ def _remember(
         for record in opened.body.records
         for ref in loaded.refs(record, where)
     )
-    noted = written_key(entry.place, entry.checkpoint_id)
-    if written:
-        context.cache.put(noted, written, 200 + 200 * len(written))
-    else:  # what was noted earlier has been replaced or deleted
-        context.cache.forget(noted)
+    # In place of what was noted earlier, some of which may have been replaced or deleted.
+    note_written(context, entry.place, entry.checkpoint_id, written)

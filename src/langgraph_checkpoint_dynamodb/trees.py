@@ -68,14 +68,14 @@ def content_refs(levels: Levels, size: int, get: Get) -> list[bytes]:
     return refs
 
 
-def all_refs(levels: Levels, get: Get) -> frozenset[bytes]:
-    """Every chunk that the refs of a value name, at any depth."""
+def all_refs(levels: Levels, listed_in: Callable[[bytes], Iterable[bytes]]) -> frozenset[bytes]:
+    """Every chunk that the refs of a value name, at any depth; `listed_in` reads a list of refs."""
     found: set[bytes] = set()
     for depth, level in enumerate(levels):
         refs = set(level)
         for _ in range(depth):
             found |= refs
-            refs = {child for ref in refs for child in listed(ref, get)}
+            refs = {child for ref in refs for child in listed_in(ref)}
         found |= refs
     return frozenset(found)
 

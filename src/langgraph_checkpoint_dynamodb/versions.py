@@ -37,13 +37,17 @@ def next_version(current: Any) -> Any:
 
 
 def _encode(count: int) -> str:
-    digits = ""
-    rest = count
-    while rest:
-        rest, digit = divmod(rest, 36)
-        digits = _DIGITS[digit] + digits
-    tail = "".join(secrets.choice(_DIGITS) for _ in range(_RANDOM_CHARACTERS))
+    digits = _base_36(count)
+    tail = _base_36(secrets.randbelow(36**_RANDOM_CHARACTERS)).rjust(_RANDOM_CHARACTERS, "0")
     return f"{chr(ord('a') + len(digits) - 1)}{digits}.{tail}"
+
+
+def _base_36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits
 
 
 def _count(version: str) -> int:

@@ -31,7 +31,7 @@ from .context import (
     forget_checkpoint,
     note_deltas,
     remember_checkpoint,
-    remembered_key,
+    remembered,
 )
 from .fence import Fence
 from .history import keep_ancestors
@@ -115,12 +115,12 @@ def put(
         yield from fence.settle(context, fenced, item, reply)
     yield from overwriting.replace(context, [(item, reply)])
     kept = math.inf if base.kept is None else base.kept
-    remembered = prepared.remembered(announcement.arrived(replies), kept, min(chain, kept))
+    stored = prepared.remembered(announcement.arrived(replies), kept, min(chain, kept))
     if parent_id is not None:
         # What a long thread remembers would push its chunks out of the cache. A fork from
         # the parent reads it first, and then it is remembered again.
         forget_checkpoint(context, place, parent_id)
-    remember_checkpoint(context, place, checkpoint["id"], remembered)
+    remember_checkpoint(context, place, checkpoint["id"], stored)
 
 
 def _keep_chain(
@@ -140,7 +140,7 @@ def _keep_chain(
     channels = [one for one in deltas if one not in stored] if isinstance(deltas, dict) else []
     if parent_id is None or not channels:
         return math.inf
-    parent: Remembered | None = context.cache.get(remembered_key(place, parent_id))
+    parent = remembered(context, place, parent_id)
     chain = parent.chain if parent is not None else None
     if chain is None and context.expiry is None:
         return math.inf
