@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import subprocess
 import sys
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from conftest import KEYS, REGION, MakeSaver
 from costs import Costs
-from langgraph_checkpoint_dynamodb import DynamoDBSaver
+from langgraph_checkpoint_dynamodb import DynamoDBSaver, async_driver, service
 from play import thread
 from test_known_failures import new_checkpoint
 
@@ -176,3 +178,37 @@ def test_no_unclosed_warning_is_printed(endpoint_url: str, ending: str) -> None:
     # asyncio itself complains of a loop that its owner leaves open.
     own = [line for line in complaints if "unclosed event loop" not in line]
     assert own == []
+
+
+@pytest.mark.aio
+async def test_of_large_replies_one_is_parsed_in_a_round_of_the_loop(
+    make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saver = make_saver()
+    checkpoint = new_checkpoint(a=random.Random(4).randbytes(4_000_000))
+    await saver.aput(thread("large"), checkpoint, METADATA, {"a": "1"})
+    rounds = 0
+    parsed_in: list[int] = []
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    take = async_driver._Turns.take
+
+    async def noted(self: Any, response_dict: Any, **event: Any) -> None:
+        await take(self, response_dict, **event)
+        if len(response_dict["body"]) > service.SMALL_COMPUTE_BYTES:
+            parsed_in.append(rounds)
+
+    monkeypatch.setattr(async_driver._Turns, "take", noted)
+    reader = make_saver(table_name=saver.config.table_config.table_name, deploy=False)
+    counting = asyncio.create_task(count())
+    found = await reader.aget_tuple(thread("large"))
+    counting.cancel()
+    assert found is not None
+    assert found.checkpoint == checkpoint
+    assert len(parsed_in) > 10
+    assert len(set(parsed_in)) == len(parsed_in)

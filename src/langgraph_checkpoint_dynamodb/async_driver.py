@@ -46,6 +46,9 @@ from .sync_driver import SyncDriver
 
 T = TypeVar("T")
 
+_FEW_CALLS = 2
+"""So many begin at once. Of more, each in its turn: a large one takes milliseconds to serialize."""
+
 
 class _LoopClient:
     """One event loop's client of a service, made once however many tasks ask for it first."""
@@ -174,7 +177,8 @@ class AsyncDriver:
                     await asyncio.sleep(0)
                 return await self._call(call)
 
-        replies = await asyncio.gather(*map(one, calls), return_exceptions=True)
+        run = self._call if len(calls) <= _FEW_CALLS else one
+        replies = await asyncio.gather(*map(run, calls), return_exceptions=True)
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply
@@ -309,7 +313,9 @@ async def _lifetime(config: DynamoDBConfig, name: str) -> AsyncGenerator[Any, No
         session = get_session()
     create = getattr(session, "create_client", None) or session.client
     async with create(name, **_client_arguments(config, name)) as client:
-        client.meta.events.register("before-parse", _Turns().take)
+        take = _Turns().take
+        for read in ("Query", "Scan", "BatchGetItem"):
+            client.meta.events.register(f"before-parse.{name}.{read}", take)
         yield client
 
 

@@ -14,8 +14,6 @@ byte of compressed bytes says how they are compressed, so the format can grow:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -99,16 +97,12 @@ _idle: deque[_Contexts] = deque()
 use takes several times as long."""
 
 
-@contextmanager
-def _contexts() -> Iterator[_Contexts]:
+def _take() -> _Contexts:
+    """Contexts to use; whoever is done appends them to the idle ones, and drops what failed."""
     try:
-        contexts = _idle.pop()
+        return _idle.pop()
     except IndexError:
-        contexts = _Contexts()
-    try:
-        yield contexts
-    finally:
-        _idle.append(contexts)
+        return _Contexts()
 
 
 @cache
@@ -121,8 +115,9 @@ def _dictionary() -> zstandard.ZstdCompressionDict:
 
 def compress(data: bytes) -> bytes:
     """Compress, unless that makes it larger (ciphertext does not compress)."""
-    with _contexts() as contexts:
-        packed = contexts.compressor.compress(data)
+    contexts = _take()
+    packed = contexts.compressor.compress(data)
+    _idle.append(contexts)
     return _ZSTD_DICTIONARY_1 + packed if len(packed) < len(data) else _RAW + data
 
 
@@ -143,10 +138,11 @@ def decompress(data: bytes, limit: int) -> bytes:
                 raise CorruptCheckpointError("compressed bytes that are no zstd frame")
             if zstandard.frame_content_size(frame) > limit:
                 raise CorruptCheckpointError(f"compressed bytes claim to be over {limit} bytes")
-            with _contexts() as contexts:
-                plain = contexts.decompressor.decompress(
-                    frame, max_output_size=limit, allow_extra_data=False
-                )
+            contexts = _take()
+            plain = contexts.decompressor.decompress(
+                frame, max_output_size=limit, allow_extra_data=False
+            )
+            _idle.append(contexts)
         except zstandard.ZstdError as error:
             raise CorruptCheckpointError(f"a broken zstd frame: {error}") from error
     else:

@@ -112,14 +112,25 @@ class Template:
         kind = type(message)
         if kind not in KINDS or message.__pydantic_extra__ or message.__pydantic_private__:
             raise TypeError("more than a message's own fields")
-        fields = {name: _copy(value) for name, value in message.__dict__.items()}
-        dicts = tuple(name for name, value in fields.items() if value == {})
-        lists = tuple(name for name, value in fields.items() if value == [])
-        filled = (name for name, value in fields.items() if value and type(value) in _NESTS)
-        numbers = (name for name, value in fields.items() if _holds_number(value))
-        fields.update(dict.fromkeys(dicts, _EMPTY_DICT), **dict.fromkeys(lists, _EMPTY_LIST))
-        fields_set = frozenset(message.__pydantic_fields_set__)
-        return cls(fields, _shape(kind, dicts, lists, tuple(filled), tuple(numbers), fields_set))
+        fields: dict[str, Any] = {}
+        dicts, lists, filled, numbers = [], [], [], []
+        for name, value in message.__dict__.items():
+            if value is None or type(value) is str:
+                fields[name] = value
+            elif type(value) is dict and not value:
+                fields[name] = _EMPTY_DICT
+                dicts.append(name)
+            elif type(value) is list and not value:
+                fields[name] = _EMPTY_LIST
+                lists.append(name)
+            else:
+                fields[name] = _copy(value)
+                if type(value) in _NESTS:
+                    filled.append(name)
+                if _holds_number(value):
+                    numbers.append(name)
+        names = (tuple(dicts), tuple(lists), tuple(filled), tuple(numbers))
+        return cls(fields, _shape(kind, *names, frozenset(message.__pydantic_fields_set__)))
 
     def matches(self, message: BaseMessage) -> bool:
         """Whether the message is what this template makes."""
