@@ -197,6 +197,15 @@ def test_what_a_task_writes_while_the_checkpoint_is_encoded_is_not_sent_again() 
     assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
 
 
+def test_some_megabytes_are_loaded_cold_in_two_round_trips_and_small_pages() -> None:
+    table, value = FakeTable(), random.Random(4).randbytes(4_000_000)
+    put(table, context(), 1, text=value)
+    calls, rounds = len(table.calls), table.rounds
+    assert get(table, context()).checkpoint["channel_values"] == {"text": value}
+    assert table.rounds - rounds == 2
+    assert len(table.calls) - calls > len(value) / 250_000  # a page of a query has up to 1 MB
+
+
 def test_a_thread_deleted_by_this_saver_is_no_longer_relied_on() -> None:
     table, around = FakeTable(), context()
     put(table, around, 1, text=LARGE)

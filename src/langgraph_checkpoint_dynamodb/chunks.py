@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -29,6 +29,8 @@ _FEW_RANGES = 4
 _FINER = 3
 """Over so many ranges they are made smaller by this factor. Their replies arrive together, and an
 event loop stands still while it takes a page from each socket and parses one."""
+
+_RANGES_A_ROUND = batches.CALLS_A_ROUND * _FINER
 
 _MAX_RANGE_CHUNKS = 1 << 20  # what an item claims is not to be believed
 
@@ -212,12 +214,11 @@ def _read_ranges(
         for bounds in keys.chunk_ranges(generation, parts)
     ]
     while calls and chunks.room >= 0:
-        now, later = calls[: batches.CALLS_A_ROUND], calls[batches.CALLS_A_ROUND :]
+        now, later = calls[:_RANGES_A_ROUND], calls[_RANGES_A_ROUND:]
         replies = yield now
-        found = [item for reply in replies for item in reply["Items"]]
-        yield _taking(context, chunks, found)
         more = [_rest(call, reply) for call, reply in zip(now, replies, strict=True)]
         calls = [call for call in more if call is not None] + later
+        yield _taking(context, chunks, [item for reply in replies for item in reply.pop("Items")])
 
 
 def _rest(call: Call, reply: Any) -> Call | None:
@@ -241,7 +242,7 @@ def _read(
     yield _taking(context, chunks, found)
 
 
-def _taking(context: Context, chunks: Chunks, found: Sequence[Item]) -> Compute[None]:
+def _taking(context: Context, chunks: Chunks, found: list[Item]) -> Compute[None]:
     take = partial(_take, context, chunks, found)
     few = len(found) <= _FEW_ITEMS
     return Compute(take, lambda: sum(map(items.body_size, found)) if few else None)
@@ -251,8 +252,8 @@ def _on_refs(refs: Sized, work: Callable[[], T]) -> Compute[T]:
     return Compute(work, lambda: _REF_WORK * len(refs))
 
 
-def _take(context: Context, chunks: Chunks, found: Iterable[Item]) -> None:
-    for item in turns.between(found, 16):
+def _take(context: Context, chunks: Chunks, found: list[Item]) -> None:
+    for item in turns.between(_emptied(found), 16):
         digest = keys.chunk_digest(items.sort_key(item))
         if digest is None or chunks.room < 0:
             continue
@@ -263,3 +264,9 @@ def _take(context: Context, chunks: Chunks, found: Iterable[Item]) -> None:
         else:
             chunks.room -= len(chunks.data[digest])
             remember_chunk(context, chunks.thread_id, digest, chunks.data[digest])
+
+
+def _emptied(found: list[T]) -> Iterator[T]:
+    """What a list holds, let go one by one: thousands at once would hold an event loop up."""
+    while found:
+        yield found.pop()
