@@ -197,6 +197,23 @@ def test_what_a_task_writes_while_the_checkpoint_is_encoded_is_not_sent_again() 
     assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
 
 
+def test_what_a_task_writes_while_those_of_another_are_encoded_is_not_sent_again() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1)
+    operation = pending.put_writes(around, PLACE, "00000001", [("text", LARGE)], "one", "")
+    serializing = advance(operation)
+    assert isinstance(serializing, Compute)
+    encoding = advance(operation, serializing.function())
+    assert isinstance(encoding, Compute)
+    encoded = encoding.function()
+    table.run(pending.put_writes(around, PLACE, "00000001", [("text", LARGE)], "another", ""))
+    sent = len(table.calls)
+    table.run(operation, encoded)
+    assert [call.method for call in table.calls[sent:]] == ["put_item"]
+    found = get(table, context(), 1).pending_writes
+    assert sorted(found) == [("another", "text", LARGE), ("one", "text", LARGE)]
+
+
 def test_some_megabytes_are_loaded_cold_in_two_round_trips_and_small_pages() -> None:
     table, value = FakeTable(), random.Random(4).randbytes(4_000_000)
     put(table, context(), 1, text=value)

@@ -57,7 +57,7 @@ def basis_of(
 def known_by_now(
     context: Context, place: Place, parent_id: str | None, base: Basis
 ) -> frozenset[bytes]:
-    """`base.known`, and what the parent's writes have stored since, in another thread."""
+    """`base.known`, and what writes of the same checkpoint have stored since, in other threads."""
     if parent_id is None:
         return base.known
     since = _known_of_writes(context, place, parent_id, base.generation)

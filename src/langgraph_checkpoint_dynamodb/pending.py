@@ -14,7 +14,7 @@ from typing import Any
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 
 from . import bodies, chunks, items, keys, overwriting, requests, sending
-from .basis import basis_of
+from .basis import basis_of, known_by_now
 from .bodies import Encoded, Write
 from .context import Context, Place, may_have_deltas, note_written, written
 from .errors import ConflictError
@@ -113,9 +113,8 @@ class _Task:
             ),
             lambda: sum(len(write.value[1]) for write in writes),
         )
-        yield from sending.store(
-            context, place.thread_id, base.generation, encoded.chunks, base.known
-        )
+        known = known_by_now(context, place, self.checkpoint_id, base)
+        yield from sending.store(context, place.thread_id, base.generation, encoded.chunks, known)
         if encoded.chunks:
             new = frozenset((base.generation, digest) for digest in encoded.chunks)
             noted = written(context, place, self.checkpoint_id)
