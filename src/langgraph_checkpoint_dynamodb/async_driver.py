@@ -17,7 +17,7 @@ import ctypes
 import os
 import random
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from importlib.util import find_spec
@@ -167,6 +167,14 @@ class AsyncDriver:
         return await self._call_all(effect)
 
     async def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
+        run = self._call if len(calls) <= _FEW_CALLS else self._in_turns()
+        replies = await asyncio.gather(*map(run, calls), return_exceptions=True)
+        for reply in replies:
+            if isinstance(reply, BaseException):
+                raise reply
+        return list(replies)
+
+    def _in_turns(self) -> Callable[[Call], Awaitable[Reply]]:
         gate = asyncio.Semaphore(service.MAX_CONCURRENT_CALLS)
         turn = asyncio.Lock()
 
@@ -177,12 +185,7 @@ class AsyncDriver:
                     await asyncio.sleep(0)
                 return await self._call(call)
 
-        run = self._call if len(calls) <= _FEW_CALLS else one
-        replies = await asyncio.gather(*map(run, calls), return_exceptions=True)
-        for reply in replies:
-            if isinstance(reply, BaseException):
-                raise reply
-        return list(replies)
+        return one
 
     async def _call(self, call: Call) -> Reply:
         if not self._native:

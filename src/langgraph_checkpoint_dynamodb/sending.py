@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ def store(
     mine, others = context.in_flight.claim(place, missing)
     written = False
     try:
-        yield from _write(context, place, {digest: missing[digest] for digest in mine})
+        yield from _write(context, place, [(digest, missing[digest]) for digest in mine])
         written = True
     finally:
         context.in_flight.settle(place, mine, written=written)
@@ -38,7 +38,7 @@ def store(
         arrived = yield Join(claims)
         failed = {claim for claim, there in zip(claims, arrived, strict=True) if not there}
         lost = [digest for digest, claim in others.items() if claim in failed]
-        yield from _write(context, place, {digest: missing[digest] for digest in lost})
+        yield from _write(context, place, [(digest, missing[digest]) for digest in lost])
 
 
 class Announcement:
@@ -79,9 +79,11 @@ class Announcement:
         return self._known | stored
 
 
-def _write(context: Context, place: Place, chunks: Mapping[bytes, bytes]) -> Operation[None]:
+def _write(
+    context: Context, place: Place, chunks: Sequence[tuple[bytes, bytes]]
+) -> Operation[None]:
     # A round at a time: to let thousands of items go at once holds an event loop up.
-    for some in batches.rounds(list(chunks.items())):
+    for some in batches.rounds(chunks):
         made = yield _on(some, partial(_items, context, place, some))
         yield from batches.put_all(context, made)
         yield _on(some, partial(_remember, context, place[0], some))
