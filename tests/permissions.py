@@ -25,6 +25,7 @@ METHODS = {
     "get_delta_channel_history": "get_delta_channel_history",
     "put": "put",
     "put_writes": "put_writes",
+    "send_shared": "put",
     "delete_thread": "delete_thread",
     "copy_thread": "copy_thread",
     "prune": "prune",

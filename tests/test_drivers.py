@@ -107,7 +107,7 @@ class Runner:
             await real_sleep(0)
 
         patch = self._monkeypatch.setattr
-        patch(driver, "_get_client", get_client)
+        patch(driver._clients, "get", get_client)
         patch("tenacity.nap.time.sleep", self.delays.append)
         patch(asyncio, "sleep", sleep)
         patch(sync_driver.random, "uniform", lambda low, high: high)

@@ -56,12 +56,12 @@ LEVELS = [
         "suspects",
         "verify",
     },
-    {"service", "sync_driver", "async_driver", "arguments"},
+    {"service", "sharing", "sync_driver", "loop_clients", "async_driver", "arguments"},
     {"maintenance", "provisioning", "saver"},
     {"__init__"},
     {"infra"},
 ]
-DRIVERS = {"service", "sync_driver", "async_driver"}
+DRIVERS = {"service", "sync_driver", "loop_clients", "async_driver"}
 CLIENT_LIBRARIES = {"boto3", "botocore", "aiobotocore", "aioboto3", "asyncio", "tenacity"}
 IMPURE = {"time", "random", "secrets", "socket", "threading"}
 MAY_BE_IMPURE = {
@@ -71,6 +71,7 @@ MAY_BE_IMPURE = {
     "cache": {"threading"},
     "in_flight": {"threading"},
     "codec": {"threading"},
+    "sharing": {"threading"},
     "turns": {"time"},
 }
 

@@ -29,7 +29,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBTableConfig,
     TableNotFoundError,
 )
-from langgraph_checkpoint_dynamodb.async_driver import _close_first, _LoopClient
+from langgraph_checkpoint_dynamodb.loop_clients import _close_first, _LoopClient
 from langgraph_checkpoint_dynamodb.operation import DYNAMODB
 from langgraph_checkpoint_dynamodb.service import DISTRIBUTION
 from threads import LARGE, chain, config_of, load_all, put
@@ -282,7 +282,7 @@ async def header_of(make_saver: Any, mode: str) -> Any:
     async def ask(**overrides: Any) -> str:
         saver = make_saver(mode=mode, **overrides)
         native = mode == "async"
-        client = await saver._async._get_client(DYNAMODB) if native else saver._sync._get_client()
+        client = await saver._async._clients.get(DYNAMODB) if native else saver._sync._get_client()
         client.meta.events.register("before-send.dynamodb", record)
         await Either(saver, use_async=mode != "sync").get_tuple(config_of("t"))
         return found.pop()
@@ -360,7 +360,9 @@ if used_by == "a loop":
     loop = asyncio.new_event_loop()
     loop.run_until_complete(saver.aget_tuple(config))
 # What other threads of the parent held when it forked is held for ever in the child.
-for lock in (saver._cache._lock, saver._in_flight._lock, saver._sync._lock, saver._async._lock):
+holders = (saver._cache, saver._in_flight, saver._sync, saver._sync._gathering, saver._async)
+locks = [holder._lock for holder in (*holders, saver._async._clients)]
+for lock in locks:
     lock.acquire()
 child = os.fork()
 if not child:
@@ -369,7 +371,7 @@ if not child:
     asyncio.run(saver.aget_tuple(config))
     saver.close()
     sys.exit(7 if not connections else 1)
-for lock in (saver._cache._lock, saver._in_flight._lock, saver._sync._lock, saver._async._lock):
+for lock in locks:
     lock.release()
 put(b"z" * 100_000)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
@@ -404,7 +406,7 @@ def test_close_inside_a_loop_closes_those_of_idle_loops_too(make_saver: Any) -> 
         saver.close()
 
     asyncio.run(close())
-    assert not saver._async._clients
+    assert not saver._async._clients._clients
     idle.close()
 
 

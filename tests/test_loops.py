@@ -15,7 +15,7 @@ import pytest
 
 from conftest import KEYS, REGION, MakeSaver
 from costs import Costs
-from langgraph_checkpoint_dynamodb import DynamoDBSaver, async_driver, service
+from langgraph_checkpoint_dynamodb import DynamoDBSaver, loop_clients, service
 from play import thread
 from test_known_failures import new_checkpoint
 
@@ -196,14 +196,14 @@ async def test_of_large_replies_one_is_parsed_in_a_round_of_the_loop(
             rounds += 1
             await asyncio.sleep(0)
 
-    take = async_driver._Turns.take
+    take = loop_clients._Turns.take
 
     async def noted(self: Any, response_dict: Any, **event: Any) -> None:
         await take(self, response_dict, **event)
         if len(response_dict["body"]) > service.SMALL_COMPUTE_BYTES:
             parsed_in.append(rounds)
 
-    monkeypatch.setattr(async_driver._Turns, "take", noted)
+    monkeypatch.setattr(loop_clients._Turns, "take", noted)
     reader = make_saver(table_name=saver.config.table_config.table_name, deploy=False)
     counting = asyncio.create_task(count())
     found = await reader.aget_tuple(thread("large"))

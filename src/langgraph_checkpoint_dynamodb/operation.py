@@ -40,11 +40,20 @@ AUTOSCALING = "application-autoscaling"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One API call: a boto3 client method name, its arguments, and the service's name."""
+    """One API call.
+
+    Attributes:
+        method: The name of the boto3 client's method.
+        params: Its arguments.
+        service: The service's name.
+        shareable: The driver may send it in one request with other operations' calls, and
+            answer it with that request's whole reply.
+    """
 
     method: str
     params: dict[str, Any]
     service: str = DYNAMODB
+    shareable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,9 +194,24 @@ def _scan(
     return Call("scan", params)
 
 
-def batch_write(table: str, requests: Sequence[Any]) -> Call:
+def batch_write(table: str, requests: Sequence[Any], *, shareable: bool = False) -> Call:
     """Up to 25 put or delete requests."""
-    return Call("batch_write_item", {"RequestItems": {table: list(requests)}})
+    params = {"RequestItems": {table: list(requests)}}
+    return Call("batch_write_item", params, shareable=shareable)
+
+
+def joined(calls: Sequence[Call]) -> Call:
+    """One call for several batch writes to a table."""
+    ((table, _),) = calls[0].params["RequestItems"].items()
+    every = [request for call in calls for request in call.params["RequestItems"][table]]
+    return batch_write(table, every)
+
+
+def keys_put(call: Call) -> set[tuple[str, str]]:
+    """The keys of the items that a batch write puts."""
+    ((_, every),) = call.params["RequestItems"].items()
+    items = (request["PutRequest"]["Item"] for request in every)
+    return {(item["PK"]["S"], item["SK"]["S"]) for item in items}
 
 
 def batch_get(table: str, item_keys: Sequence[Item], *, consistent: bool) -> Call:

@@ -65,10 +65,16 @@ class Announcement:
 
     def calls(self) -> list[Call]:
         """The calls to send beside the item's."""
-        return [requests.batch_write(self._context.table, self._puts)] if self._puts else []
+        if not self._puts:
+            return []
+        return [requests.batch_write(self._context.table, self._puts, shareable=True)]
 
     def arrived(self, replies: Sequence[Any]) -> frozenset[bytes]:
-        """The chunks that are known to be stored, given the replies to the calls."""
+        """The chunks that are known to be stored, given the replies to the calls.
+
+        A reply tells of other operations' chunks, too. One of those that is the same as one of
+        these, in another thread, makes this one count as lost: it is sent again, no more.
+        """
         lost = {
             keys.chunk_digest(items.sort_key(request["PutRequest"]["Item"]))
             for reply in replies

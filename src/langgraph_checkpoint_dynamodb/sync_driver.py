@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import boto3
 from tenacity import Retrying
 
-from . import service
+from . import service, sharing
 from .config import DynamoDBConfig
 from .errors import StorageError
 from .operation import (
@@ -46,6 +46,7 @@ class SyncDriver:
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._executor: ThreadPoolExecutor | None = None
+        self._gathering = sharing.Gathering()
         self._policy = service.retry_policy(config)
         begin_anew_after_fork(self)
 
@@ -84,6 +85,18 @@ class SyncDriver:
                 )
             return self._executor.submit(function)
 
+    def share(self, call: Call) -> Future[Reply]:
+        """Send a call with those of other operations that wait for a thread by then."""
+        reply: Future[Reply] = Future()
+        reply.set_running_or_notify_cancel()  # an event loop that gave up cannot cancel it
+        if self._gathering.add(call, reply):
+            send = partial(self.run, sharing.send_shared(self._gathering))
+            try:
+                self.submit(send)
+            except RuntimeError:  # no threads any more: the interpreter ends
+                send()
+        return reply
+
     @property
     def has_threads(self) -> bool:
         """Whether `close` may have to wait for threads."""
@@ -103,6 +116,7 @@ class SyncDriver:
         """Leave connections and threads to the parent."""
         self._lock = threading.Lock()
         self._clients, self._executor = {}, None
+        self._gathering = sharing.Gathering()
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Compute):
@@ -119,7 +133,10 @@ class SyncDriver:
 
     def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
         first, *others = calls
-        futures = [self.submit(partial(self.call, call)) for call in others]
+        futures = [
+            self.share(call) if call.shareable else self.submit(partial(self.call, call))
+            for call in others
+        ]
         try:
             reply = self.call(first)
         finally:

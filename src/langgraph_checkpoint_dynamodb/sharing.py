@@ -1,0 +1,96 @@
+"""Calls of different operations that are sent as one request.
+
+Where many threads work at once, each announces a chunk with most of its checkpoints. DynamoDB
+bills the items, but a request costs the client more processor time than making the item
+does. So announcements share requests. None waits for company: a request takes along what has
+gathered by the time that a thread, or the next round of the event loop, gets to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from typing import Any, Protocol, TypeAlias
+
+from . import requests
+from .errors import StorageError, UnavailableError
+from .operation import Call, Operation
+
+
+class Waiter(Protocol):
+    """What the futures of threads and those of event loops have in common."""
+
+    def done(self) -> bool: ...  # noqa: D102
+    def set_result(self, result: Any, /) -> None: ...  # noqa: D102
+    def set_exception(self, exception: BaseException, /) -> None: ...  # noqa: D102
+
+
+Entry: TypeAlias = tuple[Call, Waiter]
+
+
+class Gathering:
+    """Shareable calls that nobody has sent yet, and who waits for their replies."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._lock = Lock()
+
+    def add(self, call: Call, waiter: Waiter) -> bool:
+        """Let a call wait. Returns whether it is the first: then the caller runs `send_shared`."""
+        with self._lock:
+            self._entries.append((call, waiter))
+            return len(self._entries) == 1
+
+    def take(self) -> list[Entry]:
+        """All that wait; the next to come is the first again."""
+        with self._lock:
+            entries, self._entries = self._entries, []
+        return entries
+
+
+def send_shared(gathering: Gathering) -> Operation[None]:
+    """Send what has gathered. Each call is answered with its request's whole reply."""
+    entries = gathering.take()
+    try:
+        for group in _groups(entries):
+            yield from _send_group(group)
+    finally:
+        _fail(entries, UnavailableError("the request that this call shared was cancelled"))
+
+
+def _send_group(group: Sequence[Entry]) -> Operation[None]:
+    call = group[0][0] if len(group) == 1 else requests.joined([call for call, _ in group])
+    try:
+        (reply,) = yield [call]
+    except Exception as error:  # noqa: BLE001 - theirs who wait
+        if len(group) > 1 and isinstance(error, StorageError) and not error.retryable:
+            # What one of them may not send does not fail the others.
+            for entry in group:
+                yield from _send_group([entry])
+        else:
+            _fail(group, error)
+    else:
+        for _, waiter in group:
+            if not waiter.done():  # nor cancelled
+                waiter.set_result(reply)
+
+
+def _fail(entries: Sequence[Entry], error: Exception) -> None:
+    for _, waiter in entries:
+        if not waiter.done():
+            waiter.set_exception(error)
+
+
+def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """What one request holds: so many items, and none of them twice."""
+    group: list[Entry] = []
+    keys: set[tuple[str, str]] = set()
+    for call, waiter in entries:
+        more = requests.keys_put(call)
+        if group and (len(keys) + len(more) > requests.MAX_BATCH_WRITE or keys & more):
+            yield group
+            group, keys = [], set()
+        group.append((call, waiter))
+        keys |= more
+    if group:
+        yield group

@@ -1,0 +1,235 @@
+"""Announcements of different operations that share a request."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from costs import Costs
+from either import Either
+from fake_table import TABLE, FakeTable, context
+from langgraph_checkpoint_dynamodb import (
+    AccessDeniedError,
+    DynamoDBSaver,
+    StorageError,
+    ThrottledError,
+    UnavailableError,
+    requests,
+    sending,
+    service,
+)
+from langgraph_checkpoint_dynamodb.operation import Call, advance
+from langgraph_checkpoint_dynamodb.sharing import Gathering, send_shared
+from threads import config_of, put
+
+CHATS = 40
+MESSAGES = ["a message that closes a chunk. " * 40]
+
+
+def batch(*names: str, thread: str = "thread") -> Call:
+    puts = [{"PutRequest": {"Item": {**requests.key(thread, name)}}} for name in names]
+    return requests.batch_write(TABLE, puts, shareable=True)
+
+
+def gathered(*calls: Call) -> tuple[Gathering, list[Future[Any]]]:
+    gathering = Gathering()
+    replies: list[Future[Any]] = [Future() for _ in calls]
+    for call, reply in zip(calls, replies, strict=True):
+        gathering.add(call, reply)
+    return gathering, replies
+
+
+def sizes(table: FakeTable) -> list[int]:
+    return [len(call.params["RequestItems"][TABLE]) for call in table.calls]
+
+
+def test_the_first_to_come_sends_what_has_gathered_by_then() -> None:
+    gathering, table = Gathering(), FakeTable()
+    firsts = [gathering.add(batch(name), Future()) for name in "abc"]
+    assert firsts == [True, False, False]
+    table.run(send_shared(gathering))
+    assert sizes(table) == [3]
+    assert gathering.add(batch("d"), Future())
+
+
+def test_each_is_answered_with_the_reply_to_its_request() -> None:
+    left = {"UnprocessedItems": {TABLE: ["some"]}}
+    gathering, replies = gathered(batch("a"), batch("b"))
+    FakeTable(lambda call: left).run(send_shared(gathering))
+    assert [reply.result(0) for reply in replies] == [left, left]
+
+
+def test_a_request_holds_no_more_items_than_dynamodb_takes() -> None:
+    gathering, replies = gathered(*(batch(*(f"{n}-{i}" for i in range(10))) for n in range(6)))
+    table = FakeTable()
+    table.run(send_shared(gathering))
+    assert sizes(table) == [20, 20, 20]
+    assert len(table.items) == 60
+    assert all(reply.done() for reply in replies)
+
+
+def test_a_request_holds_no_item_twice() -> None:
+    """DynamoDB refuses one that does."""
+    gathering, _ = gathered(batch("a", "b"), batch("c"), batch("b"), batch("b", thread="other"))
+    table = FakeTable()
+    table.run(send_shared(gathering))
+    assert sizes(table) == [3, 2]
+
+
+def refuse(error: StorageError, name: str) -> Callable[[Call], None]:
+    def fault(call: Call) -> None:
+        if name in {key for _, key in requests.keys_put(call)}:
+            raise error
+
+    return fault
+
+
+def test_what_one_may_not_send_does_not_fail_the_others() -> None:
+    """Policies may restrict a role to the partition keys of some threads."""
+    gathering, replies = gathered(batch("a"), batch("forbidden"), batch("c"))
+    table = FakeTable(refuse(AccessDeniedError("not yours"), "forbidden"))
+    table.run(send_shared(gathering))
+    assert sizes(table) == [3, 1, 1, 1]
+    with pytest.raises(AccessDeniedError, match="not yours"):
+        replies[1].result(0)
+    assert [replies[n].result(0) for n in (0, 2)] == [{"UnprocessedItems": {}}] * 2
+    assert {key for _, key in table.items} == {"a", "c"}
+
+
+def test_what_outlived_its_retries_is_not_sent_again() -> None:
+    gathering, replies = gathered(batch("a"), batch("b"))
+    table = FakeTable(refuse(ThrottledError("too much"), "b"))
+    table.run(send_shared(gathering))
+    assert sizes(table) == [2]
+    for reply in replies:
+        with pytest.raises(ThrottledError, match="too much"):
+            reply.result(0)
+
+
+def test_who_gave_up_waiting_is_passed_over() -> None:
+    gathering, replies = gathered(batch("a"), batch("b"))
+    replies[0].cancel()
+    FakeTable().run(send_shared(gathering))
+    assert replies[1].result(0) == {"UnprocessedItems": {}}
+
+
+def test_nobody_waits_for_a_request_that_was_cancelled() -> None:
+    gathering, replies = gathered(*(batch(str(n)) for n in range(30)))
+    operation = send_shared(gathering)
+    advance(operation)
+    operation.close()
+    for reply in replies:
+        with pytest.raises(UnavailableError, match="cancelled"):
+            reply.result(0)
+
+
+def test_a_chunk_that_was_left_over_is_not_counted_as_stored() -> None:
+    around = context()
+    one, same, other = bytes(16), bytes(16), bytes([1]) * 16
+    mine = sending.Announcement(around, "mine", 0, {one: b"x", other: b"y"}, frozenset())
+    theirs = sending.Announcement(around, "theirs", 0, {same: b"x"}, frozenset())
+    (call,) = theirs.calls()
+    assert call.shareable
+    left = {"UnprocessedItems": call.params["RequestItems"]}
+    assert theirs.arrived([left]) == frozenset()
+    assert mine.arrived([left]) == {other}
+
+
+@contextmanager
+def busy_threads(saver: DynamoDBSaver, awaited: int) -> Any:
+    """Keep the saver's threads busy until so many calls wait for one."""
+    enough = threading.Event()
+    for _ in range(service.MAX_CONCURRENT_CALLS):
+        saver._sync.submit(enough.wait)
+
+    def watch() -> None:
+        ends = time.monotonic() + 60
+        while len(saver._sync._gathering._entries) < awaited and time.monotonic() < ends:
+            time.sleep(0.001)
+        enough.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        watcher.join()
+
+
+async def test_chats_that_announce_at_once_share_requests(
+    make_saver: Callable[..., DynamoDBSaver], mode: str
+) -> None:
+    costs = Costs()
+    saver = make_saver(mode=mode, costs=costs)
+    client = Either(saver, use_async=mode != "sync")
+    names = [f"chat-{n}" for n in range(CHATS)]
+
+    async def put_all(parents: list[Any], messages: list[str]) -> list[Any]:
+        if mode != "sync":
+            return await asyncio.gather(
+                *(put(client, one, {"messages": messages}) for one in parents)
+            )
+        run = lambda one: asyncio.run(put(client, one, {"messages": messages}))  # noqa: E731
+        with ThreadPoolExecutor(CHATS) as pool:
+            return list(await asyncio.to_thread(lambda: list(pool.map(run, parents))))
+
+    costs.reset()
+    with busy_threads(saver, 0 if mode == "async" else CHATS):
+        children = await put_all([config_of(name) for name in names], MESSAGES)
+    assert costs.calls == {"PutItem": CHATS, "BatchWriteItem": 2}
+    costs.reset()
+    await put_all(children, [*MESSAGES, "short"])
+    assert costs.calls == {"PutItem": CHATS}, "a chunk that arrived is not sent again"
+    reader = Either(
+        make_saver(mode=mode, table_name=saver.config.table_config.table_name, deploy=False),
+        use_async=mode != "sync",
+    )
+    for name in names:
+        found = await reader.get_tuple(config_of(name))
+        assert found.checkpoint["channel_values"]["messages"] == [*MESSAGES, "short"]
+
+
+@pytest.mark.parametrize("mode", [pytest.param("async", marks=pytest.mark.aio), "threads"])
+async def test_who_is_cancelled_does_not_cancel_what_others_share(
+    make_saver: Callable[..., DynamoDBSaver], mode: str
+) -> None:
+    costs = Costs()
+    saver = make_saver(mode=mode, costs=costs)
+    client = Either(saver, use_async=True)
+    costs.reset()
+    with busy_threads(saver, 0 if mode == "async" else 2):
+        given_up, stays = (
+            asyncio.ensure_future(put(client, config_of(name), {"messages": MESSAGES}))
+            for name in ("given up", "stays")
+        )
+        await asyncio.sleep(0)
+        given_up.cancel()
+        child = await stays
+    assert given_up.cancelled()
+    assert costs.calls["BatchWriteItem"] == 1
+    await put(client, child, {"messages": [*MESSAGES, "short"]})
+    assert costs.calls["BatchWriteItem"] == 1, "a chunk that arrived is not sent again"
+
+
+async def test_without_threads_it_is_sent_at_once(
+    make_saver: Callable[..., DynamoDBSaver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interpreter that ends starts no threads any more."""
+    costs = Costs()
+    saver = make_saver(mode="sync", costs=costs)
+    costs.reset()
+
+    def submit(_: Callable[[], Any]) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr(saver._sync, "submit", submit)
+    for name in ("first", "second"):
+        await put(Either(saver, use_async=False), config_of(name), {"messages": MESSAGES})
+    assert costs.calls == {"PutItem": 2, "BatchWriteItem": 2}
