@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -26,7 +27,7 @@ from langgraph_checkpoint_dynamodb import (
     service,
 )
 from langgraph_checkpoint_dynamodb.operation import Call, advance
-from langgraph_checkpoint_dynamodb.sharing import Gathering, send_shared
+from langgraph_checkpoint_dynamodb.sharing import Entry, Gathering, send_shared
 from threads import config_of, put
 
 CHATS = 40
@@ -38,12 +39,12 @@ def batch(*names: str, thread: str = "thread") -> Call:
     return requests.batch_write(TABLE, puts, shareable=True)
 
 
-def gathered(*calls: Call) -> tuple[Gathering, list[Future[Any]]]:
+def gathered(*calls: Call) -> tuple[Sequence[Entry], list[Future[Any]]]:
     gathering = Gathering()
     replies: list[Future[Any]] = [Future() for _ in calls]
     for call, reply in zip(calls, replies, strict=True):
-        gathering.add(call, reply)
-    return gathering, replies
+        gathering.add(call, reply, lambda: None)
+    return gathering.take(), replies
 
 
 def sizes(table: FakeTable) -> list[int]:
@@ -52,24 +53,36 @@ def sizes(table: FakeTable) -> list[int]:
 
 def test_the_first_to_come_sends_what_has_gathered_by_then() -> None:
     gathering, table = Gathering(), FakeTable()
-    firsts = [gathering.add(batch(name), Future()) for name in "abc"]
-    assert firsts == [True, False, False]
-    table.run(send_shared(gathering))
+    started: list[str] = []
+    for name in "abc":
+        gathering.add(batch(name), Future(), lambda name=name: started.append(name))
+    table.run(send_shared(gathering.take()))
     assert sizes(table) == [3]
-    assert gathering.add(batch("d"), Future())
+    gathering.add(batch("d"), Future(), lambda: started.append("d"))
+    assert started == ["a", "d"]
+
+
+def test_what_cannot_be_started_waits_for_nobody() -> None:
+    gathering = Gathering()
+    with pytest.raises(KeyboardInterrupt):
+        gathering.add(batch("a"), Future(), Mock(side_effect=KeyboardInterrupt))
+    started = Mock()
+    gathering.add(batch("b"), Future(), started)
+    started.assert_called_once()
+    assert len(gathering.take()) == 1
 
 
 def test_each_is_answered_with_the_reply_to_its_request() -> None:
     left = {"UnprocessedItems": {TABLE: ["some"]}}
-    gathering, replies = gathered(batch("a"), batch("b"))
-    FakeTable(lambda call: left).run(send_shared(gathering))
+    entries, replies = gathered(batch("a"), batch("b"))
+    FakeTable(lambda call: left).run(send_shared(entries))
     assert [reply.result(0) for reply in replies] == [left, left]
 
 
 def test_a_request_holds_no_more_items_than_dynamodb_takes() -> None:
-    gathering, replies = gathered(*(batch(*(f"{n}-{i}" for i in range(10))) for n in range(6)))
+    entries, replies = gathered(*(batch(*(f"{n}-{i}" for i in range(10))) for n in range(6)))
     table = FakeTable()
-    table.run(send_shared(gathering))
+    table.run(send_shared(entries))
     assert sizes(table) == [20, 20, 20]
     assert len(table.items) == 60
     assert all(reply.done() for reply in replies)
@@ -77,9 +90,9 @@ def test_a_request_holds_no_more_items_than_dynamodb_takes() -> None:
 
 def test_a_request_holds_no_item_twice() -> None:
     """DynamoDB refuses one that does."""
-    gathering, _ = gathered(batch("a", "b"), batch("c"), batch("b"), batch("b", thread="other"))
+    entries, _ = gathered(batch("a", "b"), batch("c"), batch("b"), batch("b", thread="other"))
     table = FakeTable()
-    table.run(send_shared(gathering))
+    table.run(send_shared(entries))
     assert sizes(table) == [3, 2]
 
 
@@ -93,9 +106,9 @@ def refuse(error: StorageError, name: str) -> Callable[[Call], None]:
 
 def test_what_one_may_not_send_does_not_fail_the_others() -> None:
     """Policies may restrict a role to the partition keys of some threads."""
-    gathering, replies = gathered(batch("a"), batch("forbidden"), batch("c"))
+    entries, replies = gathered(batch("a"), batch("forbidden"), batch("c"))
     table = FakeTable(refuse(AccessDeniedError("not yours"), "forbidden"))
-    table.run(send_shared(gathering))
+    table.run(send_shared(entries))
     assert sizes(table) == [3, 1, 1, 1]
     with pytest.raises(AccessDeniedError, match="not yours"):
         replies[1].result(0)
@@ -104,9 +117,9 @@ def test_what_one_may_not_send_does_not_fail_the_others() -> None:
 
 
 def test_what_outlived_its_retries_is_not_sent_again() -> None:
-    gathering, replies = gathered(batch("a"), batch("b"))
+    entries, replies = gathered(batch("a"), batch("b"))
     table = FakeTable(refuse(ThrottledError("too much"), "b"))
-    table.run(send_shared(gathering))
+    table.run(send_shared(entries))
     assert sizes(table) == [2]
     for reply in replies:
         with pytest.raises(ThrottledError, match="too much"):
@@ -114,15 +127,15 @@ def test_what_outlived_its_retries_is_not_sent_again() -> None:
 
 
 def test_who_gave_up_waiting_is_passed_over() -> None:
-    gathering, replies = gathered(batch("a"), batch("b"))
+    entries, replies = gathered(batch("a"), batch("b"))
     replies[0].cancel()
-    FakeTable().run(send_shared(gathering))
+    FakeTable().run(send_shared(entries))
     assert replies[1].result(0) == {"UnprocessedItems": {}}
 
 
 def test_nobody_waits_for_a_request_that_was_cancelled() -> None:
-    gathering, replies = gathered(*(batch(str(n)) for n in range(30)))
-    operation = send_shared(gathering)
+    entries, replies = gathered(*(batch(str(n)) for n in range(30)))
+    operation = send_shared(entries)
     advance(operation)
     operation.close()
     for reply in replies:
@@ -216,6 +229,25 @@ async def test_who_is_cancelled_does_not_cancel_what_others_share(
     assert costs.calls["BatchWriteItem"] == 1
     await put(client, child, {"messages": [*MESSAGES, "short"]})
     assert costs.calls["BatchWriteItem"] == 1, "a chunk that arrived is not sent again"
+
+
+@pytest.mark.aio
+async def test_nobody_waits_for_a_request_that_was_cancelled_before_it_began(
+    make_saver: Callable[..., DynamoDBSaver],
+) -> None:
+    """Servers that shut down cancel all tasks of a loop."""
+    client = Either(make_saver(mode="async"), use_async=True)
+    senders = client.target._async._senders
+    putting = asyncio.ensure_future(put(client, config_of("thread"), {"messages": MESSAGES}))
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert [sender.cancel() for sender in senders] == [True]
+    with pytest.raises(UnavailableError, match="cancelled"):
+        await asyncio.wait_for(putting, 30)
+    child = await asyncio.wait_for(put(client, config_of("thread"), {"messages": MESSAGES}), 30)
+    found = await client.get_tuple(child)
+    assert found.checkpoint["channel_values"]["messages"] == MESSAGES
+    assert not senders
 
 
 async def test_without_threads_it_is_sent_at_once(

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -132,11 +133,16 @@ class AsyncDriver:
         with self._lock:
             gathering = self._gatherings.setdefault(loop, sharing.Gathering())
         reply = loop.create_future()
-        if gathering.add(call, reply):
-            sender = loop.create_task(self.run(sharing.send_shared(gathering)))
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
+        gathering.add(call, reply, partial(loop.call_soon, self._send_gathered, gathering))
         return reply
+
+    def _send_gathered(self, gathering: sharing.Gathering) -> None:
+        entries = gathering.take()
+        sender = asyncio.ensure_future(self.run(sharing.send_shared(entries)))
+        self._senders.add(sender)
+        sender.add_done_callback(self._senders.discard)
+        # Whoever cancels all tasks of a loop may cancel this one before it has begun.
+        sender.add_done_callback(lambda _: sharing.abandon(entries))
 
     def _in_turns(self) -> Callable[[Call], Awaitable[Reply]]:
         gate = asyncio.Semaphore(service.MAX_CONCURRENT_CALLS)

@@ -8,7 +8,7 @@ gathered by the time that a thread, or the next round of the event loop, gets to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import Any, Protocol, TypeAlias
 
@@ -35,11 +35,15 @@ class Gathering:
         self._entries: list[Entry] = []
         self._lock = Lock()
 
-    def add(self, call: Call, waiter: Waiter) -> bool:
-        """Let a call wait. Returns whether it is the first: then the caller runs `send_shared`."""
+    def add(self, call: Call, waiter: Waiter, start: Callable[[], object]) -> None:
+        """Let a call wait. Before the first, `start` is called, to have them taken and sent.
+
+        Before, so that nothing is left waiting if it fails or is interrupted.
+        """
         with self._lock:
+            if not self._entries:
+                start()
             self._entries.append((call, waiter))
-            return len(self._entries) == 1
 
     def take(self) -> list[Entry]:
         """All that wait; the next to come is the first again."""
@@ -48,14 +52,18 @@ class Gathering:
         return entries
 
 
-def send_shared(gathering: Gathering) -> Operation[None]:
+def send_shared(entries: Sequence[Entry]) -> Operation[None]:
     """Send what has gathered. Each call is answered with its request's whole reply."""
-    entries = gathering.take()
     try:
         for group in _groups(entries):
             yield from _send_group(group)
     finally:
-        _fail(entries, UnavailableError("the request that this call shared was cancelled"))
+        abandon(entries)
+
+
+def abandon(entries: Sequence[Entry]) -> None:
+    """Let nobody wait any longer for what was not sent."""
+    _fail(entries, UnavailableError("the request that this call shared was cancelled"))
 
 
 def _send_group(group: Sequence[Entry]) -> Operation[None]:

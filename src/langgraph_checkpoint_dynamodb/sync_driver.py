@@ -89,12 +89,15 @@ class SyncDriver:
         """Send a call with those of other operations that wait for a thread by then."""
         reply: Future[Reply] = Future()
         reply.set_running_or_notify_cancel()  # an event loop that gave up cannot cancel it
-        if self._gathering.add(call, reply):
-            send = partial(self.run, sharing.send_shared(self._gathering))
-            try:
-                self.submit(send)
-            except RuntimeError:  # no threads any more: the interpreter ends
-                send()
+        gathering = self._gathering
+
+        def send() -> None:
+            self.run(sharing.send_shared(gathering.take()))
+
+        try:
+            gathering.add(call, reply, partial(self.submit, send))
+        except RuntimeError:  # the interpreter ends, and starts no threads any more
+            self.run(sharing.send_shared([(call, reply)]))
         return reply
 
     @property
