@@ -14,9 +14,10 @@ it yields              it is sent
                        `False` for one that takes too long
 =====================  ====================================================
 
-A reply is the service's response, or `ConditionFailed` for a call whose
-condition did not hold. Any other failure is thrown into the operation after
-all calls of the round have ended. What the operation returns is its result.
+A reply is the service's response, `ConditionFailed` for a call whose condition
+did not hold, or `Failed` for a shareable call. Any other failure is thrown into
+the operation after all calls of the round have ended. What the operation returns
+is its result.
 Operations read no clock and draw no random number: both come as arguments, so
 a test can replay every case. Only drivers do I/O.
 """
@@ -46,8 +47,8 @@ class Call:
         method: The name of the boto3 client's method.
         params: Its arguments.
         service: The service's name.
-        shareable: The driver may send it in one request with other operations' calls, and
-            answer it with that request's whole reply.
+        shareable: The operation can do without it. So the driver may send it in one request
+            with other operations' calls, and answers it with that request's whole reply.
     """
 
     method: str
@@ -61,6 +62,13 @@ class ConditionFailed:
     """The reply to a call whose condition did not hold; nothing was written."""
 
     item: Item | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The reply to a shareable call whose request failed for good, or was cancelled."""
+
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from . import batches, items, keys, requests, turns
 from .context import Context, remember_chunk
 from .in_flight import Place
-from .operation import Call, Compute, Item, Join, Operation
+from .operation import Call, Compute, Failed, Item, Join, Operation
 
 T = TypeVar("T")
 
@@ -75,6 +75,8 @@ class Announcement:
         A reply tells of other operations' chunks, too. One of those that is the same as one of
         these, in another thread, makes this one count as lost: it is sent again, no more.
         """
+        if any(isinstance(reply, Failed) for reply in replies):
+            return self._known
         lost = {
             keys.chunk_digest(items.sort_key(request["PutRequest"]["Item"]))
             for reply in replies

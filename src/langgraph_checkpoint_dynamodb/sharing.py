@@ -3,7 +3,8 @@
 Where many threads work at once, each announces a chunk with most of its checkpoints. DynamoDB
 bills the items, but a request costs the client more processor time than making the item
 does. So announcements share requests. None waits for company: a request takes along what has
-gathered by the time that a thread, or the next round of the event loop, gets to it.
+gathered by the time that a thread, or the next round of the event loop, gets to it. And none
+fails its operation, whose chunk stands in its item, too: what is wrong with one would fail all.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from threading import Lock
 from typing import Any, Protocol, TypeAlias
 
 from . import requests
-from .errors import StorageError, UnavailableError
-from .operation import Call, Operation
+from .errors import UnavailableError
+from .operation import Call, Failed, Operation, Reply
 
 
 class Waiter(Protocol):
@@ -22,7 +23,6 @@ class Waiter(Protocol):
 
     def done(self) -> bool: ...  # noqa: D102
     def set_result(self, result: Any, /) -> None: ...  # noqa: D102
-    def set_exception(self, exception: BaseException, /) -> None: ...  # noqa: D102
 
 
 Entry: TypeAlias = tuple[Call, Waiter]
@@ -63,30 +63,22 @@ def send_shared(entries: Sequence[Entry]) -> Operation[None]:
 
 def abandon(entries: Sequence[Entry]) -> None:
     """Let nobody wait any longer for what was not sent."""
-    _fail(entries, UnavailableError("the request that this call shared was cancelled"))
+    _answer(entries, Failed(UnavailableError("the request was cancelled")))
 
 
 def _send_group(group: Sequence[Entry]) -> Operation[None]:
     call = group[0][0] if len(group) == 1 else requests.joined([call for call, _ in group])
     try:
         (reply,) = yield [call]
-    except Exception as error:  # noqa: BLE001 - theirs who wait
-        if len(group) > 1 and isinstance(error, StorageError) and not error.retryable:
-            # What one of them may not send does not fail the others.
-            for entry in group:
-                yield from _send_group([entry])
-        else:
-            _fail(group, error)
-    else:
-        for _, waiter in group:
-            if not waiter.done():  # nor cancelled
-                waiter.set_result(reply)
+    except Exception as error:  # noqa: BLE001 - those who wait are told
+        reply = Failed(error)
+    _answer(group, reply)
 
 
-def _fail(entries: Sequence[Entry], error: Exception) -> None:
+def _answer(entries: Sequence[Entry], reply: Reply) -> None:
     for _, waiter in entries:
-        if not waiter.done():
-            waiter.set_exception(error)
+        if not waiter.done():  # nor cancelled
+            waiter.set_result(reply)
 
 
 def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
