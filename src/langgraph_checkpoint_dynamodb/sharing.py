@@ -67,9 +67,8 @@ def abandon(entries: Sequence[Entry]) -> None:
 
 
 def _send_group(group: Sequence[Entry]) -> Operation[None]:
-    call = group[0][0] if len(group) == 1 else requests.joined([call for call, _ in group])
     try:
-        (reply,) = yield [call]
+        (reply,) = yield [requests.joined([call for call, _ in group])]
     except Exception as error:  # noqa: BLE001 - those who wait are told
         reply = Failed(error)
     _answer(group, reply)

@@ -89,13 +89,8 @@ class SyncDriver:
         """Send a call with those of other operations that wait for a thread by then."""
         reply: Future[Reply] = Future()
         reply.set_running_or_notify_cancel()  # an event loop that gave up cannot cancel it
-        gathering = self._gathering
-
-        def send() -> None:
-            self.run(sharing.send_shared(gathering.take()))
-
         try:
-            gathering.add(call, reply, partial(self.submit, send))
+            self._gathering.add(call, reply, partial(self.submit, self._send_gathered))
         except RuntimeError:  # the interpreter ends, and starts no threads any more
             self.run(sharing.send_shared([(call, reply)]))
         return reply
@@ -133,6 +128,9 @@ class SyncDriver:
         if len(effect) == 1:
             return [self.call(effect[0])]
         return self._call_all(effect)
+
+    def _send_gathered(self) -> None:
+        self.run(sharing.send_shared(self._gathering.take()))
 
     def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
         first, *others = calls
