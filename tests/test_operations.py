@@ -183,13 +183,18 @@ def test_what_was_a_pending_write_is_not_sent_again_as_state() -> None:
     assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
 
 
+def computed(operation: Operation[Any], answer: Any = None) -> Any:
+    """Run an operation to its next computation; returns the answer to it."""
+    effect = advance(operation, answer)
+    assert isinstance(effect, Compute)
+    return effect.function()
+
+
 def test_what_a_task_writes_while_the_checkpoint_is_encoded_is_not_sent_again() -> None:
     table, around = FakeTable(), context()
     put(table, around, 1)
     operation = putting(around, 2, parent=1, text=LARGE)
-    encoding = advance(operation)
-    assert isinstance(encoding, Compute)
-    encoded = encoding.function()
+    encoded = computed(operation)
     table.run(pending.put_writes(around, PLACE, "00000001", [("text", LARGE)], "task", ""))
     sent = len(table.calls)
     table.run(operation, encoded)
@@ -201,11 +206,7 @@ def test_what_a_task_writes_while_those_of_another_are_encoded_is_not_sent_again
     table, around = FakeTable(), context()
     put(table, around, 1)
     operation = pending.put_writes(around, PLACE, "00000001", [("text", LARGE)], "one", "")
-    serializing = advance(operation)
-    assert isinstance(serializing, Compute)
-    encoding = advance(operation, serializing.function())
-    assert isinstance(encoding, Compute)
-    encoded = encoding.function()
+    encoded = computed(operation, computed(operation))
     table.run(pending.put_writes(around, PLACE, "00000001", [("text", LARGE)], "another", ""))
     sent = len(table.calls)
     table.run(operation, encoded)

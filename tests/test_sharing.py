@@ -34,7 +34,7 @@ MESSAGES = ["a message that closes a chunk. " * 40]
 
 
 def batch(*names: str, thread: str = "thread") -> Call:
-    puts = [{"PutRequest": {"Item": {**requests.key(thread, name)}}} for name in names]
+    puts = [{"PutRequest": {"Item": requests.key(thread, name)}} for name in names]
     return requests.batch_write(TABLE, puts, shareable=True)
 
 
