@@ -179,7 +179,9 @@ def compare(make_saver: MakeSaver, mode: str) -> Callable[[Scenario], Awaitable[
     opened: list[DynamoDBSaver] = []
 
     def reopen() -> DynamoDBSaver:
-        opened.append(make_saver(mode=mode, table_name=table_name, deploy=not opened))
+        # Every second one shares its puts: each goes on with what the other has stored.
+        settings = {"deploy": not opened, "share_puts": len(opened) % 2 == 1}
+        opened.append(make_saver(mode=mode, table_name=table_name, **settings))
         return opened[-1]
 
     async def run(scenario: Scenario) -> None:

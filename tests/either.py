@@ -14,11 +14,13 @@ from typing import Any
 class Either:
     """`await either.put(...)` calls `put` or `aput` of its target.
 
-    What an iterator yields comes as a list; `target` is the object itself.
+    What an iterator yields comes as a list; `target` is the object itself, and `use_async`
+    tells which methods are called.
     """
 
     def __init__(self, target: Any, *, use_async: bool) -> None:
         self.target = target
+        self.use_async = use_async
         self._prefix = "a" if use_async else ""
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:

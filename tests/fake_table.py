@@ -6,6 +6,7 @@ does is tested on the engine; this is for what an engine will not do on demand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,18 @@ class FakeTable:
             else:
                 self.items.pop(_key(request["DeleteRequest"]["Key"]), None)
         return {"UnprocessedItems": {}}
+
+    def _batch_execute_statement(self, params: dict[str, Any]) -> Any:
+        """`INSERT` statements: what `requests.joined` makes of `requests.put_new`."""
+        assert len(params["Statements"]) <= 25
+        condition = {"ConditionExpression": "attribute_not_exists(#sk)"}
+        replies = []
+        for statement in params["Statements"]:
+            names = re.findall(r"'((?:[^']|'')+)': \?", statement["Statement"])
+            item = dict(zip(names, statement["Parameters"], strict=True))
+            failed = isinstance(self._put_item({"Item": item, **condition}), ConditionFailed)
+            replies.append({"Error": {"Code": "DuplicateItem"}} if failed else {})
+        return {"Responses": replies}
 
     def _delete_item(self, params: dict[str, Any]) -> Any:
         key = _key(params["Key"])

@@ -17,6 +17,8 @@ from langgraph_checkpoint_dynamodb.operation import Call, Operation
 
 PAGE = Path(__file__).parents[1] / "docs" / "infrastructure.md"
 _PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
+_ACTIONS = {"BatchExecuteStatement": "PartiQLInsert"}
+"""Those that are not named as the call: this is for the only statement that savers send."""
 _ACTION = re.compile(r"`([a-z-]+:[A-Z][A-Za-z]+)`")
 
 METHODS = {
@@ -42,7 +44,7 @@ METHODS = {
 def action_of(service: str, operation: str) -> str:
     """The IAM action of an API call; `operation` as botocore or as its client names it."""
     name = operation if operation[0].isupper() else operation.title().replace("_", "")
-    return f"{service}:{name}"
+    return f"{service}:{_ACTIONS.get(name, name)}"
 
 
 def documented() -> dict[str, set[str]]:

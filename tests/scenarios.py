@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 import threads
+from at_once import at_once
 from conftest import MakeSaver, async_session, sync_session
 from either import Either
 from langgraph_checkpoint_dynamodb import StaleParentError, maintain
@@ -29,18 +31,18 @@ class Site:
     def __init__(self, make_saver: MakeSaver, mode: str) -> None:
         self.wire = Wire()
         self._make_saver = make_saver
-        self._use_async = mode == "async"
-        self._session = self.wire.watch(async_session() if self._use_async else sync_session())
+        self.use_async = mode == "async"
+        self._session = self.wire.watch(async_session() if self.use_async else sync_session())
         self._settings = {"enable_run_index": True, "enable_ttl": True}
         # Deploying is another row's affair.
         made = make_saver(**self._settings)
         self._table = made.config.table_config.table_name
 
     def client(self, **table: Any) -> Either:
-        session = "async_session" if self._use_async else "session"
+        session = "async_session" if self.use_async else "session"
         settings = {**self._settings, **table, session: self._session}
         saver = self._make_saver(table_name=self._table, deploy=False, **settings)
-        return Either(saver, use_async=self._use_async)
+        return Either(saver, use_async=self.use_async)
 
 
 Scenario = Callable[[Site], Awaitable[None]]
@@ -177,16 +179,40 @@ async def _put_fenced(site: Site) -> None:
         await threads.put(fenced(), first, {"a": 3}, {"source": "fork"})
 
 
-@row("`put_writes`")
-async def _put_writes(site: Site) -> None:
+@row("`put` with `share_puts`")
+async def _put_shared(site: Site) -> None:
+    client = site.client(share_puts=True)
+    calls = [partial(threads.put, client, config_of(f"{THREAD}-{n}"), {"a": n}) for n in range(2)]
+    with site.wire.open():
+        await at_once(client, calls, awaited=2, native=site.use_async)
+        await threads.put(client, config_of(THREAD), {"a": LARGE})
+
+
+async def write_all_variants(site: Site, **settings: Any) -> Any:
+    """Returns the config of the checkpoint that was written to."""
     checkpoint = config_of(THREAD, checkpoint_id=empty_checkpoint()["id"])
     with site.wire.open():
         for size in (10, 9000, len(LARGE)):
             task = f"task-{size}"
-            await site.client().put_writes(checkpoint, [("a", LARGE[:size])], task)
+            await site.client(**settings).put_writes(checkpoint, [("a", LARGE[:size])], task)
             # The same task once more, from a process that does not know what is stored.
-            await site.client().put_writes(checkpoint, [("a", 1), ("b", 2)], task)
-        await site.client().put_writes(checkpoint, [("__interrupt__", LARGE)], "task")
+            await site.client(**settings).put_writes(checkpoint, [("a", 1), ("b", 2)], task)
+        await site.client(**settings).put_writes(checkpoint, [("__interrupt__", LARGE)], "task")
+    return checkpoint
+
+
+@row("`put_writes`")
+async def _put_writes(site: Site) -> None:
+    await write_all_variants(site)
+
+
+@row("`put_writes` with `share_puts`")
+async def _put_writes_shared(site: Site) -> None:
+    checkpoint = await write_all_variants(site, share_puts=True)
+    client = site.client(share_puts=True)
+    calls = [partial(client.put_writes, checkpoint, [("a", 1)], task) for task in "ab"]
+    with site.wire.open():
+        await at_once(client, calls, awaited=2, native=site.use_async)
 
 
 @row("`delete_thread`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
+import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import validate
 from langgraph.checkpoint.conformance.capabilities import Capability
@@ -43,9 +44,11 @@ class SyncMethods(DynamoDBSaver):
         self.prune(*args, **kwargs)
 
 
-async def test_every_capability(make_saver: MakeSaver, mode: str) -> None:
+@pytest.mark.parametrize("share_puts", [False, True])
+async def test_every_capability(make_saver: MakeSaver, mode: str, share_puts: bool) -> None:
     async def factory() -> AsyncGenerator[BaseCheckpointSaver[Any], None]:
-        yield make_saver(mode=mode, cls=SyncMethods if mode == "sync" else DynamoDBSaver)
+        cls = SyncMethods if mode == "sync" else DynamoDBSaver
+        yield make_saver(mode=mode, cls=cls, share_puts=share_puts)
 
     report = await validate(RegisteredCheckpointer(name=mode, factory=factory))
 

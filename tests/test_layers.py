@@ -41,7 +41,7 @@ LEVELS = [
         "intrinsics",
         "report",
     },
-    {"batches", "chains", "chunks", "overwriting", "sending", "template"},
+    {"batches", "chains", "chunks", "overwriting", "sending", "shared_puts", "template"},
     {"opening", "recall", "read", "listing", "history", "table_requests", "describe"},
     {
         "fence",

@@ -61,6 +61,10 @@ def leading_keys(action: str, params: dict[str, Any]) -> Iterator[str | None]:
             yield params["ExpressionAttributeValues"][":pk"]["S"]
         case "PutItem":
             yield params["Item"]["PK"]["S"]
+        case "PartiQLInsert":
+            for one in params["Statements"]:
+                assert one["Statement"].partition("{")[2].startswith("'PK': ?")
+                yield one["Parameters"][0]["S"]
         case "UpdateItem" | "DeleteItem":
             yield params["Key"]["PK"]["S"]
         case "BatchGetItem":

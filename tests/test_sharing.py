@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
+from at_once import at_once, busy_threads
 from costs import Costs
 from either import Either
 from fake_table import TABLE, FakeTable, context
@@ -23,10 +22,9 @@ from langgraph_checkpoint_dynamodb import (
     UnavailableError,
     requests,
     sending,
-    service,
 )
 from langgraph_checkpoint_dynamodb.operation import Call, Failed, advance
-from langgraph_checkpoint_dynamodb.sharing import Entry, Gathering, send_shared
+from langgraph_checkpoint_dynamodb.sharing import Entry, Gathering, groups, send_shared
 from threads import config_of, put
 
 CHATS = 40
@@ -46,6 +44,11 @@ def gathered(*calls: Call) -> tuple[Sequence[Entry], list[Future[Any]]]:
     return gathering.take(), replies
 
 
+def send(table: FakeTable, entries: Sequence[Entry]) -> None:
+    for group in groups(entries):
+        table.run(send_shared(group))
+
+
 def sizes(table: FakeTable) -> list[int]:
     return [len(call.params["RequestItems"][TABLE]) for call in table.calls]
 
@@ -55,7 +58,7 @@ def test_the_first_to_come_sends_what_has_gathered_by_then() -> None:
     started: list[str] = []
     for name in "abc":
         gathering.add(batch(name), Future(), lambda name=name: started.append(name))
-    table.run(send_shared(gathering.take()))
+    send(table, gathering.take())
     assert sizes(table) == [3]
     gathering.add(batch("d"), Future(), lambda: started.append("d"))
     assert started == ["a", "d"]
@@ -74,14 +77,14 @@ def test_what_cannot_be_started_waits_for_nobody() -> None:
 def test_each_is_answered_with_the_reply_to_its_request() -> None:
     left = {"UnprocessedItems": {TABLE: ["some"]}}
     entries, replies = gathered(batch("a"), batch("b"))
-    FakeTable(lambda call: left).run(send_shared(entries))
+    send(FakeTable(lambda call: left), entries)
     assert [reply.result(0) for reply in replies] == [left, left]
 
 
 def test_a_request_holds_no_more_items_than_dynamodb_takes() -> None:
     entries, replies = gathered(*(batch(*(f"{n}-{i}" for i in range(10))) for n in range(6)))
     table = FakeTable()
-    table.run(send_shared(entries))
+    send(table, entries)
     assert sizes(table) == [20, 20, 20]
     assert len(table.items) == 60
     assert all(reply.done() for reply in replies)
@@ -91,7 +94,7 @@ def test_a_request_holds_no_item_twice() -> None:
     """DynamoDB refuses one that does."""
     entries, _ = gathered(batch("a", "b"), batch("c"), batch("b"), batch("b", thread="other"))
     table = FakeTable()
-    table.run(send_shared(entries))
+    send(table, entries)
     assert sizes(table) == [3, 2]
 
 
@@ -99,7 +102,7 @@ def test_a_request_holds_no_item_twice() -> None:
 def test_a_request_that_failed_is_told_and_not_raised(error: Exception) -> None:
     entries, replies = gathered(batch("a"), batch("b"))
     table = FakeTable(Mock(side_effect=error))
-    table.run(send_shared(entries))
+    send(table, entries)
     assert sizes(table) == [2]
     assert [reply.result(0) for reply in replies] == [Failed(error)] * 2
 
@@ -107,12 +110,12 @@ def test_a_request_that_failed_is_told_and_not_raised(error: Exception) -> None:
 def test_who_gave_up_waiting_is_passed_over() -> None:
     entries, replies = gathered(batch("a"), batch("b"))
     replies[0].cancel()
-    FakeTable().run(send_shared(entries))
+    send(FakeTable(), entries)
     assert replies[1].result(0) == {"UnprocessedItems": {}}
 
 
 def test_nobody_waits_for_a_request_that_was_cancelled() -> None:
-    entries, replies = gathered(*(batch(str(n)) for n in range(30)))
+    entries, replies = gathered(*(batch(str(n)) for n in range(20)))
     operation = send_shared(entries)
     advance(operation)
     operation.close()
@@ -133,27 +136,6 @@ def test_a_chunk_that_was_left_over_is_not_counted_as_stored() -> None:
     assert mine.arrived([{"UnprocessedItems": {}}]) == {one, other}
 
 
-@contextmanager
-def busy_threads(saver: DynamoDBSaver, awaited: int) -> Any:
-    """Keep the saver's threads busy until so many calls wait for one."""
-    enough = threading.Event()
-    for _ in range(service.MAX_CONCURRENT_CALLS):
-        saver._sync.submit(enough.wait)
-
-    def watch() -> None:
-        ends = time.monotonic() + 60
-        while len(saver._sync._gathering._entries) < awaited and time.monotonic() < ends:
-            time.sleep(0.001)
-        enough.set()
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        watcher.join()
-
-
 async def test_chats_that_announce_at_once_share_requests(
     make_saver: Callable[..., DynamoDBSaver], mode: str
 ) -> None:
@@ -162,21 +144,15 @@ async def test_chats_that_announce_at_once_share_requests(
     client = Either(saver, use_async=mode != "sync")
     names = [f"chat-{n}" for n in range(CHATS)]
 
-    async def put_all(parents: list[Any], messages: list[str]) -> list[Any]:
-        if mode != "sync":
-            return await asyncio.gather(
-                *(put(client, one, {"messages": messages}) for one in parents)
-            )
-        run = lambda one: asyncio.run(put(client, one, {"messages": messages}))  # noqa: E731
-        with ThreadPoolExecutor(CHATS) as pool:
-            return list(await asyncio.to_thread(lambda: list(pool.map(run, parents))))
+    async def put_all(parents: list[Any], messages: list[str], announced: int) -> list[Any]:
+        calls = [partial(put, client, one, {"messages": messages}) for one in parents]
+        return await at_once(client, calls, awaited=announced, native=mode == "async")
 
     costs.reset()
-    with busy_threads(saver, 0 if mode == "async" else CHATS):
-        children = await put_all([config_of(name) for name in names], MESSAGES)
+    children = await put_all([config_of(name) for name in names], MESSAGES, CHATS)
     assert costs.calls == {"PutItem": CHATS, "BatchWriteItem": 2}
     costs.reset()
-    await put_all(children, [*MESSAGES, "short"])
+    await put_all(children, [*MESSAGES, "short"], 0)
     assert costs.calls == {"PutItem": CHATS}, "a chunk that arrived is not sent again"
     reader = Either(
         make_saver(mode=mode, table_name=saver.config.table_config.table_name, deploy=False),

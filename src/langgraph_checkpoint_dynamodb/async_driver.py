@@ -111,19 +111,18 @@ class AsyncDriver:
             await _settled(effect.futures, service.JOIN_SECONDS)
             return [future.done() and future.result() for future in effect.futures]
         if len(effect) == 1:
-            return [await self._call(effect[0])]
+            (call,) = effect
+            return [await (self._share if call.shareable else self._call)(call)]
         return await self._call_all(effect)
 
     async def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
-        run = self._begin if len(calls) <= _FEW_CALLS else self._in_turns()
-        replies = await asyncio.gather(*map(run, calls), return_exceptions=True)
+        run = self._call if len(calls) <= _FEW_CALLS else self._in_turns()
+        begun = (self._share(call) if call.shareable else run(call) for call in calls)
+        replies = await asyncio.gather(*begun, return_exceptions=True)
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply
         return list(replies)
-
-    def _begin(self, call: Call) -> Awaitable[Reply]:
-        return self._share(call) if call.shareable else self._call(call)
 
     def _share(self, call: Call) -> asyncio.Future[Reply]:
         """Send a call with those that other operations yield in this round of the loop."""
@@ -137,12 +136,15 @@ class AsyncDriver:
         return reply
 
     def _send_gathered(self, gathering: sharing.Gathering) -> None:
-        entries = gathering.take()
-        sender = asyncio.ensure_future(self.run(sharing.send_shared(entries)))
+        for group in sharing.groups(gathering.take()):
+            self._send_group(group)
+
+    def _send_group(self, group: Sequence[sharing.Entry]) -> None:
+        sender = asyncio.ensure_future(self.run(sharing.send_shared(group)))
         self._senders.add(sender)
         sender.add_done_callback(self._senders.discard)
         # Whoever cancels all tasks of a loop may cancel this one before it has begun.
-        sender.add_done_callback(lambda _: sharing.abandon(entries))
+        sender.add_done_callback(lambda _: sharing.abandon(group))
 
     def _in_turns(self) -> Callable[[Call], Awaitable[Reply]]:
         gate = asyncio.Semaphore(service.MAX_CONCURRENT_CALLS)
@@ -163,6 +165,8 @@ class AsyncDriver:
         try:
             return await self._try(call)
         except StorageError as error:
+            if not call.retried:
+                raise
             first = error
         attempt = service.after_first(first, self._try)
 

@@ -56,6 +56,11 @@ class DynamoDBConfig:
             namespace, unless it forks on purpose, instead of forking in silence. All
             writers of a table should agree on it. It costs a write unit and a request
             for each checkpoint.
+        share_puts: Let small puts that different threads send at the same moment share a
+            request, for processes that serve many threads at once. It needs
+            `dynamodb:PartiQLInsert`; without that, a warning is logged and each put is sent
+            by itself. Stored items and their price are the same:
+            https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.html
         cache_bytes: Bound of the memory that immutable chunks and the last
             checkpoints may take, in bytes; 0 switches the cache off.
 
@@ -79,6 +84,7 @@ class DynamoDBConfig:
     max_checkpoint_bytes: int = DEFAULT_MAX_BYTES
     allow_plaintext: bool = False
     fence: bool = False
+    share_puts: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.table_config, DynamoDBTableConfig):
@@ -88,10 +94,9 @@ class DynamoDBConfig:
         check_integer("max_retries", self.max_retries, 0, None)
         check_integer("cache_bytes", self.cache_bytes, 0, None)
         check_integer("max_checkpoint_bytes", self.max_checkpoint_bytes, 1, None)
-        if not isinstance(self.allow_plaintext, bool):
-            raise ConfigurationError(f"allow_plaintext={self.allow_plaintext!r}: use True or False")
-        if not isinstance(self.fence, bool):
-            raise ConfigurationError(f"fence={self.fence!r}: use True or False")
+        for name in ("allow_plaintext", "fence", "share_puts"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{name}={getattr(self, name)!r}: use True or False")
         for name in ("initial_retry_delay", "max_retry_delay"):
             delay = getattr(self, name)
             if isinstance(delay, bool) or not isinstance(delay, int | float) or not delay >= 0:

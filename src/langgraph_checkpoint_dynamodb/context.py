@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .codec import Record
     from .in_flight import InFlight
     from .messages import Memo
+    from .shared_puts import SharedPuts
 
 DEFAULT_MAX_BYTES = 1 << 30
 """A bound for what a few crafted items can make a reader put together."""
@@ -47,6 +48,7 @@ class Context:
         encrypts: Whether the serde encrypts.
         allow_plaintext: Whether what is not encrypted is read all the same.
         asked: With fencing, the earlier checkpoints that were asked for by id; see `fence`.
+        shared_puts: Where puts may share requests, whether they do.
     """
 
     table: str
@@ -62,6 +64,7 @@ class Context:
     encrypts: bool = False
     allow_plaintext: bool = False
     asked: Cache | None = None
+    shared_puts: SharedPuts | None = None
 
     @property
     def expiry(self) -> int | None:

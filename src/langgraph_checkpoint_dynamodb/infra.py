@@ -61,9 +61,10 @@ class DynamoDBCheckpointStack(cdk.Stack):
 
     Attributes:
         table: The table, for its `grant_…` methods. They include the run-id
-            index and the customer's KMS key if the configuration has them.
+            index and the customer's KMS key if the configuration has them, but
+            not `dynamodb:PartiQLInsert`, which `share_puts` needs.
         runtime_policy: For what runs a graph: the saver's data calls and no
-            more, fewer than `table.grant_read_write_data` gives. `None`
+            more, mostly fewer than `table.grant_read_write_data` gives. `None`
             without `create_policies`, as the next two.
         operator_policy: For those who look after the table without changing it.
         tenant_policy: For what runs graphs of one tenant only.

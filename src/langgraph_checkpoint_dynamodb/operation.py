@@ -47,14 +47,16 @@ class Call:
         method: The name of the boto3 client's method.
         params: Its arguments.
         service: The service's name.
-        shareable: The operation can do without it. So the driver may send it in one request
-            with other operations' calls, and answers it with that request's whole reply.
+        shareable: The driver may send it in one request with other operations' calls. The
+            operation can do without it, or sends it again by itself.
+        retried: Whether the driver tries it again after an error that may pass.
     """
 
     method: str
     params: dict[str, Any]
     service: str = DYNAMODB
     shareable: bool = False
+    retried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class ConditionFailed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The reply to a shareable call whose request failed for good, or was cancelled."""
+    """The reply to a shareable call that was not carried out, or not for sure."""
 
     error: Exception
 

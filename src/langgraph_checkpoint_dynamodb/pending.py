@@ -13,7 +13,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 
-from . import bodies, chunks, items, keys, overwriting, requests, sending
+from . import bodies, chunks, items, keys, overwriting, requests, sending, shared_puts
 from .basis import basis_of, known_by_now
 from .bodies import Encoded, Write
 from .context import Context, Place, may_have_deltas, note_written, written
@@ -78,7 +78,7 @@ def _store(
             made[sort_key] = yield from task.item(sort_key, group)
     if not made:
         return True
-    replies = yield [requests.put_new(context.table, item) for item in made.values()]
+    replies = yield from shared_puts.put_new(context, made.values())
     sent = dict(zip(made, replies, strict=True))
     regular = sent.pop(task_key, None)
     yield from overwriting.replace(context, [(made[key], reply) for key, reply in sent.items()])

@@ -7,6 +7,8 @@ attribute may be a reserved word.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from .operation import Call, Item
@@ -29,9 +31,10 @@ def key(thread_id: str, sort_key: str) -> Item:
     return {"PK": {"S": thread_id}, "SK": {"S": sort_key}}
 
 
-def put_new(table: str, item: Item) -> Call:
+def put_new(table: str, item: Item, *, shareable: bool = False) -> Call:
     """Write an item unless one is there; then the reply holds that one."""
-    return _put_if(table, item, "attribute_not_exists(#sk)", {"#sk": "SK"}, None)
+    call = _put_if(table, item, "attribute_not_exists(#sk)", {"#sk": "SK"}, None)
+    return replace(call, shareable=True) if shareable else call
 
 
 def put_over(table: str, item: Item, old_body: bytes) -> Call:
@@ -200,17 +203,46 @@ def batch_write(table: str, requests: Sequence[Any], *, shareable: bool = False)
     return Call("batch_write_item", params, shareable=shareable)
 
 
+def alone(call: Call) -> Call:
+    """A shareable call, to be sent by itself."""
+    return replace(call, shareable=False)
+
+
 def joined(calls: Sequence[Call]) -> Call:
-    """One call for several batch writes to a table."""
-    ((table, _),) = calls[0].params["RequestItems"].items()
+    """One call for several shareable ones of a method. Puts are tried once: see `shared_puts`."""
+    first = calls[0]
+    if first.method == "put_item":
+        if len(calls) == 1:
+            return replace(alone(first), retried=False)
+        statements = [_insert(call.params["TableName"], call.params["Item"]) for call in calls]
+        return Call("batch_execute_statement", {"Statements": statements}, retried=False)
+    ((table, _),) = first.params["RequestItems"].items()
     every = [request for call in calls for request in call.params["RequestItems"][table]]
     return batch_write(table, every)
 
 
+def _insert(table: str, item: Item) -> dict[str, Any]:
+    """`put_new` in PartiQL, whose `INSERT` fails where an item is.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.insert.html
+    """
+    return {"Statement": _insert_of(table, tuple(item)), "Parameters": list(item.values())}
+
+
+@lru_cache(maxsize=64)
+def _insert_of(table: str, names: tuple[str, ...]) -> str:
+    quoted = (name.replace("'", "''") for name in names)
+    members = ", ".join(f"'{name}': ?" for name in quoted)
+    return f'INSERT INTO "{table}" VALUE {{{members}}}'
+
+
 def keys_put(call: Call) -> set[tuple[str, str]]:
-    """The keys of the items that a batch write puts."""
-    ((_, every),) = call.params["RequestItems"].items()
-    items = (request["PutRequest"]["Item"] for request in every)
+    """The keys of the items that a shareable call puts."""
+    if call.method == "put_item":
+        items = [call.params["Item"]]
+    else:
+        ((_, every),) = call.params["RequestItems"].items()
+        items = [request["PutRequest"]["Item"] for request in every]
     return {(item["PK"]["S"], item["SK"]["S"]) for item in items}
 
 

@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from . import arguments, fence, history, pending, write
+from . import arguments, fence, history, pending, shared_puts, write
 from . import deploy as deploy_operations
 from .async_driver import AsyncDriver
 from .cache import Cache
@@ -77,6 +77,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         self._in_flight = InFlight()
         self._inspection = Inspection()
         self._asked = fence.asked_checkpoints() if self.config.fence else None
+        self._shared_puts = shared_puts.SharedPuts() if self.config.share_puts else None
         self._sync = SyncDriver(self.config)
         self._async = AsyncDriver(self.config, self._sync)
         if deploy:
@@ -102,6 +103,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             cache=self._cache,
             in_flight=self._in_flight,
             asked=self._asked,
+            shared_puts=self._shared_puts,
             serde=serde,
             now=self.clock(),
             max_bytes=self.config.max_checkpoint_bytes,

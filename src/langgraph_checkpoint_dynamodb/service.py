@@ -109,6 +109,7 @@ _NO_CREDENTIALS = (
 )
 _NO_ANSWER = (HTTPClientError, BotocoreConnectionError)
 _PARTS: dict[str, tuple[str, ...]] = {
+    "batch_execute_statement": ("Responses",),
     "batch_get_item": ("Responses",),
     "batch_write_item": ("UnprocessedItems",),
     "delete_item": (),

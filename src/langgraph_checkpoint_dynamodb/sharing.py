@@ -1,20 +1,29 @@
 """Calls of different operations that are sent as one request.
 
-Where many threads work at once, each announces a chunk with most of its checkpoints. DynamoDB
-bills the items, but a request costs the client more processor time than making the item
-does. So announcements share requests. None waits for company: a request takes along what has
-gathered by the time that a thread, or the next round of the event loop, gets to it. And none
-fails its operation, whose chunk stands in its item, too: what is wrong with one would fail all.
+DynamoDB bills items, but a request costs the client more processor time than making the item
+does. So where many threads work at once, their announcements share requests, and their puts if
+the configuration says so. None waits for company: a request takes along what has gathered by
+the time that a thread, or the next round of the event loop, gets to it. What is wrong with it
+fails no operation: a chunk that was announced stands in its item, too, and a put is sent again
+by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any, Protocol, TypeAlias
 
 from . import requests
-from .errors import UnavailableError
+from .errors import (
+    AccessDeniedError,
+    ConflictError,
+    RequestRejectedError,
+    StorageError,
+    ThrottledError,
+    UnavailableError,
+)
 from .operation import Call, Failed, Operation, Reply
 
 
@@ -26,6 +35,19 @@ class Waiter(Protocol):
 
 
 Entry: TypeAlias = tuple[Call, Waiter]
+
+_ERRORS: dict[str, type[StorageError]] = {
+    "AccessDenied": AccessDeniedError,
+    "ConditionalCheckFailed": ConflictError,
+    "DuplicateItem": ConflictError,
+    "InternalServerError": UnavailableError,
+    "ProvisionedThroughputExceeded": ThrottledError,
+    "RequestLimitExceeded": ThrottledError,
+    "ThrottlingError": ThrottledError,
+    "TransactionConflict": UnavailableError,
+}
+"""Of a statement in a batch.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html"""
 
 
 class Gathering:
@@ -52,36 +74,36 @@ class Gathering:
         return entries
 
 
-def send_shared(entries: Sequence[Entry]) -> Operation[None]:
-    """Send what has gathered. Each call is answered with its request's whole reply."""
+def groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """What one request holds: one method, so many items, and none of them twice."""
+    for method in {call.method: None for call, _ in entries}:
+        yield from _groups_of_one([entry for entry in entries if entry[0].method == method])
+
+
+def send_shared(group: Sequence[Entry]) -> Operation[None]:
+    """Send a group in one request, and answer whoever waits.
+
+    A put gets its own reply, a batch write that of the whole request, and a call that was not
+    carried out `Failed`.
+    """
     try:
-        for group in _groups(entries):
-            yield from _send_group(group)
+        waiting = [entry for entry in group if not entry[1].done()]  # nor cancelled
+        if waiting:
+            call = requests.joined([call for call, _ in waiting])
+            (reply,) = yield [call]
+            _answer(waiting, _replies(call, reply))
+    except Exception as error:  # noqa: BLE001 - those who wait are told
+        _answer(group, itertools.repeat(Failed(error)))
     finally:
-        abandon(entries)
+        abandon(group)
 
 
 def abandon(entries: Sequence[Entry]) -> None:
     """Let nobody wait any longer for what was not sent."""
-    _answer(entries, Failed(UnavailableError("the request was cancelled")))
+    _answer(entries, itertools.repeat(Failed(UnavailableError("the request was cancelled"))))
 
 
-def _send_group(group: Sequence[Entry]) -> Operation[None]:
-    try:
-        (reply,) = yield [requests.joined([call for call, _ in group])]
-    except Exception as error:  # noqa: BLE001 - those who wait are told
-        reply = Failed(error)
-    _answer(group, reply)
-
-
-def _answer(entries: Sequence[Entry], reply: Reply) -> None:
-    for _, waiter in entries:
-        if not waiter.done():  # nor cancelled
-            waiter.set_result(reply)
-
-
-def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """What one request holds: so many items, and none of them twice."""
+def _groups_of_one(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
     group: list[Entry] = []
     keys: set[tuple[str, str]] = set()
     for call, waiter in entries:
@@ -93,3 +115,25 @@ def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         keys |= more
     if group:
         yield group
+
+
+def _replies(call: Call, reply: Reply) -> Iterable[Reply]:
+    if call.method != "batch_execute_statement":
+        return itertools.repeat(reply)
+    return map(_inserted, reply["Responses"])
+
+
+def _inserted(response: dict[str, Any]) -> Reply:
+    """The reply to a put, given the response to its `INSERT`."""
+    error = response.get("Error")
+    if error is None:
+        return {}
+    code = error.get("Code", "")
+    kind = _ERRORS.get(code, RequestRejectedError)
+    return Failed(kind(f"INSERT: {code}: {error.get('Message', '')}"))
+
+
+def _answer(entries: Sequence[Entry], replies: Iterable[Reply]) -> None:
+    for (_, waiter), reply in zip(entries, replies, strict=False):
+        if not waiter.done():
+            waiter.set_result(reply)

@@ -70,6 +70,8 @@ class SyncDriver:
         try:
             return self._try(call)
         except StorageError as error:
+            if not call.retried:
+                raise
             first = error
         try:
             return Retrying(**self._policy)(service.after_first(first, self._try), call)
@@ -125,12 +127,22 @@ class SyncDriver:
         if isinstance(effect, Join):
             done, _ = wait(effect.futures, timeout=service.JOIN_SECONDS)
             return [future in done and future.result() for future in effect.futures]
-        if len(effect) == 1:
-            return [self.call(effect[0])]
         return self._call_all(effect)
 
     def _send_gathered(self) -> None:
-        self.run(sharing.send_shared(self._gathering.take()))
+        first, *others = sharing.groups(self._gathering.take())
+        for group in others:
+            self._in_thread(partial(self._send_group, group))
+        self._send_group(first)
+
+    def _send_group(self, group: Sequence[sharing.Entry]) -> None:
+        self.run(sharing.send_shared(group))
+
+    def _in_thread(self, function: Callable[[], None]) -> None:
+        try:
+            self.submit(function)
+        except RuntimeError:  # the interpreter ends, and starts no threads any more
+            function()
 
     def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
         first, *others = calls
@@ -139,9 +151,10 @@ class SyncDriver:
             for call in others
         ]
         try:
-            reply = self.call(first)
+            reply = self.share(first).result() if first.shareable else self.call(first)
         finally:
-            wait(futures)  # all of them: an operation that is thrown an error may rely on it
+            if futures:
+                wait(futures)  # all of them: an operation that is thrown an error may rely on it
         return [reply, *(future.result() for future in futures)]
 
     def _try(self, call: Call) -> Reply:

@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
 )
 
-from . import bodies, fence, items, keys, messages, overwriting, requests, sending
+from . import bodies, fence, items, keys, messages, overwriting, sending, shared_puts
 from .basis import Basis, basis_of, known_by_now
 from .bodies import Encoded
 from .codec import Body
@@ -110,7 +110,7 @@ def put(
     )
     if fenced is not None:
         yield from fence.claim(context, fenced)
-    reply, *replies = yield [requests.put_new(context.table, item), *announcement.calls()]
+    reply, *replies = yield from shared_puts.put_new(context, [item], announcement.calls())
     if fenced is not None:
         yield from fence.settle(context, fenced, item, reply)
     yield from overwriting.replace(context, [(item, reply)])
