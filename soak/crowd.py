@@ -6,6 +6,8 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,14 @@ class Crowd:
     """Half of the writers in threads, half on one event loop; each on a thread of its own.
 
     Args:
-        settings: Of the savers; the writers of each half share one.
+        settings: Of the savers. The writers of each half have two, of which one shares puts.
         directory: Where the ledgers go.
         seed: For what the writers do.
     """
 
     def __init__(self, settings: DynamoDBConfig, directory: Path, seed: int) -> None:
-        self._settings, self._directory, self._seed = settings, directory, seed
+        self._settings = settings, replace(settings, share_puts=True)
+        self._directory, self._seed = directory, seed
         self._lock = threading.Lock()
         self._turns = 0
         self._end = 0.0
@@ -40,22 +43,24 @@ class Crowd:
         self._end, self._turns = time.monotonic() + seconds, turns
         in_threads = writers // 2
         with (
-            ledger.LedgerSaver(self._settings, self._directory) as saver,
+            ExitStack() as opened,
             ThreadPoolExecutor(8) as helpers,
             ThreadPoolExecutor(in_threads + 1) as pool,
         ):
+            savers = [opened.enter_context(saver) for saver in self._savers()]
             jobs = [pool.submit(asyncio.run, self._in_loop(writers - in_threads))]
-            compiled = work.graph(saver)
             jobs += [
-                pool.submit(self._in_thread, number, saver, compiled, helpers)
+                pool.submit(self._in_thread, number, savers[number // 2 % 2], helpers)
                 for number in range(in_threads)
             ]
             for job in jobs:
                 job.result()
 
-    def _in_thread(
-        self, number: int, saver: Any, compiled: Any, helpers: ThreadPoolExecutor
-    ) -> None:
+    def _savers(self) -> list[Any]:
+        return [ledger.LedgerSaver(settings, self._directory) for settings in self._settings]
+
+    def _in_thread(self, number: int, saver: Any, helpers: ThreadPoolExecutor) -> None:
+        compiled = work.graph(saver)
         thread_id = f"sync-{number}"
         chance = random.Random(f"{self._seed} {thread_id}")
         done = 0
@@ -71,9 +76,10 @@ class Crowd:
                 done = self._succeeded(done)
 
     async def _in_loop(self, writers: int) -> None:
-        async with ledger.LedgerSaver(self._settings, self._directory) as saver:
-            compiled = work.graph(saver)
-            await asyncio.gather(*(self._task(number, compiled) for number in range(writers)))
+        async with AsyncExitStack() as opened:
+            savers = [await opened.enter_async_context(saver) for saver in self._savers()]
+            graphs = [work.graph(saver) for saver in savers]
+            await asyncio.gather(*(self._task(n, graphs[n % 2]) for n in range(writers)))
 
     async def _task(self, number: int, compiled: Any) -> None:
         thread_id = f"async-{number}"

@@ -82,7 +82,8 @@ def breed(endpoint: str, table: str, directory: Path, seed: int, kills: int) -> 
             size = path.stat().st_size if path.exists() else 0
             process = os.fork()
             if process == 0:
-                live(config(endpoint, table, **prepared), thread_id, path, f"{seed} {number}")
+                settings = config(endpoint, table, share_puts=number % 2 == 0, **prepared)
+                live(settings, thread_id, path, f"{seed} {number}")
             life = chance.uniform(0, LONGEST_LIFE)
             living.append(Writer(process, thread_id, path, size, time.monotonic(), life))
         if len(living) >= AT_ONCE or number >= kills:

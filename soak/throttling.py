@@ -95,7 +95,8 @@ def observed_waits() -> Iterator[list[float]]:
 class Throttled:
     """Throttles the calls of the clients of the sessions that it watches.
 
-    A batch may also be done by halves: the rest is kept from the request, and told as unprocessed.
+    A batch may also be done by halves: the rest is kept from the request, and told as unprocessed
+    or refused.
     """
 
     def __init__(self, seed: int) -> None:
@@ -109,13 +110,16 @@ class Throttled:
         for batch in ("BatchWriteItem", "BatchGetItem"):
             events.register(f"provide-client-params.dynamodb.{batch}", self._halve)
             events.register(f"after-call.dynamodb.{batch}", self._tell)
+        statements = "dynamodb.BatchExecuteStatement"
+        events.register(f"provide-client-params.{statements}", self._drop)
+        events.register(f"after-call.{statements}", self._tell_of_statements)
         events.register("before-call.dynamodb", self._throttle)
         return session
 
     def _throttle(self, context: Any, **_: Any) -> Any:
         with self._lock:
             self.done["requests"] += 1
-            if "left" in context or self._chance.random() >= SHARE:
+            if "left" in context or "dropped" in context or self._chance.random() >= SHARE:
                 return None
             self.done["throttled"] += 1
         refusal = {"Code": "ProvisionedThroughputExceededException", "Message": "too fast"}
@@ -139,6 +143,21 @@ class Throttled:
         )
         context["left"] = {table: left}
         return {**params, "RequestItems": {table: now}}
+
+    def _drop(self, params: Any, context: Any, **_: Any) -> Any:
+        statements = params["Statements"]
+        with self._lock:
+            if self._chance.random() >= SHARE:
+                return None
+            dropped = set(self._chance.sample(range(len(statements)), len(statements) // 2))
+            self.done["left_in_part"] += 1
+        context["dropped"] = dropped
+        return {**params, "Statements": [s for n, s in enumerate(statements) if n not in dropped]}
+
+    def _tell_of_statements(self, parsed: Any, context: Any, **_: Any) -> None:
+        for n in sorted(context.get("dropped", ())):
+            error = {"Code": "ProvisionedThroughputExceeded", "Message": "too fast"}
+            parsed["Responses"].insert(n, {"Error": error})
 
     def _tell(self, parsed: Any, context: Any, **_: Any) -> None:
         if "left" in context:
