@@ -33,10 +33,15 @@ class Saver:
     """Kinds of workloads that it runs."""
 
 
-def _open_ours(table: str) -> "BaseCheckpointSaver[Any]":
+def _open_ours(table: str, **options: Any) -> "BaseCheckpointSaver[Any]":
     from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 
-    return DynamoDBSaver(DynamoDBConfig(table_config=DynamoDBTableConfig(table_name=table)))
+    table_config = DynamoDBTableConfig(table_name=table)
+    return DynamoDBSaver(DynamoDBConfig(table_config=table_config, **options))
+
+
+def _open_ours_sharing(table: str) -> "BaseCheckpointSaver[Any]":
+    return _open_ours(table, share_puts=True)
 
 
 def _create_ours(table: str) -> None:
@@ -114,6 +119,16 @@ _ALL = (
         requirements=(LANGGRAPH, "--editable=.[async]"),
         create_table=_create_ours,
         open=_open_ours,
+    ),
+    Saver(
+        name="ours-sharing",
+        title="this project, `share_puts`",
+        distribution=AMAZON_DYNAMODB,
+        environment="ours",
+        requirements=(LANGGRAPH, "--editable=.[async]"),
+        create_table=_create_ours,
+        open=_open_ours_sharing,
+        kinds=("timing",),
     ),
     Saver(
         name="aws",

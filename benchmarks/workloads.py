@@ -169,10 +169,10 @@ _ALL = (
         "throughput",
         "Throughput of 64 chats at once",
         "throughput",
-        {"delay": 2, "chats": 64, "turns": 10, "rounds": 3, "modes": ("async", "threads")},
+        {"delay": 2, "chats": 64, "turns": 10, "rounds": 5, "modes": ("async", "threads")},
         kind=TIMING,
         seconds=180,
-        savers=(*_ON_DYNAMODB, "null"),
+        savers=(*_ON_DYNAMODB, "ours-sharing", "null"),
         short={"chats": 3, "turns": 2, "rounds": 1},
     ),
     Workload(
