@@ -68,11 +68,7 @@ def _write(context: Context, pending: list[Any]) -> Operation[None]:
     while pending:
         now, later = _split_round(pending, requests.MAX_BATCH_WRITE)
         replies = yield [requests.batch_write(table, batch) for batch in _write_batches(now)]
-        left = [
-            request
-            for reply in replies
-            for request in reply.get("UnprocessedItems", {}).get(table, ())
-        ]
+        left = [request for reply in replies for request in requests.unprocessed(reply, table)]
         attempt = yield from _pause(context, attempt, len(left), len(now), "BatchWriteItem")
         pending = left + later
 

@@ -203,6 +203,12 @@ def batch_write(table: str, requests: Sequence[Any], *, shareable: bool = False)
     return Call("batch_write_item", params, shareable=shareable)
 
 
+def unprocessed(reply: Any, table: str) -> Sequence[Any]:
+    """The put and delete requests that a batch write left over."""
+    left: Sequence[Any] = reply.get("UnprocessedItems", {}).get(table, ())
+    return left
+
+
 def alone(call: Call) -> Call:
     """A shareable call, to be sent by itself."""
     return replace(call, shareable=False)

@@ -80,7 +80,7 @@ class Announcement:
         lost = {
             keys.chunk_digest(items.sort_key(request["PutRequest"]["Item"]))
             for reply in replies
-            for request in reply.get("UnprocessedItems", {}).get(self._context.table, ())
+            for request in requests.unprocessed(reply, self._context.table)
         }
         stored = self._sent.keys() - lost
         _remember(self._context, self._thread_id, [(one, self._sent[one]) for one in stored])
