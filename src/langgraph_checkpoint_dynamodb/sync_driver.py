@@ -130,10 +130,11 @@ class SyncDriver:
         return self._call_all(effect)
 
     def _send_gathered(self) -> None:
-        first, *others = sharing.groups(self._gathering.take())
-        for group in others:
+        groups = list(sharing.groups(self._gathering.take()))
+        for group in groups[1:]:
             self._in_thread(partial(self._send_group, group))
-        self._send_group(first)
+        for group in groups[:1]:
+            self._send_group(group)
 
     def _send_group(self, group: Sequence[sharing.Entry]) -> None:
         self.run(sharing.send_shared(group))
