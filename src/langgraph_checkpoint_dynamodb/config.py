@@ -59,7 +59,7 @@ class DynamoDBConfig:
         share_puts: Let small puts that different threads send at the same moment share a
             request, for processes that serve many threads at once. It needs
             `dynamodb:PartiQLInsert`; without that, a warning is logged and each put is sent
-            by itself. Stored items and their price are the same:
+            by itself. What is stored is the same:
             https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.html
         cache_bytes: Bound of the memory that immutable chunks and the last
             checkpoints may take, in bytes; 0 switches the cache off.
