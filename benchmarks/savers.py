@@ -6,7 +6,7 @@ Each `open` function runs in its saver's own environment only, so it imports the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ class Saver:
     """Kinds of workloads that it runs."""
 
 
-def _open_ours(table: str, **options: Any) -> "BaseCheckpointSaver[Any]":
+def _open_ours(table: str, *, deploy: bool = False, **options: Any) -> "BaseCheckpointSaver[Any]":
     from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 
     table_config = DynamoDBTableConfig(table_name=table)
-    return DynamoDBSaver(DynamoDBConfig(table_config=table_config, **options))
+    return DynamoDBSaver(DynamoDBConfig(table_config=table_config, **options), deploy=deploy)
 
 
 def _open_ours_sharing(table: str) -> "BaseCheckpointSaver[Any]":
@@ -45,10 +45,7 @@ def _open_ours_sharing(table: str) -> "BaseCheckpointSaver[Any]":
 
 
 def _create_ours(table: str) -> None:
-    from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
-
-    config = DynamoDBConfig(table_config=DynamoDBTableConfig(table_name=table))
-    DynamoDBSaver(config, deploy=True)
+    _open_ours(table, deploy=True)
 
 
 def _open_aws(table: str, **options: Any) -> "BaseCheckpointSaver[Any]":
@@ -110,44 +107,35 @@ AMAZON_DYNAMODB = "langgraph-checkpoint-amazon-dynamodb"
 DYNAMODB_CHECKPOINT = "langgraph-dynamodb-checkpoint"
 SQLITE = "langgraph-checkpoint-sqlite"
 
+_OURS = Saver(
+    name="ours",
+    title="this project",
+    distribution=AMAZON_DYNAMODB,
+    environment="ours",
+    requirements=(LANGGRAPH, "--editable=.[async]"),
+    create_table=_create_ours,
+    open=_open_ours,
+)
+_AWS = Saver(
+    name="aws",
+    title=AWS,
+    distribution=AWS,
+    environment="aws",
+    requirements=(LANGGRAPH, f"{AWS}==1.2.6"),
+    create_table=_create_pk_sk,
+    open=_open_aws,
+)
 _ALL = (
-    Saver(
-        name="ours",
-        title="this project",
-        distribution=AMAZON_DYNAMODB,
-        environment="ours",
-        requirements=(LANGGRAPH, "--editable=.[async]"),
-        create_table=_create_ours,
-        open=_open_ours,
-    ),
-    Saver(
+    _OURS,
+    replace(
+        _OURS,
         name="ours-sharing",
         title="this project, `share_puts`",
-        distribution=AMAZON_DYNAMODB,
-        environment="ours",
-        requirements=(LANGGRAPH, "--editable=.[async]"),
-        create_table=_create_ours,
         open=_open_ours_sharing,
         kinds=("timing",),
     ),
-    Saver(
-        name="aws",
-        title=AWS,
-        distribution=AWS,
-        environment="aws",
-        requirements=(LANGGRAPH, f"{AWS}==1.2.6"),
-        create_table=_create_pk_sk,
-        open=_open_aws,
-    ),
-    Saver(
-        name="aws-gzip",
-        title=f"{AWS} (gzip)",
-        distribution=AWS,
-        environment="aws",
-        requirements=(LANGGRAPH, f"{AWS}==1.2.6"),
-        create_table=_create_pk_sk,
-        open=_open_aws_gzip,
-    ),
+    _AWS,
+    replace(_AWS, name="aws-gzip", title=f"{AWS} (gzip)", open=_open_aws_gzip),
     Saver(
         name="amazon-0.1.3",
         title=AMAZON_DYNAMODB,

@@ -48,10 +48,11 @@ class Crowd:
             ThreadPoolExecutor(in_threads + 1) as pool,
         ):
             savers = [opened.enter_context(saver) for saver in self._savers()]
+            graphs = [work.graph(saver) for saver in savers]
             jobs = [pool.submit(asyncio.run, self._in_loop(writers - in_threads))]
             jobs += [
-                pool.submit(self._in_thread, number, savers[number // 2 % 2], helpers)
-                for number in range(in_threads)
+                pool.submit(self._in_thread, n, savers[n // 2 % 2], graphs[n // 2 % 2], helpers)
+                for n in range(in_threads)
             ]
             for job in jobs:
                 job.result()
@@ -59,8 +60,9 @@ class Crowd:
     def _savers(self) -> list[Any]:
         return [ledger.LedgerSaver(settings, self._directory) for settings in self._settings]
 
-    def _in_thread(self, number: int, saver: Any, helpers: ThreadPoolExecutor) -> None:
-        compiled = work.graph(saver)
+    def _in_thread(
+        self, number: int, saver: Any, compiled: Any, helpers: ThreadPoolExecutor
+    ) -> None:
         thread_id = f"sync-{number}"
         chance = random.Random(f"{self._seed} {thread_id}")
         done = 0

@@ -119,7 +119,7 @@ class Throttled:
     def _throttle(self, context: Any, **_: Any) -> Any:
         with self._lock:
             self.done["requests"] += 1
-            if "left" in context or "dropped" in context or self._chance.random() >= SHARE:
+            if "left" in context or self._chance.random() >= SHARE:
                 return None
             self.done["throttled"] += 1
         refusal = {"Code": "ProvisionedThroughputExceededException", "Message": "too fast"}
@@ -151,11 +151,11 @@ class Throttled:
                 return None
             dropped = set(self._chance.sample(range(len(statements)), len(statements) // 2))
             self.done["left_in_part"] += 1
-        context["dropped"] = dropped
+        context["left"] = dropped
         return {**params, "Statements": [s for n, s in enumerate(statements) if n not in dropped]}
 
     def _tell_of_statements(self, parsed: Any, context: Any, **_: Any) -> None:
-        for n in sorted(context.get("dropped", ())):
+        for n in sorted(context.get("left", ())):
             error = {"Code": "ProvisionedThroughputExceeded", "Message": "too fast"}
             parsed["Responses"].insert(n, {"Error": error})
 

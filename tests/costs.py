@@ -9,6 +9,11 @@ from typing import Any
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
 
 
+def events_of(session: Any) -> Any:
+    """The event emitter of a boto3, aioboto3 or aiobotocore session."""
+    return getattr(session, "events", None) or session.get_component("event_emitter")
+
+
 class Costs:
     """Sums over every client made from the sessions it watches.
 
@@ -32,7 +37,7 @@ class Costs:
 
     def watch(self, session: Any) -> Any:
         """Watch a boto3, aioboto3 or aiobotocore session; returns it."""
-        events = getattr(session, "events", None) or session.get_component("event_emitter")
+        events = events_of(session)
         events.register("provide-client-params.dynamodb", self._ask_for_capacity)
         events.register("after-call.dynamodb", self._count)
         return session

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import langgraph_checkpoint_dynamodb
+from costs import events_of
 from langgraph_checkpoint_dynamodb import async_driver, sync_driver
 from langgraph_checkpoint_dynamodb.operation import Call, Operation
 
@@ -119,8 +120,7 @@ class Wire:
         self._open = False
 
     def watch(self, session: Any) -> Any:
-        events = getattr(session, "events", None) or session.get_component("event_emitter")
-        events.register("provide-client-params", self._record)
+        events_of(session).register("provide-client-params", self._record)
         return session
 
     @contextmanager

@@ -11,6 +11,7 @@ from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
 from conftest import MakeSaver, async_session, sync_session
+from costs import events_of
 from deploying import UNFINISHED
 from either import Either
 from langgraph_checkpoint_dynamodb import (
@@ -87,10 +88,10 @@ def on_moto(
     def make(*, deploy: bool = True, **settings: Any) -> Either:
         session = sync_session()
         sessions: dict[str, Any] = {"session": session}
-        emitters = [session.events]
+        emitters = [events_of(session)]
         if mode == "async":
             sessions["async_session"] = own = async_session()
-            emitters.append(getattr(own, "events", None) or own.get_component("event_emitter"))
+            emitters.append(events_of(own))
         for emitter in emitters:
             emitter.register("before-call", record)
         saver = make_saver(endpoint_url=moto_url, deploy=deploy, **sessions, **settings)

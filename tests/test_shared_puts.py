@@ -13,7 +13,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from at_once import at_once
 from conftest import MakeSaver
-from costs import Costs
+from costs import Costs, events_of
 from either import Either
 from fake_table import TABLE, FakeTable, context
 from langgraph_checkpoint_dynamodb import (
@@ -244,10 +244,9 @@ class Meddling(Costs):
         self.failed = 0
 
     def watch(self, session: Any) -> Any:
-        events = getattr(session, "events", None) or session.get_component("event_emitter")
         for when in ("before", "after"):
             handler = partial(self._fail, when)
-            events.register(f"{when}-call.dynamodb.BatchExecuteStatement", handler)
+            events_of(session).register(f"{when}-call.dynamodb.BatchExecuteStatement", handler)
         return super().watch(session)
 
     def _fail(self, when: str, **_: Any) -> None:

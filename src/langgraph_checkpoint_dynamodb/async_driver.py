@@ -111,18 +111,20 @@ class AsyncDriver:
             await _settled(effect.futures, service.JOIN_SECONDS)
             return [future.done() and future.result() for future in effect.futures]
         if len(effect) == 1:
-            (call,) = effect
-            return [await (self._share if call.shareable else self._call)(call)]
+            return [await self._begin(effect[0], self._call)]
         return await self._call_all(effect)
 
     async def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
         run = self._call if len(calls) <= _FEW_CALLS else self._in_turns()
-        begun = (self._share(call) if call.shareable else run(call) for call in calls)
+        begun = (self._begin(call, run) for call in calls)
         replies = await asyncio.gather(*begun, return_exceptions=True)
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply
         return list(replies)
+
+    def _begin(self, call: Call, run: Callable[[Call], Awaitable[Reply]]) -> Awaitable[Reply]:
+        return self._share(call) if call.shareable else run(call)
 
     def _share(self, call: Call) -> asyncio.Future[Reply]:
         """Send a call with those that other operations yield in this round of the loop."""

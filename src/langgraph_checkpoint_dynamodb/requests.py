@@ -209,17 +209,12 @@ def unprocessed(reply: Any, table: str) -> Sequence[Any]:
     return left
 
 
-def alone(call: Call) -> Call:
-    """A shareable call, to be sent by itself."""
-    return replace(call, shareable=False)
-
-
 def joined(calls: Sequence[Call]) -> Call:
     """One call for several shareable ones of a method. Puts are tried once: see `shared_puts`."""
     first = calls[0]
     if first.method == "put_item":
         if len(calls) == 1:
-            return replace(alone(first), retried=False)
+            return replace(first, shareable=False, retried=False)
         statements = [_insert(call.params["TableName"], call.params["Item"]) for call in calls]
         return Call("batch_execute_statement", {"Statements": statements}, retried=False)
     ((table, _),) = first.params["RequestItems"].items()

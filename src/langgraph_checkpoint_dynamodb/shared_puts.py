@@ -49,16 +49,17 @@ def put_new(
 
     Returns the replies to `requests.put_new`, and after them those to the other calls.
     """
+    made = list(items)
     puts = [
-        requests.put_new(context.table, item, shareable=_may_share(context, item)) for item in items
+        requests.put_new(context.table, item, shareable=_may_share(context, item)) for item in made
     ]
-    replies: list[Reply] = list((yield [*puts, *beside]))
-    failed = {n: replies[n].error for n in range(len(puts)) if isinstance(replies[n], Failed)}
+    replies: list[Reply] = yield [*puts, *beside]
+    failed = {n: replies[n].error for n in range(len(made)) if isinstance(replies[n], Failed)}
     if not failed:
         return replies
     if any(_may_pass(error) for error in failed.values()):
         yield Backoff(0)
-    alone = yield [requests.alone(puts[n]) for n in failed]
+    alone = yield [requests.put_new(context.table, made[n]) for n in failed]
     for n, reply in zip(failed, alone, strict=True):
         replies[n] = reply
     for error in failed.values():
