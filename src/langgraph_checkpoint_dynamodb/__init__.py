@@ -21,6 +21,7 @@ from .errors import (
     TemplateError,
     ThrottledError,
     UnavailableError,
+    UnsupportedFormatError,
 )
 from .plan import Drift, Plan
 from .report import Problem, ProblemKind, VerifyReport
@@ -56,5 +57,6 @@ __all__ = [
     "TemplateError",
     "ThrottledError",
     "UnavailableError",
+    "UnsupportedFormatError",
     "VerifyReport",
 ]

@@ -8,19 +8,20 @@ the keys.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-from . import keys, messages, slices
+from . import codec, keys, message_memo
 from .chunking import Cut, cut, cut_list
-from .codec import Body, Record, Typed, compress, pack_body, pack_cut_body
-from .context import Context, Known
-from .errors import CorruptCheckpointError, InvalidInputError, SerializationError
-from .serdes import deserialize
+from .codec import Body, Record, Typed
+from .context import Context
+from .errors import CorruptCheckpointError, InvalidInputError
+from .memory import StoredValue
+from .serializers import MSGPACK, deserialize, serialize
 
 INLINE_BYTES = 1024
 """A state value up to this stays whole in its checkpoint item."""
@@ -73,18 +74,6 @@ class Encoded:
 
     body: bytes
     chunks: dict[bytes, bytes]
-
-
-def serialize(serde: SerializerProtocol, value: Any, what: str) -> Typed:
-    """`serde.dumps_typed`, with an error that names what could not be written."""
-    try:
-        kind, data = slices.dumps(serde, value)
-    except Exception as error:
-        raise SerializationError(
-            f"{what} holds a {type(value).__name__} that {type(serde).__name__} cannot serialize: "
-            f"{error}; store plain data, or pass a serde that knows the type"
-        ) from error
-    return kind, bytes(data)
 
 
 def check_size(context: Context, found: Iterable[Body], where: str) -> None:
@@ -145,44 +134,39 @@ def bytes_at_most(value: Any) -> int | None:
 
 
 def store_value(
-    value: Typed, inline_bytes: int, known: Set[bytes] = frozenset(), *, defer: bool = False
-) -> tuple[Known, dict[bytes, bytes]]:
-    """A record for a value, and its chunks.
+    value: Typed, inline_bytes: int, known: Set[bytes] = frozenset()
+) -> tuple[StoredValue, dict[bytes, bytes]]:
+    """A record for a value, and the bytes of its chunks.
 
     Args:
         value: The value.
         inline_bytes: Up to this it is not cut.
-        known: Chunks that are stored already.
-        defer: See `chunking.cut`.
+        known: Chunks that are stored already; they decide what is joined.
     """
     kind, data = value
     if len(data) <= inline_bytes:
-        return Known(Record(kind, len(data), data)), {}
-    return _stored(kind, len(data), cut(data, known, defer=defer))
+        return StoredValue(Record(kind, len(data), data)), {}
+    pieces = cut(data, known)
+    return _stored(kind, len(data), pieces), pieces.chunks
 
 
-def _stored(kind: str, size: int, pieces: Cut) -> tuple[Known, dict[bytes, bytes]]:
-    if pieces.closed is None:
-        return _known(kind, size, pieces), pieces.chunks
-    closed = _known(kind, size, pieces.closed)
-    return replace(_known(kind, size, pieces), closed=closed), pieces.closed.chunks
-
-
-def _known(kind: str, size: int, pieces: Cut) -> Known:
+def _stored(
+    kind: str, size: int, pieces: Cut, memo: message_memo.Memo | None = None
+) -> StoredValue:
     if not pieces.refs:
-        return Known(Record(kind, size, pieces.head + pieces.tail))
+        return StoredValue(Record(kind, size, pieces.head + pieces.tail), memo=memo)
     record = Record(kind, size, pieces.head, pieces.levels, pieces.tail, pieces.skip)
-    return Known(record, pieces.refs)
+    return StoredValue(record, pieces.refs, memo)
 
 
 def store_channel(
     serde: SerializerProtocol,
     channel: str,
     value: Any,
-    before: Known | None,
+    before: StoredValue | None,
     known: frozenset[bytes],
-) -> tuple[Known, dict[bytes, bytes]]:
-    """A record for a channel's value, and the chunks that are not known to be stored.
+) -> tuple[StoredValue, dict[bytes, bytes]]:
+    """A record for a channel's value, and the bytes of its chunks, as far as they were cut anew.
 
     Args:
         serde: The saver's serde.
@@ -192,38 +176,36 @@ def store_channel(
         known: Chunks that are stored already.
     """
     what = f"channel {channel!r}"
-    if messages.handles(serde, value):
+    if message_memo.handles(serde, value):
         memo = before.memo if before else None
-        written = messages.write(
+        written = message_memo.write(
             value, memo, known, lambda part: serialize(serde, part, what), serde.loads_typed
         )
         if written is not None:
             return _store_messages(written, known)
-    return store_value(serialize(serde, value, what), INLINE_BYTES, known, defer=True)
+    return store_value(serialize(serde, value, what), INLINE_BYTES, known)
 
 
 def _store_messages(
-    written: messages.Written, known: frozenset[bytes]
-) -> tuple[Known, dict[bytes, bytes]]:
+    written: message_memo.Written, known: frozenset[bytes]
+) -> tuple[StoredValue, dict[bytes, bytes]]:
     elements = written.elements
     if written.content is not None and elements.size <= INLINE_BYTES:
-        inline = Record(slices.MSGPACK, elements.size, written.content)
-        return Known(inline, memo=written.memo(())), {}
-    pieces = cut_list(elements, known, defer=True)
-    stored, chunks = _stored(slices.MSGPACK, elements.size, pieces)
-    return stored.with_memo(written.memo(pieces.segments)), chunks
+        inline = Record(MSGPACK, elements.size, written.content)
+        return StoredValue(inline, memo=written.memo(())), {}
+    pieces = cut_list(elements, known)
+    return _stored(MSGPACK, elements.size, pieces, written.memo(pieces.segments)), pieces.chunks
 
 
 def seal(body: Body, chunks: dict[bytes, bytes], known: Set[bytes]) -> Encoded:
-    """Compress a body; one that is too large for an item is cut first."""
-    packed = pack_body(body)
+    """A body as an item holds it; one that is too large for an item is cut first."""
+    packed = codec.pack_body(body)
     if len(packed) > _CUT_BODY_BYTES:
         stored, pieces = store_value(("", packed), 0, known)
         if pieces:
-            return Encoded(
-                compress(pack_cut_body(body.generation, stored.record)), {**chunks, **pieces}
-            )
-    return Encoded(compress(packed), chunks)
+            cut_body = codec.pack_cut_body(body.generation, stored.record)
+            return Encoded(codec.seal(cut_body), {**chunks, **pieces})
+    return Encoded(codec.seal(packed), chunks)
 
 
 def checkpoint_header(serde: SerializerProtocol, header: CheckpointHeader) -> Typed:
@@ -237,7 +219,7 @@ def read_checkpoint_header(context: Context, body: Body, where: str) -> Checkpoi
     """Undo `checkpoint_header`."""
     content = deserialize(context, body.header, where, "the checkpoint's header")
     match content:
-        case [dict(checkpoint), dict(metadata), parent_id, [*channels], str() | None as ns] if (
+        case [dict(checkpoint), dict(metadata), parent_id, [*channels], str() | None as ns, *_] if (
             len(channels) == len(body.records)
             and _are_names(channels)
             and (not parent_id or keys.is_checkpoint_id(parent_id))
@@ -319,7 +301,7 @@ def encode_writes(
 def read_writes_header(context: Context, body: Body, where: str) -> WritesHeader:
     """Undo the header part of `encode_writes`."""
     match deserialize(context, body.header, where, "a task's writes header"):
-        case [str(path), [*indexes], [*channels], str() | None as task_id] if (
+        case [str(path), [*indexes], [*channels], str() | None as task_id, *_] if (
             len(indexes) == len(channels) == len(body.records)
             and all(type(index) is int for index in indexes)
             and all(isinstance(channel, str) for channel in channels)

@@ -45,13 +45,16 @@ class Cache:
     def put(self, key: Hashable, value: Any, size: int) -> None:
         """Keep `value`, which takes `size` bytes; drop the oldest beyond the limit."""
         with self._lock:
-            self._drop(key)
-            if size > self.limit:
-                return
-            self._entries[key] = (value, size)
-            self._used += size
-            while self._used > self.limit:
-                self._drop(next(iter(self._entries)))
+            self._put(key, value, size)
+
+    def merge(
+        self, key: Hashable, change: Callable[[Any], Any], size_of: Callable[[Any], int]
+    ) -> None:
+        """Keep what `change` makes of the value, or of `None`."""
+        with self._lock:
+            old = self._entries.get(key)
+            value = change(old[0] if old else None)
+            self._put(key, value, size_of(value))
 
     def forget(self, key: Hashable) -> None:
         """Forget one entry, if there is one."""
@@ -76,6 +79,15 @@ class Cache:
         self._lock = Lock()
         if interrupted:
             self.clear()
+
+    def _put(self, key: Hashable, value: Any, size: int) -> None:
+        self._drop(key)
+        if size > self.limit:
+            return
+        self._entries[key] = (value, size)
+        self._used += size
+        while self._used > self.limit:
+            self._drop(next(iter(self._entries)))
 
     def _drop(self, key: Hashable) -> None:
         entry = self._entries.pop(key, None)

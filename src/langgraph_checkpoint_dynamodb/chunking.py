@@ -15,7 +15,7 @@ at the highest level. So a stored value stays small at any size.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeAlias
 
@@ -25,10 +25,6 @@ from .leaves import DIGEST_BYTES, REFS_OF, SIZE_OF, Run, Segment, digest_of
 
 HEAD_BYTES = 5
 """A msgpack array of over 65,535 elements has a header of 5 bytes; others are shorter."""
-
-# What is new may stay inline for one put, and its chunks are sent along with the item.
-_MAX_DEFERRED_BYTES = 2048
-_MAX_OPEN_REFS = 64
 
 _LOW_BITS = 0x07
 _MIN_RUN = 20
@@ -50,7 +46,6 @@ class Cut:
         chunks: The bytes of these chunks, less those that the value was said to have.
         skip: Bytes at the start of the leaves that are not the value's.
         segments: Of a list: what of it can be said to be stored when it is cut again.
-        closed: If something new was left inline, the value with all of its chunks.
     """
 
     head: bytes
@@ -60,7 +55,6 @@ class Cut:
     chunks: dict[bytes, bytes] = field(repr=False)
     skip: int = 0
     segments: tuple[Segment, ...] = ()
-    closed: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +84,23 @@ class Elements:
         return len(self.header) + kept + sum(sizes) + len(self.trailer)
 
 
-def cut(data: bytes, known: Set[bytes] = frozenset(), *, defer: bool = False) -> Cut:
+def cut(data: bytes, known: Set[bytes] = frozenset()) -> Cut:
     """Cut a value into head, chunks and tail.
 
     Args:
         data: The value.
         known: Chunks that are stored already; they decide what is joined.
-        defer: Leave what is new inline, and refer to known chunks only, if it is small
-            and stands at the ends. Then the value can be stored at the same time as
-            the chunks that `closed` will refer to.
     """
     offsets = element_offsets(data)
     if offsets is not None:
         elements = Elements(data[: offsets[0]], [Run(data, offsets)], data[offsets[-1] :])
-        return cut_list(elements, known, defer=defer)
+        return cut_list(elements, known)
     made, tail = leaves.of_bytes(memoryview(data)[HEAD_BYTES:], known)
-    refs = [digest for digest, _ in made]
-    return _finish(_Pieces(data[:HEAD_BYTES], refs, dict(made), tail), known, defer=defer)
+    levels, found, lists = _build_levels([digest for digest, _ in made])
+    return Cut(data[:HEAD_BYTES], levels, tail, found, {**dict(made), **lists})
 
 
-def cut_list(elements: Elements, known: Set[bytes] = frozenset(), *, defer: bool = False) -> Cut:
+def cut_list(elements: Elements, known: Set[bytes] = frozenset()) -> Cut:
     """Cut a list between its elements; see `cut`."""
     refs = [*chain.from_iterable(map(REFS_OF, elements.kept))]
     made: dict[bytes, bytes] = {}
@@ -125,82 +116,35 @@ def cut_list(elements: Elements, known: Set[bytes] = frozenset(), *, defer: bool
             refs += [digest for digest, _ in more]
             made.update(more)
             segments += ended
-    skip = segments[0].skip if segments else 0
-    pieces = _Pieces(elements.header, refs, made, tail + elements.trailer, skip, tuple(segments))
-    return _finish(pieces, known, defer=defer)
+    levels, found, lists = _build_levels(refs)
+    return Cut(
+        head=elements.header,
+        levels=levels,
+        tail=tail + elements.trailer,
+        refs=found,
+        chunks={**made, **lists},
+        skip=segments[0].skip if segments else 0,
+        segments=tuple(segments),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Pieces:
-    """A value's leaves, and what stands around them.
-
-    Attributes:
-        refs: The leaves' digests, in order.
-        made: The leaves' bytes, but for those that are stored already: theirs are not at hand.
-    """
-
-    head: bytes
-    refs: list[bytes]
-    made: dict[bytes, bytes]
-    tail: bytes
-    skip: int = 0
-    segments: tuple[Segment, ...] = ()
-
-    def assemble(self, known: Set[bytes] | None = None) -> Cut:
-        """Refer to the leaves; for `known` see `_build_levels`."""
-        levels, lists = _build_levels(self.refs, known)
-        found = frozenset(self.refs).union(lists)
-        return Cut(
-            self.head, levels, self.tail, found, {**self.made, **lists}, self.skip, self.segments
-        )
-
-    def without_ends(self, known: Set[bytes]) -> _Pieces:
-        """With what is new at the ends inline; as they are if that is too much."""
-        refs, made = self.refs, self.made
-        first, last = 0, len(refs)
-        while first < last and refs[first] not in known:
-            first += 1
-        while last > first and refs[last - 1] not in known:
-            last -= 1
-        before = b"".join(made[ref] for ref in refs[:first])
-        behind = b"".join(made[ref] for ref in refs[last:])
-        if len(before) + len(behind) > _MAX_DEFERRED_BYTES:
-            return self
-        head, tail = self.head + before, behind + self.tail
-        return replace(self, head=head, refs=refs[first:last], tail=tail)
-
-
-def _finish(pieces: _Pieces, known: Set[bytes], *, defer: bool) -> Cut:
-    closed = pieces.assemble()
-    if not defer or closed.refs <= known:
-        return closed
-    opened = pieces.without_ends(known).assemble(known)
-    return replace(opened, closed=closed) if opened.refs <= known else closed
-
-
-def _build_levels(refs: list[bytes], known: Set[bytes] | None) -> tuple[Levels, dict[bytes, bytes]]:
-    """Levels of refs, and the lists of refs that they refer to.
-
-    Args:
-        refs: What to refer to, in order.
-        known: If given, a finished run whose list is not known stays open.
-    """
+def _build_levels(refs: list[bytes]) -> tuple[Levels, frozenset[bytes], dict[bytes, bytes]]:
+    """Levels of refs, every chunk that they name, and the lists of refs among these."""
     levels: list[tuple[bytes, ...]] = []
     lists: dict[bytes, bytes] = {}
+    found = set(refs)
     while True:
         upper: list[bytes] = []
         listed = 0
         for run in _finished_runs(refs):
             listing = b"".join(run)
             digest = digest_of(listing)
-            if known is not None and digest not in known and len(refs) - listed <= _MAX_OPEN_REFS:
-                break
             lists[digest] = listing
             upper.append(digest)
             listed += len(run)
         levels.append(tuple(refs[listed:]))
         if not upper:
-            return tuple(levels), lists
+            return tuple(levels), frozenset(found.union(lists)), lists
         refs = upper
 
 

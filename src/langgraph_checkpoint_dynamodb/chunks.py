@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from . import batches, items, keys, requests, reuse, turns
+from . import batches, items, keys, requests, reuse
 from .chunking import AVERAGE_RUN, split_refs
 from .codec import Record
-from .context import Context, chunk_key, remember_chunk
-from .errors import CorruptCheckpointError
+from .context import Context
+from .errors import CorruptCheckpointError, UnsupportedFormatError
 from .leaves import DIGEST_BYTES
+from .memory import chunk_key, remember_chunk
 from .operation import Call, Compute, Item, Operation
 from .trees import all_refs, content_refs, listed, most_chunks
 
@@ -163,7 +164,7 @@ def _children(
 ) -> dict[tuple[int, bytes], int]:
     """What the lists of refs in `frontier` list; nothing if that is more than `most`."""
     found: dict[tuple[int, bytes], int] = {}
-    for (generation, ref), depth in turns.between(frontier.items(), 64):
+    for (generation, ref), depth in frontier.items():
         listing = chunks.data.get(ref) if depth else None
         if listing is None or len(listing) % DIGEST_BYTES:
             continue
@@ -181,7 +182,7 @@ def _take_cached(
     missing = []
     wanted = [ref for ref in frontier if ref[1] not in chunks.data]
     cached = context.cache.get_all([chunk_key(chunks.thread_id, digest) for _, digest in wanted])
-    for (generation, digest), data in turns.between(zip(wanted, cached, strict=True), 512):
+    for (generation, digest), data in zip(wanted, cached, strict=True):
         if data is None:
             missing.append((generation, digest))
         else:
@@ -254,20 +255,14 @@ def _on_refs(refs: Sized, work: Callable[[], T]) -> Compute[T]:
 
 
 def _take(context: Context, chunks: Chunks, found: list[Item]) -> None:
-    for item in turns.between(_emptied(found), 16):
+    for item in found:
         digest = keys.chunk_digest(items.sort_key(item))
         if digest is None or chunks.room < 0:
             continue
         try:
             chunks.data[digest] = items.chunk_data(item, digest)
-        except CorruptCheckpointError as error:
+        except (CorruptCheckpointError, UnsupportedFormatError) as error:
             chunks.damage[digest] = f"is damaged: {error}"
         else:
             chunks.room -= len(chunks.data[digest])
             remember_chunk(context, chunks.thread_id, digest, chunks.data[digest])
-
-
-def _emptied(found: list[T]) -> Iterator[T]:
-    """What a list holds, let go one by one: thousands at once would hold an event loop up."""
-    while found:
-        yield found.pop()

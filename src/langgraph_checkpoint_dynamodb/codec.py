@@ -2,13 +2,19 @@
 
 A *record* is a stored value, inline `[type, bytes]` or cut
 `[type, size, head, [refs, …], tail, skip]`. A *body* is what an item holds: a header
-(serialized by the saver's serde, so encryption covers it) and records. The first
-byte of compressed bytes says how they are compressed, so the format can grow:
+(serialized by the saver's serde, so encryption covers it) and records. As stored it is
+
+    format (1 byte)   CRC-32 of the rest (4 bytes)   compressed bytes
+
+and compressed bytes, of bodies and chunks alike, begin with a byte for the scheme:
 
 ====  ===================================================
 0x00  stored as they are
 0x01  one zstd frame, made with dictionary 1 (a file beside)
 ====  ===================================================
+
+Arrays may have more elements than this release knows: a later one of the same format may add
+some, which are passed over here. `docs/format.md` has all of it.
 """
 
 from __future__ import annotations
@@ -18,16 +24,23 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
+from zlib import crc32
 
 import ormsgpack
 import zstandard
 
 from .chunking import Levels, split_refs
-from .errors import CorruptCheckpointError
+from .errors import CorruptCheckpointError, UnsupportedFormatError
 from .leaves import DIGEST_BYTES
 
 Typed: TypeAlias = tuple[str, bytes]
 """What a serde's `dumps_typed` returns."""
+
+FORMAT = 1
+"""The format of every body that is written; those of a greater one are refused."""
+
+_CHECKSUM_BYTES = 4
+_PREFIX_BYTES = 1 + _CHECKSUM_BYTES
 
 _RAW = b"\x00"
 _ZSTD_DICTIONARY_1 = b"\x01"
@@ -35,6 +48,8 @@ _LEVEL = 6
 
 MAX_BODY_BYTES = 1 << 17
 """A reader refuses to inflate a body to more than this (a zstd bomb): one over 16 KB is cut."""
+
+_DISTRIBUTION = "langgraph-checkpoint-amazon-dynamodb"
 
 _MAX_SKIP = 1 << 16  # a segment of a list, of which a window has dropped some elements, has less
 _MAX_DEPTH = 8  # levels of refs: 8**8 chunks at the very least
@@ -69,9 +84,6 @@ class Body:
         generation: The generation of the chunks that the records refer to.
         header: All but the values.
         records: The values.
-        announced: Chunks sent along with the item, for the next one to refer to. They
-            may not have arrived: only who sent them knows. They are named so that
-            nobody deletes them as chunks that nothing refers to.
         written: About how many chunks its chain of checkpoints has written in this
             generation: what a reader weighs reading all of them against.
     """
@@ -79,7 +91,6 @@ class Body:
     generation: int
     header: Typed
     records: tuple[Record, ...]
-    announced: tuple[bytes, ...] = ()
     written: int = 0
 
 
@@ -145,21 +156,47 @@ def decompress(data: bytes, limit: int) -> bytes:
             _idle.append(contexts)
         except zstandard.ZstdError as error:
             raise CorruptCheckpointError(f"a broken zstd frame: {error}") from error
+    elif not scheme:
+        raise CorruptCheckpointError("no bytes at all")
     else:
-        raise CorruptCheckpointError(
-            f"unknown format byte {scheme.hex() or 'none'}: written by a newer version of this "
-            "package, or damaged"
+        raise UnsupportedFormatError(
+            f"bytes compressed by scheme {scheme[0]}, which this release does not know: they were "
+            f"written by a later one, so upgrade {_DISTRIBUTION}; or they are damaged"
         )
     if len(plain) > limit:
         raise CorruptCheckpointError(f"compressed bytes hold over {limit} bytes")
     return plain
 
 
+def seal(packed: bytes) -> bytes:
+    """A packed body as an item holds it: format, checksum, compressed."""
+    frame = compress(packed)
+    return bytes([FORMAT]) + crc32(frame).to_bytes(_CHECKSUM_BYTES, "big") + frame
+
+
+def unseal(stored: bytes) -> bytes:
+    """Undo `seal`.
+
+    Raises:
+        UnsupportedFormatError: A later release wrote it.
+        CorruptCheckpointError: Its checksum is of other bytes, or it holds too many.
+    """
+    if not stored or stored[0] != FORMAT:
+        found = f"format {stored[0]}" if stored else "no format"
+        raise UnsupportedFormatError(
+            f"an item of {found}, and this release reads format {FORMAT}: it was written by a "
+            f"later one, so upgrade {_DISTRIBUTION}; or it is damaged"
+        )
+    checksum, frame = stored[1:_PREFIX_BYTES], stored[_PREFIX_BYTES:]
+    if crc32(frame).to_bytes(_CHECKSUM_BYTES, "big") != checksum:
+        raise CorruptCheckpointError("a body that its checksum does not fit: it is damaged")
+    return decompress(frame, MAX_BODY_BYTES)
+
+
 def pack_body(body: Body) -> bytes:
     """A body as bytes, not yet compressed."""
     records = [_pack_record(record) for record in body.records]
-    announced = b"".join(body.announced)
-    return ormsgpack.packb([body.generation, *body.header, records, announced, body.written])
+    return ormsgpack.packb([body.generation, *body.header, records, body.written])
 
 
 def pack_cut_body(generation: int, record: Record) -> bytes:
@@ -183,43 +220,42 @@ def unpack_body(packed: bytes) -> Body | tuple[int, Record]:
     """
     try:
         match ormsgpack.unpackb(packed):
-            case [int(generation), [str(), *_] as record] if _are_counts(generation):
+            case [int(generation), [str(), *_] as record, *_] if _are_counts(generation):
                 return generation, _unpack_record(record)
             case [
                 int(generation),
                 str(kind),
                 bytes(header),
                 [*records],
-                bytes(refs),
                 int(written),
-            ] if _are_counts(generation, written) and len(refs) % DIGEST_BYTES == 0:
+                *_,
+            ] if _are_counts(generation, written):
                 unpacked = tuple(_unpack_record(record) for record in records)
-                return Body(generation, (kind, header), unpacked, split_refs(refs), written)
+                return Body(generation, (kind, header), unpacked, written)
     except (ValueError, TypeError, RecursionError) as error:
         raise CorruptCheckpointError(f"a body that cannot be read: {error}") from error
     raise CorruptCheckpointError("a body of an unknown shape")
 
 
-def _are_counts(*numbers: int) -> bool:
+def _are_counts(*numbers: Any) -> bool:
     """Whether all are whole numbers from 0 up; msgpack's `true` is an `int` to Python too."""
-    return all(number >= 0 and not isinstance(number, bool) for number in numbers)
+    return all(type(number) is int and number >= 0 for number in numbers)
 
 
 def _unpack_record(packed: Any) -> Record:
     match packed:
-        case [str(kind), bytes(data)]:
+        case [str(kind), bytes(data), *_]:
             return Record(kind, len(data), data)
-        case [str(kind), int(size), bytes(head), [*levels], bytes(tail), *skips]:
+        case [str(kind), int(size), bytes(head), [*levels], bytes(tail), *rest]:
+            skip = rest[0] if rest else 0
             if (
-                not _are_counts(size, *skips)
-                or len(skips) > 1
-                or sum(skips) > _MAX_SKIP
+                not _are_counts(size, skip)
+                or skip > _MAX_SKIP
                 or not 0 < len(levels) <= _MAX_DEPTH
                 or any(
                     not isinstance(level, bytes) or len(level) % DIGEST_BYTES for level in levels
                 )
             ):
                 raise CorruptCheckpointError("a record with broken refs")
-            refs = tuple(split_refs(level) for level in levels)
-            return Record(kind, size, head, refs, tail, *skips)
+            return Record(kind, size, head, tuple(map(split_refs, levels)), tail, skip)
     raise CorruptCheckpointError("a record of an unknown shape")

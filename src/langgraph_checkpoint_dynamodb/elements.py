@@ -10,8 +10,6 @@ https://github.com/msgpack/msgpack/blob/master/spec.md
 
 from __future__ import annotations
 
-from . import turns
-
 _MIN_AVERAGE = 64
 """Lists of smaller elements are cut as plain bytes: there would be more to walk than to gain."""
 
@@ -92,7 +90,7 @@ def _walk(data: bytes, start: int) -> list[int] | None:
         return None
     offsets = [position]
     budget = count * _VALUES_AN_ELEMENT
-    for _ in turns.between(range(count), 256):
+    for _ in range(count):
         position, walked = _skip(data, position, budget)
         budget -= walked
         if budget < 0:

@@ -100,6 +100,13 @@ class DeserializationError(StorageError):
     """
 
 
+class UnsupportedFormatError(StorageError):
+    """What is stored was written by a later release, in a format that this one does not read.
+
+    Upgrade this process; `docs/format.md` says which releases read and write what.
+    """
+
+
 class CorruptCheckpointError(StorageError):
     """Stored bytes are missing, altered or unreadable.
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from langgraph.checkpoint.base import DeltaChannelHistory, PendingWrite
 
-from . import batches, bodies, chunks, items, keys, requests
-from .context import FOR_EVER, NEVER, Context, Place, remember_checkpoint, remembered
+from . import batches, bodies, chunk_writer, chunks, items, keys, memory, requests
+from .context import Context, Place
 from .errors import CorruptCheckpointError
+from .lifetimes import FOR_EVER, NEVER, new_lifetime
 from .opening import Entry, open_bodies, refs_of
 from .operation import Call, Item, Operation
 from .read import (
@@ -22,11 +23,11 @@ from .read import (
     pending_writes,
     read_headers,
     read_value,
+    whole,
 )
 
 _ITEMS_A_STEP = 4  # a checkpoint and some tasks' writes
 _MAX_PAGE = 4096
-_COPIES_A_ROUND = 400
 
 
 @dataclass(slots=True)
@@ -36,6 +37,11 @@ class _Walk:
     remaining: set[str]
     writes: dict[str, list[PendingWrite]]
     seeds: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, channels: Sequence[str]) -> _Walk:
+        """Nothing gathered yet."""
+        return cls(set(channels), {channel: [] for channel in channels})
 
     def result(self) -> dict[str, DeltaChannelHistory]:
         """In the form of the base class: writes oldest first, seed only if there is one."""
@@ -51,10 +57,23 @@ def get_delta_channel_history(
     context: Context, place: Place, checkpoint_id: str | None, channels: Sequence[str]
 ) -> Operation[dict[str, DeltaChannelHistory]]:
     """Walk the ancestors of a checkpoint until every channel has found its seed."""
-    walk = _Walk(set(channels), {channel: [] for channel in channels})
     target = yield from get_group(context, place, checkpoint_id)
     if target is None or not channels:
-        return walk.result()
+        return _Walk.of(channels).result()
+    walks = yield from whole(
+        context,
+        place.thread_id,
+        [target],
+        lambda groups: _walk(context, place, groups[0], channels),
+    )
+    return (walks[0] if walks else _Walk.of(channels)).result()
+
+
+def _walk(
+    context: Context, place: Place, target: Group, channels: Sequence[str]
+) -> Operation[list[_Walk]]:
+    walk = _Walk.of(channels)
+    known = memory.remembered(context, place, target.key.checkpoint_id)
     (entry,) = yield from read_headers(context, place.thread_id, [target])
     ancestors = Ancestors(context, place, target, _expected_items(entry, channels))
     read = [entry]
@@ -68,19 +87,18 @@ def get_delta_channel_history(
         entry = parent
         read.append(entry)
         yield from _gather(context, entry, walk)
-    kept = yield from _renew(context, read)
-    known = remembered(context, place, target.key.checkpoint_id)
+    kept = yield from _renew(context, read, items.expires(context, target.item))
     if known is not None and bodies.unstored_deltas(read[0].header, "").keys() <= set(channels):
-        remember_checkpoint(context, place, target.key.checkpoint_id, replace(known, chain=kept))
-    return walk.result()
+        memory.remember(context, place, target.key.checkpoint_id, replace(known, chain=kept))
+    return [walk]
 
 
 def keep_ancestors(
-    context: Context, place: Place, checkpoint_id: str, channels: Iterable[str]
+    context: Context, place: Place, checkpoint_id: str, channels: Iterable[str], until: float
 ) -> Operation[float]:
     """Keep a checkpoint, and its ancestors back to the last value of each channel.
 
-    Returns until when they are kept at least, in epoch seconds.
+    Until a time in epoch seconds, at least; returns until when.
     """
     group = yield from get_ancestor(context, place, checkpoint_id)
     if group is None:
@@ -98,7 +116,7 @@ def keep_ancestors(
         entry = parent
         read.append(entry)
         missing -= set(entry.header.channels)
-    return (yield from _renew(context, read))
+    return (yield from _renew(context, read, until))
 
 
 def _expected_items(target: Entry, channels: Sequence[str]) -> int:
@@ -201,42 +219,36 @@ class Ancestors:
             self._call.params["Limit"] = min(call.params["Limit"] * 2, _MAX_PAGE)
 
 
-def _renew(context: Context, entries: Sequence[Entry]) -> Operation[float]:
-    """Keep what a living checkpoint is rebuilt from.
+def _renew(context: Context, entries: Sequence[Entry], least: float) -> Operation[float]:
+    """Keep what a living checkpoint is rebuilt from, at least until `least`.
 
-    For over two TTL periods from now, once less than one and a half are left: then what is
+    And for over two TTL periods from now, once less than one and a half are left: then what is
     put in the next half period does not outlive its ancestors. A saver that gives no
     expiry keeps them for ever. Returns until when they are kept at least.
     """
     ttl = context.ttl_seconds
-    until = FOR_EVER if ttl is None else context.generation(None, delta=True)
-    due = FOR_EVER if ttl is None else context.now + 1.5 * ttl
+    until = new_lifetime(context, delta=True, floor=least).generation
+    if ttl is None or until == NEVER:
+        until, due = FOR_EVER, float(FOR_EVER)
+    else:
+        due = max(context.now + 1.5 * ttl, least)
     for entry in entries:
         found = [entry.item, *entry.writes]
-        if any(items.kept_until(context, item) < due for item in found):
-            yield from _keep(context, entry, found, until)
+        short = [item for item in found if items.kept_until(context, item) < due]
+        if short:
+            yield from _keep(context, entry, short, until)
     return due
 
 
 def _keep(context: Context, entry: Entry, found: Sequence[Item], until: int) -> Operation[None]:
-    """Keep some items for longer, after their chunks were copied to a generation as long.
-
-    To let chunks where they are live longer would not do: who writes one again in their
-    generation takes that back.
-    """
+    """Keep some items for longer, after their chunks were copied to a generation as long."""
     thread_id = entry.place.thread_id
     referred = yield from refs_of(context, thread_id, found, entry.where)
-    there = {ref for generation, ref in referred if generation == until}
-    wanted = {
-        ref: requests.key(thread_id, keys.chunk(generation, ref))
-        for generation, ref in sorted(referred)
-        if ref not in there and generation != NEVER
-    }
-    sources = list(wanted.values())
-    for start in range(0, len(sources), _COPIES_A_ROUND):
-        chunk_keys = sources[start : start + _COPIES_A_ROUND]
-        stored = yield from batches.get_all(context, chunk_keys, consistent=True)
-        yield from batches.put_all(context, [items.moved(context, one, until) for one in stored])
+    latest = {ref: generation for generation, ref in sorted(referred)}
+    wanted = frozenset(
+        (generation, ref) for ref, generation in latest.items() if generation < until
+    )
+    yield from chunk_writer.move(context, (thread_id, until), wanted)
     yield [
         requests.keep(
             context.table,

@@ -20,10 +20,11 @@ import hashlib
 import math
 
 from . import keys
-from .codec import MAX_BODY_BYTES, compress, decompress
-from .context import NEVER, Context
+from .codec import compress, decompress, unseal
+from .context import Context
 from .errors import CorruptCheckpointError
 from .leaves import digest_of
+from .lifetimes import NEVER, Lifetime, new_lifetime
 from .operation import Item
 
 EXPIRY = "T"
@@ -40,11 +41,9 @@ def stored(
     context: Context,
     thread_id: str,
     sort_key: str,
-    packed: bytes,
+    body: bytes,
+    lifetime: Lifetime,
     run_id: str | None = None,
-    *,
-    kept: float | None,
-    shown: float | None = None,
 ) -> Item:
     """A checkpoint or writes item.
 
@@ -52,18 +51,17 @@ def stored(
         context: The call's surroundings.
         thread_id: The thread.
         sort_key: The item's sort key.
-        packed: Its body.
+        body: Its sealed body.
+        lifetime: How long it is returned and kept.
         run_id: The run that it is of.
-        kept: Until when it is kept, in epoch seconds; `None` for ever.
-        shown: When it expires, if that is earlier.
     """
-    item = {"PK": {"S": thread_id}, "SK": {"S": sort_key}, "B": {"B": packed}}
+    item = {"PK": {"S": thread_id}, "SK": {"S": sort_key}, "B": {"B": body}}
     if run_id is not None:
         item["R"] = {"B": run_digest(run_id)}
-    if kept is not None:
-        item[context.ttl_attribute] = {"N": str(int(kept))}
-        if shown is not None and shown != kept:
-            item[EXPIRY] = {"N": str(int(shown))}
+    if lifetime.kept != math.inf:
+        item[context.ttl_attribute] = {"N": str(int(lifetime.kept))}
+        if lifetime.expires != lifetime.kept:
+            item[EXPIRY] = {"N": str(int(lifetime.expires))}
     return item
 
 
@@ -82,7 +80,8 @@ def chunk(context: Context, thread_id: str, generation: int, digest: bytes, data
 
 def head(context: Context, thread_id: str, ns: str, checkpoint_id: str) -> Item:
     """The item that names the newest checkpoint of a namespace."""
-    return stored(context, thread_id, keys.head(ns), checkpoint_id.encode(), kept=context.expiry)
+    lifetime = new_lifetime(context, delta=False)
+    return stored(context, thread_id, keys.head(ns), checkpoint_id.encode(), lifetime)
 
 
 def named_by(head: Item) -> str:
@@ -92,7 +91,7 @@ def named_by(head: Item) -> str:
 
 def void(context: Context, thread_id: str, checkpoint_key: str) -> Item:
     """An item in place of a checkpoint that must not come any more."""
-    return stored(context, thread_id, checkpoint_key, VOID, kept=context.expiry)
+    return stored(context, thread_id, checkpoint_key, VOID, new_lifetime(context, delta=False))
 
 
 def is_void(item: Item) -> bool:
@@ -150,7 +149,7 @@ def generation(context: Context, item: Item, made_in: int) -> int:
     longer: an item is never kept beyond its chunks, so its own time tells.
     """
     kept = kept_until(context, item)
-    return int(kept) if made_in != NEVER and made_in < kept < math.inf else made_in
+    return int(kept) if made_in < kept < math.inf else made_in
 
 
 def moved(context: Context, item: Item, generation: int) -> Item:
@@ -161,10 +160,21 @@ def moved(context: Context, item: Item, generation: int) -> Item:
     return {**item, "SK": {"S": sort}, **time}
 
 
+def expires(context: Context, item: Item) -> float:
+    """Until when the item is returned, in epoch seconds; infinity if for ever."""
+    kept, noted = kept_until(context, item), _number(item, EXPIRY)
+    return kept if noted is None else min(kept, noted)
+
+
 def expired(context: Context, item: Item) -> bool:
     """Whether the item's time is over; DynamoDB may keep it for days after that."""
-    kept, shown = kept_until(context, item), _number(item, EXPIRY)
-    return (kept if shown is None else min(kept, shown)) <= context.now
+    return expires(context, item) <= context.now
+
+
+def lifetime(context: Context, item: Item, made_in: int) -> Lifetime:
+    """The item's times; `made_in` is the generation that its body names."""
+    found = generation(context, item, made_in)
+    return Lifetime(found, expires(context, item), kept_until(context, item))
 
 
 def gone(context: Context, item: Item) -> bool:
@@ -185,7 +195,7 @@ def body_size(item: Item) -> int:
 
 def packed_body(item: Item) -> bytes:
     """The packed body of a checkpoint or writes item."""
-    return decompress(stored_bytes(item), MAX_BODY_BYTES)
+    return unseal(stored_bytes(item))
 
 
 def chunk_data(item: Item, digest: bytes) -> bytes:

@@ -23,8 +23,6 @@ from zlib import crc32
 
 from pyfastcdc import FastCDC
 
-from . import turns
-
 DIGEST_BYTES = 16
 
 # Plain bytes. FastCDC's parameter is the average beyond the minimum.
@@ -125,7 +123,7 @@ def of_run(
     """
     data, offsets = run.data, run.offsets
     cutter = _Cutter(data, known, offsets[0], offsets[0])
-    for number, (begin, end) in turns.between(enumerate(pairwise(offsets)), 128):
+    for number, (begin, end) in enumerate(pairwise(offsets)):
         if end - begin >= _LARGE_ELEMENT_BYTES:
             cutter.interrupt(begin, number)
             cutter.end_segment(_cut_element(data, begin, end, known), end, number + 1)
@@ -187,7 +185,7 @@ class _Cutter:
 def _cut_bytes(data: memoryview) -> list[Leaf]:
     # A chunker holds state while it cuts, so each call makes its own.
     chunker = FastCDC(_AVERAGE_BEYOND_MIN, min_size=_MIN_BYTES, max_size=_MAX_BYTES)
-    return [_leaf(bytes(piece.data)) for piece in turns.between(chunker.cut_buf(data), 64)]
+    return [_leaf(bytes(piece.data)) for piece in chunker.cut_buf(data)]
 
 
 def _cut_element(data: bytes, begin: int, end: int, known: Set[bytes]) -> list[Leaf]:

@@ -18,7 +18,7 @@ from . import batches, items, keys, requests
 from .context import Context
 from .opening import Entry
 from .operation import Call, Item, Operation
-from .read import Group, collect, read_headers, read_tuples
+from .read import Group, collect, read_headers, read_standing, whole
 
 _FIRST_PAGE = 64
 _MIN_PAGE = 4
@@ -116,9 +116,9 @@ class Listing:
                 return None
             entries = yield from self._next_entries(context)
             if entries:
+                tuples = yield from read_standing(context, entries[0].place.thread_id, entries)
                 if self._left is not None:
-                    self._left -= len(entries)
-                tuples = yield from read_tuples(context, entries)
+                    self._left -= len(tuples)
                 return tuples
         return None
 
@@ -202,7 +202,9 @@ class Listing:
         self, context: Context, params: Mapping[str, Any], cursor: _Cursor, groups: list[Group]
     ) -> Operation[None]:
         thread_id = params["ExpressionAttributeValues"][":pk"]["S"]
-        entries = yield from read_headers(context, thread_id, groups)
+        entries = yield from whole(
+            context, thread_id, groups, lambda found: read_headers(context, thread_id, found)
+        )
         cursor.ready.extend(e for e in entries if self._query.matches(e.header.metadata))
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from . import batches, fence, items, keys, requests
-from .context import Context, forget_thread
+from .context import Context
 from .errors import ConflictError
 from .listing import find_namespaces
+from .memory import forget_thread
 from .opening import refs_of
 from .operation import Call, Item, Operation
 from .selection import GRACE_SECONDS, Keep, Selection

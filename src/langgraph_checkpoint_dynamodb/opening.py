@@ -10,8 +10,9 @@ from . import bodies, chunks, items
 from .bodies import CheckpointHeader
 from .chunks import Chunks
 from .codec import Body, Record, unpack_body
-from .context import NEVER, Context, Place
-from .errors import CorruptCheckpointError
+from .context import Context, Place
+from .errors import CorruptCheckpointError, UnsupportedFormatError
+from .lifetimes import NEVER
 from .operation import Compute, Item, Operation
 
 
@@ -60,8 +61,8 @@ def open_bodies(
             lambda: [unpack_body(items.packed_body(item)) for item in found],
             lambda: sum(map(items.body_size, found)),
         )
-    except CorruptCheckpointError as error:
-        raise CorruptCheckpointError(f"{where}: {error}") from error
+    except (CorruptCheckpointError, UnsupportedFormatError) as error:
+        raise type(error)(f"{where}: {error}") from error
     cut = [
         (items.generation(context, item, content[0]), content[1])
         for item, content in zip(found, unpacked, strict=True)
@@ -111,7 +112,6 @@ def refs_of(
         for generation in (one.body.generation, one.made_in)
         for refs in (
             one.refs,
-            one.body.announced,
             *(loaded.refs(record, where) for record in one.body.records),
         )
         for ref in refs

@@ -7,19 +7,32 @@ and replaces the one before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 
-from . import bodies, chunks, items, keys, overwriting, requests, sending, shared_puts
-from .basis import basis_of, known_by_now
+from . import (
+    bodies,
+    chunk_writer,
+    chunks,
+    items,
+    keys,
+    memory,
+    overwriting,
+    requests,
+    shared_puts,
+)
+from . import parent as parents
 from .bodies import Encoded, Write
-from .context import Context, Place, may_have_deltas, note_written, written
-from .errors import ConflictError
+from .context import Context, Place
+from .errors import ConflictError, CorruptCheckpointError
+from .in_flight import ChunkScope
+from .lifetimes import Lifetime, new_lifetime
 from .opening import open_bodies
 from .operation import Compute, ConditionFailed, Item, Operation
+from .serializers import serialize
 
 
 def put_writes(
@@ -34,17 +47,18 @@ def put_writes(
 
     A regular write that is stored already stays (the task has finished before);
     a special one is overwritten: LangGraph's `put_writes` contract, see
-    `WRITES_IDX_MAP`.
+    `WRITES_IDX_MAP`. They expire with their checkpoint.
     """
     checkpoint_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
     task_key = keys.writes(checkpoint_key, task_id)
     hidden = None if keys.decode(keys.parse(task_key).task or "") is not None else task_id
+    known = memory.remembered(context, place, checkpoint_id)
     entries: list[Write] = yield Compute(
         lambda: [
             Write(
                 WRITES_IDX_MAP.get(channel, index),
                 channel,
-                bodies.serialize(context.serde, value, f"channel {channel!r}"),
+                serialize(context.serde, value, f"channel {channel!r}"),
             )
             for index, (channel, value) in enumerate(writes)
         ],
@@ -58,33 +72,41 @@ def put_writes(
     for entry in entries:
         if entry.index < 0:
             groups[keys.writes(checkpoint_key, task_id, entry.channel)] = [entry]
-    task = _Task(context, place, checkpoint_id, task_path, hidden)
-    undisturbed = False
-    try:
-        undisturbed = yield from _store(context, task, groups, task_key)
-    finally:
-        if not undisturbed:
-            # Chunks were noted that maybe no item refers to; a prune would delete them.
-            note_written(context, place, checkpoint_id, frozenset())
+    lifetime = known.lifetime if known else (yield from _lifetime(context, place, checkpoint_id))
+    basis = known.known(lifetime.generation) if known else frozenset[bytes]()
+    task = _Task(context, place, checkpoint_id, task_path, hidden, lifetime, basis)
+    with context.in_flight.operation(task.scope, context.now):
+        yield from _store(context, task, groups, task_key)
+
+
+def _lifetime(context: Context, place: Place, checkpoint_id: str) -> Operation[Lifetime]:
+    """The checkpoint's times; those of one put now if it is not there yet."""
+    if context.ttl_seconds is not None:
+        found = yield from parents.lifetime_of(context, place, checkpoint_id)
+        if found is not None:
+            return found
+    return new_lifetime(context, delta=True)
 
 
 def _store(
     context: Context, task: _Task, groups: dict[str, list[Write]], task_key: str
-) -> Operation[bool]:
-    """Store writes items; returns whether they are now as they were made for absent ones."""
+) -> Operation[None]:
     made: dict[str, Item] = {}
+    refs: set[tuple[int, bytes]] = set()
     for sort_key, group in groups.items():
         if group:
-            made[sort_key] = yield from task.item(sort_key, group)
+            made[sort_key], chunks_made = yield from task.item(sort_key, group)
+            refs |= {(task.lifetime.generation, digest) for digest in chunks_made}
     if not made:
-        return True
+        return
     replies = yield from shared_puts.put_new(context, made.values())
     sent = dict(zip(made, replies, strict=True))
     regular = sent.pop(task_key, None)
     yield from overwriting.replace(context, [(made[key], reply) for key, reply in sent.items()])
     if isinstance(regular, ConditionFailed):
         yield from task.merge(task_key, groups[task_key], made[task_key], regular.item)
-    return not any(isinstance(reply, ConditionFailed) for reply in replies)
+    if not any(isinstance(reply, ConditionFailed) for reply in replies):
+        memory.add_writes(context, task.place, task.checkpoint_id, frozenset(refs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,30 +118,33 @@ class _Task:
     checkpoint_id: str
     task_path: str
     hidden_task_id: str | None
+    lifetime: Lifetime
+    known: frozenset[bytes]
+    """Chunks of its generation that the checkpoint refers to."""
 
-    def item(self, sort_key: str, writes: Sequence[Write]) -> Operation[Item]:
-        """Make a writes item, and write the chunks that it refers to."""
-        context, place = self.context, self.place
-        delta = may_have_deltas(context, place)
-        base = basis_of(context, place, self.checkpoint_id, delta=delta, belongs=True)
+    @property
+    def scope(self) -> ChunkScope:
+        """Where its chunks are."""
+        return self.place.thread_id, self.lifetime.generation
+
+    def item(self, sort_key: str, writes: Sequence[Write]) -> Operation[tuple[Item, Set[bytes]]]:
+        """Make a writes item, and write the chunks that it refers to; returns these, too."""
+        context = self.context
         encoded: Encoded = yield Compute(
             lambda: bodies.encode_writes(
                 context.serde,
-                base.generation,
+                self.lifetime.generation,
                 writes,
                 self.task_path,
                 self.hidden_task_id,
-                base.known,
+                self.known,
             ),
             lambda: sum(len(write.value[1]) for write in writes),
         )
-        known = known_by_now(context, place, self.checkpoint_id, base)
-        yield from sending.store(context, place.thread_id, base.generation, encoded.chunks, known)
-        if encoded.chunks:
-            new = frozenset((base.generation, digest) for digest in encoded.chunks)
-            noted = written(context, place, self.checkpoint_id)
-            note_written(context, place, self.checkpoint_id, noted | new)
-        return items.stored(context, place.thread_id, sort_key, encoded.body, kept=base.kept)
+        yield from chunk_writer.store(context, self.scope, encoded.chunks, self.known)
+        thread_id = self.place.thread_id
+        item = items.stored(context, thread_id, sort_key, encoded.body, self.lifetime)
+        return item, encoded.chunks.keys()
 
     def merge(
         self, sort_key: str, writes: Sequence[Write], item: Item, found: Item | None
@@ -130,13 +155,20 @@ class _Task:
             found = yield from overwriting.existing(context, item, found)
             merged: list[Write] = list(writes)
             if found is not None and not items.gone(context, found):
-                old = yield from self._writes_in(found)
+                try:
+                    old = yield from self._writes_in(found)
+                except CorruptCheckpointError:
+                    now = yield from overwriting.existing(context, item, None)
+                    if now == found:
+                        raise
+                    found = now  # deleted or replaced while it was read
+                    continue
                 taken = {write.index for write in old}
                 missing = [write for write in writes if write.index not in taken]
                 if not missing:
                     return
                 merged = sorted([*old, *missing], key=lambda write: write.index)
-            item = yield from self.item(sort_key, merged)
+            item, _ = yield from self.item(sort_key, merged)
             call = (
                 requests.put_new(context.table, item)
                 if found is None

@@ -3,33 +3,38 @@
 Items are read consistently, newest key first. A checkpoint's writes sort right
 behind it, so a descending page brings them before it; writes whose checkpoint
 is not there (not put yet, expired or deleted) are passed over.
+
+A checkpoint is read in several requests, and meanwhile it may be deleted, or its chunks moved to
+a later generation. So bytes that are missing are an error only if its items stand as they were
+read; else the reading begins again with what is there now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple, PendingWrite, writes_sort_key
 
-from . import batches, bodies, chunks, items, keys, recall, requests
+from . import batches, bodies, chunks, items, keys, memory, recall, requests
 from .chunks import Chunks
 from .codec import Record
-from .context import (
-    Context,
-    Known,
-    Place,
-    forget_checkpoint,
-)
+from .context import Context, Place
 from .errors import CorruptCheckpointError
+from .memory import StoredValue
 from .opening import Entry, Opened, open_bodies
 from .operation import Compute, Item, Operation
-from .serdes import deserialize
+from .serializers import deserialize
+
+T = TypeVar("T")
 
 Over: TypeAlias = Callable[[Context, Item], bool]
 """Whether an item's time is over: `items.expired`, or for ancestors `items.gone`."""
+
+_LOOKS = 8
+"""How often what is read may change under the reader's hands."""
 
 
 @dataclass(slots=True)
@@ -45,14 +50,66 @@ def get_tuple(
     context: Context, place: Place, checkpoint_id: str | None
 ) -> Operation[CheckpointTuple | None]:
     """A checkpoint by id, or the newest of the namespace."""
-    group = yield from get_group(context, place, checkpoint_id)
-    if group is None:
-        if checkpoint_id is not None:
-            forget_checkpoint(context, place, checkpoint_id)
-        return None
-    entries = yield from read_headers(context, place.thread_id, [group])
-    tuples = yield from read_tuples(context, entries, remember=True)
-    return tuples[0]
+    for _ in range(_LOOKS):
+        group = yield from get_group(context, place, checkpoint_id)
+        if group is None:
+            break
+        tuples = yield from whole(
+            context,
+            place.thread_id,
+            [group],
+            lambda groups: _get(context, place.thread_id, groups, newest=checkpoint_id is None),
+        )
+        if tuples:
+            return tuples[0]
+    if checkpoint_id is not None:
+        memory.forget(context, place, checkpoint_id)
+    return None
+
+
+def _get(
+    context: Context, thread_id: str, groups: Sequence[Group], *, newest: bool
+) -> Operation[list[CheckpointTuple]]:
+    entries = yield from read_headers(context, thread_id, groups)
+    return (yield from read_tuples(context, entries, remember=True, newest=newest))
+
+
+def whole(
+    context: Context,
+    thread_id: str,
+    groups: Sequence[Group],
+    read: Callable[[Sequence[Group]], Operation[list[T]]],
+    over: Over = items.expired,
+) -> Operation[list[T]]:
+    """Read some checkpoints; those that are deleted meanwhile are left out.
+
+    Raises:
+        CorruptCheckpointError: A checkpoint lacks bytes, and its items stand as they were.
+    """
+    for look in range(_LOOKS):
+        if not groups:
+            break
+        try:
+            return (yield from read(groups))
+        except CorruptCheckpointError:
+            found = yield from look_again(context, thread_id, groups, over)
+            if found == groups or look == _LOOKS - 1:
+                raise
+            groups = found
+    return []
+
+
+def look_again(
+    context: Context, thread_id: str, groups: Sequence[Group], over: Over = items.expired
+) -> Operation[list[Group]]:
+    """The groups as they are now, without those that are gone."""
+    found = []
+    for group in groups:
+        key = items.sort_key(group.item)
+        now = yield from exact_group(context, thread_id, key, over)
+        if now is not None:
+            found.append(now)
+    return found
 
 
 def get_ancestor(context: Context, place: Place, checkpoint_id: str) -> Operation[Group | None]:
@@ -70,6 +127,7 @@ def get_group(context: Context, place: Place, checkpoint_id: str | None) -> Oper
 
 
 def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None]:
+    """The newest checkpoint. If that has expired, so have all before it (see `lifetimes`)."""
     bounds = keys.below(f"{keys.CHECKPOINTS}{ns}")
     start: Item | None = None
     while True:
@@ -83,13 +141,19 @@ def _newest(context: Context, thread_id: str, ns: str) -> Operation[Group | None
         item = reply["Items"][0]
         key = items.parse_key(item)
         checkpoint_key = keys.checkpoint(ns, key.checkpoint_id)
-        if key.task is not None:
-            group = yield from exact_group(context, thread_id, checkpoint_key)
+        if not items.is_void(item):
+            if items.expired(context, item):
+                return None
+            if key.task is None:
+                return Group(key, item)
+            group = yield from exact_group(context, thread_id, checkpoint_key, _is_void)
             if group is not None:
-                return group
-        elif not items.expired(context, item):
-            return Group(key, item)
+                return None if items.expired(context, group.item) else group
         start = requests.key(thread_id, checkpoint_key)
+
+
+def _is_void(context: Context, item: Item) -> bool:  # noqa: ARG001 - an `Over`
+    return items.is_void(item)
 
 
 def exact_group(
@@ -141,45 +205,71 @@ def read_headers(
 
 
 def read_tuples(
-    context: Context, entries: Sequence[Entry], *, remember: bool = False
+    context: Context, entries: Sequence[Entry], *, remember: bool = False, newest: bool = False
 ) -> Operation[list[CheckpointTuple]]:
     """Read values and pending writes of some checkpoints of one thread.
 
-    With `remember`, a put of a child by this process can build on what was read.
+    With `remember`, a put of a child by this process can build on what was read; `newest`
+    tells that it is the newest of its namespace.
     """
     if not entries:
         return []
     thread_id = entries[0].place.thread_id
+    known = [memory.remembered(context, one.place, one.checkpoint_id) for one in entries]
     pending = [item for entry in entries for item in entry.writes]
     opened = yield from open_bodies(context, thread_id, pending, f"thread {thread_id!r}, writes")
     writes = iter(opened)
     with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
     for entry, own in with_writes:
         bodies.check_size(context, [entry.opened.body, *(one.body for one in own)], entry.where)
-    recalled = [recall.recall(context, entry) if remember else {} for entry in entries]
+    recalled = [
+        recall.recall(context, *one) if remember else {} for one in zip(entries, known, strict=True)
+    ]
     wanted = [
         (entry.opened.body.generation, record)
-        for entry, known in zip(entries, recalled, strict=True)
+        for entry, at_hand in zip(entries, recalled, strict=True)
         for channel, record in entry.records()
-        if channel not in known
+        if channel not in at_hand
     ]
     wanted += bodies.records_of(one.body for one in opened)
     written = max(entry.opened.body.written for entry in entries)
     loaded = yield from chunks.load(context, thread_id, wanted, written=written)
     tuples: list[CheckpointTuple] = yield Compute(
         lambda: [
-            _tuple(context, entry, own, loaded, known)
-            for (entry, own), known in zip(with_writes, recalled, strict=True)
+            _tuple(context, entry, own, loaded, at_hand)
+            for (entry, own), at_hand in zip(with_writes, recalled, strict=True)
         ],
         lambda: (
             sum(record.size for _, record in wanted)
-            + sum(known.memo.work for one in recalled for known in one.values() if known.memo)
+            + sum(value.memo.work for one in recalled for value in one.values() if value.memo)
         ),
     )
     if remember:
-        for (entry, own), found in zip(with_writes, tuples, strict=True):
-            yield recall.remembering(context, entry, own, loaded, found)
+        rows = zip(with_writes, tuples, recalled, known, strict=True)
+        for (entry, own), found, at_hand, stored in rows:
+            yield recall.remembering(
+                context, entry, own, loaded, found, at_hand, stored, newest=newest
+            )
     return tuples
+
+
+def read_standing(
+    context: Context, thread_id: str, entries: Sequence[Entry]
+) -> Operation[list[CheckpointTuple]]:
+    """Like `read_tuples`, but for the checkpoints that are deleted meanwhile."""
+    try:
+        return (yield from read_tuples(context, entries))
+    except CorruptCheckpointError:
+        groups = [Group(items.parse_key(one.item), one.item, one.writes) for one in entries]
+        found = yield from look_again(context, thread_id, groups)
+        if found == groups:
+            raise
+
+    def read(groups: Sequence[Group]) -> Operation[list[CheckpointTuple]]:
+        opened = yield from read_headers(context, thread_id, groups)
+        return (yield from read_tuples(context, opened))
+
+    return (yield from whole(context, thread_id, found, read))
 
 
 def _tuple(
@@ -187,12 +277,12 @@ def _tuple(
     entry: Entry,
     writes: Sequence[Opened],
     loaded: Chunks,
-    recalled: Mapping[str, Known],
+    at_hand: Mapping[str, StoredValue],
 ) -> CheckpointTuple:
     header, place = entry.header, entry.place
     values = {}
     for channel, record in entry.records():
-        known = recalled.get(channel)
+        known = at_hand.get(channel)
         values[channel] = (
             known.memo.make()
             if known is not None and known.memo is not None

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
 
-from . import bodies, items, messages
+from . import bodies, items, memory, message_memo
 from .chunks import Chunks
-from .context import (
-    Context,
-    Known,
-    Remembered,
-    note_deltas,
-    note_written,
-    remember_checkpoint,
-    remembered,
-)
+from .codec import Record
+from .context import Context
+from .lifetimes import Lifetime
+from .memory import StoredCheckpoint, StoredValue
 from .opening import Entry, Opened
 from .operation import Compute
-from .slices import is_langgraphs
+from .serializers import is_langgraphs
 
 
-def recall(context: Context, entry: Entry) -> dict[str, Known]:
+def recall(
+    context: Context, entry: Entry, known: StoredCheckpoint | None
+) -> dict[str, StoredValue]:
     """The channels whose value this process can make without its bytes."""
-    sent = remembered(context, entry.place, entry.checkpoint_id)
-    if sent is None or not is_langgraphs(context.serde):
+    if known is None or not is_langgraphs(context.serde):
         return {}
     found = {}
     for channel, record in entry.records():
-        known = sent.records.get(channel)
-        if known is not None and known.memo and known.memo.is_whole and known.record == record:
-            found[channel] = known
+        value = known.values.get(channel)
+        if value is not None and value.memo and value.memo.is_whole and value.record == record:
+            found[channel] = value
     return found
 
 
@@ -42,54 +39,91 @@ def remembering(
     writes: Sequence[Opened],
     loaded: Chunks,
     found: CheckpointTuple,
+    recalled: Mapping[str, StoredValue],
+    known: StoredCheckpoint | None,
+    *,
+    newest: bool,
 ) -> Compute[None]:
-    """Keep what a child's put, or the next reader, can build on."""
-    values = found.checkpoint["channel_values"]
+    """Keep what a child's put, or the next reader, can build on.
+
+    `recalled` is what was made without its bytes, so it needs none here either.
+    """
+
+    def work() -> None:
+        values = {
+            channel: recalled.get(channel)
+            or _value(context, entry, channel, record, loaded, found, known)
+            for channel, record in entry.records()
+        }
+        stored = replace(stored_checkpoint(context, entry, loaded, values), newest=newest)
+        memory.remember(context, entry.place, entry.checkpoint_id, stored)
+        # In place of what was noted earlier, some of which may have been replaced or deleted.
+        refs = write_refs(writes, loaded, entry.where)
+        memory.note_writes(context, entry.place, entry.checkpoint_id, refs)
+
     return Compute(
-        lambda: _remember(context, entry, writes, loaded, values),
-        lambda: sum(record.size for _, record in entry.records()) // messages.MEMO_SPEED,
+        work, lambda: sum(record.size for _, record in entry.records()) // message_memo.MEMO_SPEED
     )
 
 
-def _remember(
+def _value(
     context: Context,
     entry: Entry,
-    writes: Sequence[Opened],
+    channel: str,
+    record: Record,
     loaded: Chunks,
-    values: Mapping[str, Any],
-) -> None:
-    body, where = entry.opened.body, entry.where
-    sent = remembered(context, entry.place, entry.checkpoint_id)
-    if sent is not None and sent.generation != body.generation:
-        sent = None
-    stored = {}
-    for channel, record in entry.records():
-        known = sent.records.get(channel) if sent else None
-        if known is None or known.record != record:
-            known = Known(record, loaded.refs(record, where))
-        if messages.handles(context.serde, values[channel]) and not (
-            known.memo and known.memo.is_whole
-        ):
-            data, leaves = loaded.join(record, where), loaded.leaves(record, where)
-            memo = messages.remember(values[channel], data, leaves, known.memo)
-            known = known.with_memo(memo)
-        stored[channel] = known
-    refs = entry.opened.refs.union(*(known.refs for known in stored.values()))
-    if sent is not None:
-        # What this process has announced itself and knows to have arrived.
-        refs |= sent.refs.intersection(body.announced)
-    versions = entry.header.checkpoint["channel_versions"]
+    found: CheckpointTuple,
+    known: StoredCheckpoint | None,
+) -> StoredValue:
+    """What is known of a value that was read."""
+    value: Any = found.checkpoint["channel_values"][channel]
+    refs = loaded.refs(record, entry.where)
+    if not message_memo.handles(context.serde, value):
+        return StoredValue(record, refs)
+    before = known.values.get(channel) if known else None
+    older = before.memo if before is not None and before.record == record else None
+    data, leaves = loaded.join(record, entry.where), loaded.leaves(record, entry.where)
+    return StoredValue(record, refs, message_memo.remember(value, data, leaves, older))
+
+
+def stored_checkpoint(
+    context: Context, entry: Entry, loaded: Chunks, values: Mapping[str, StoredValue] | None = None
+) -> StoredCheckpoint:
+    """What the items of a checkpoint say of it, without its writes.
+
+    Args:
+        context: The call's surroundings.
+        entry: The checkpoint.
+        loaded: The lists of refs of its values, at least.
+        values: What is known of its values; made of their records if not given.
+
+    Raises:
+        CorruptCheckpointError: A list of refs is missing.
+    """
+    body = entry.opened.body
+    if values is None:
+        values = {
+            channel: StoredValue(record, loaded.refs(record, entry.where))
+            for channel, record in entry.records()
+        }
     kept = items.kept_until(context, entry.item)
-    deltas = bodies.has_deltas(entry.header.metadata, {})
-    chain = None if deltas else kept
-    known_now = Remembered(body.generation, versions, stored, refs, body.written, kept, chain)
-    remember_checkpoint(context, entry.place, entry.checkpoint_id, known_now)
-    note_deltas(context, entry.place, deltas)
-    written = frozenset(
+    return StoredCheckpoint(
+        lifetime=Lifetime(body.generation, items.expires(context, entry.item), kept),
+        versions=dict(entry.header.checkpoint["channel_versions"]),
+        values=values,
+        refs=entry.opened.refs.union(*(value.refs for value in values.values())),
+        written=body.written,
+        chain=None if bodies.has_deltas(entry.header.metadata, {}) else kept,
+        newest=False,
+        looked_at=context.now,
+    )
+
+
+def write_refs(writes: Sequence[Opened], loaded: Chunks, where: str) -> memory.ChunkRefs:
+    """The chunks that some writes refer to."""
+    return frozenset(
         (opened.body.generation, ref)
         for opened in writes
         for record in opened.body.records
         for ref in loaded.refs(record, where)
     )
-    # In place of what was noted earlier, some of which may have been replaced or deleted.
-    note_written(context, entry.place, entry.checkpoint_id, written)

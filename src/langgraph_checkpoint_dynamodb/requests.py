@@ -197,10 +197,9 @@ def _scan(
     return Call("scan", params)
 
 
-def batch_write(table: str, requests: Sequence[Any], *, shareable: bool = False) -> Call:
+def batch_write(table: str, requests: Sequence[Any]) -> Call:
     """Up to 25 put or delete requests."""
-    params = {"RequestItems": {table: list(requests)}}
-    return Call("batch_write_item", params, shareable=shareable)
+    return Call("batch_write_item", {"RequestItems": {table: list(requests)}})
 
 
 def unprocessed(reply: Any, table: str) -> Sequence[Any]:
@@ -210,16 +209,11 @@ def unprocessed(reply: Any, table: str) -> Sequence[Any]:
 
 
 def joined(calls: Sequence[Call]) -> Call:
-    """One call for several shareable ones of a method. Puts are tried once: see `shared_puts`."""
-    first = calls[0]
-    if first.method == "put_item":
-        if len(calls) == 1:
-            return replace(first, shareable=False, retried=False)
-        statements = [_insert(call.params["TableName"], call.params["Item"]) for call in calls]
-        return Call("batch_execute_statement", {"Statements": statements}, retried=False)
-    ((table, _),) = first.params["RequestItems"].items()
-    every = [request for call in calls for request in call.params["RequestItems"][table]]
-    return batch_write(table, every)
+    """One call for several shareable puts, which is tried once: see `shared_puts`."""
+    if len(calls) == 1:
+        return replace(calls[0], shareable=False, retried=False)
+    statements = [_insert(call.params["TableName"], call.params["Item"]) for call in calls]
+    return Call("batch_execute_statement", {"Statements": statements}, retried=False)
 
 
 def _insert(table: str, item: Item) -> dict[str, Any]:
@@ -237,14 +231,10 @@ def _insert_of(table: str, names: tuple[str, ...]) -> str:
     return f'INSERT INTO "{table}" VALUE {{{members}}}'
 
 
-def keys_put(call: Call) -> set[tuple[str, str]]:
-    """The keys of the items that a shareable call puts."""
-    if call.method == "put_item":
-        items = [call.params["Item"]]
-    else:
-        ((_, every),) = call.params["RequestItems"].items()
-        items = [request["PutRequest"]["Item"] for request in every]
-    return {(item["PK"]["S"], item["SK"]["S"]) for item in items}
+def key_put(call: Call) -> tuple[str, str]:
+    """The key of the item that a put puts."""
+    item = call.params["Item"]
+    return item["PK"]["S"], item["SK"]["S"]
 
 
 def batch_get(table: str, item_keys: Sequence[Item], *, consistent: bool) -> Call:

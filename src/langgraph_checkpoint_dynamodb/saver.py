@@ -29,7 +29,8 @@ from .listing import Listing
 from .maintenance import ThreadMaintenance
 from .operation import Operation
 from .provisioning import TableProvisioning
-from .serdes import Inspection
+from .serializers import Inspection
+from .snapshots import snapshot
 from .sync_driver import SyncDriver
 from .versions import next_version
 
@@ -271,10 +272,13 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     ) -> Operation[None]:
         place, parent_id = arguments.address(config)
         arguments.checkpoint(checkpoint)
-        merged = get_checkpoint_metadata(config, metadata)
         context = self._context()
+        merged = snapshot(get_checkpoint_metadata(config, metadata))
         fenced = fence.of(context, place, config, checkpoint["id"], merged, parent_id)
-        return write.put(context, place, checkpoint, merged, parent_id, new_versions, fenced)
+        new = write.Put(
+            place, snapshot(dict(checkpoint)), merged, parent_id, dict(new_versions), fenced
+        )
+        return write.put(context, new)
 
     def put_writes(
         self,
@@ -318,9 +322,8 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     ) -> Operation[None]:
         place, checkpoint_id = arguments.required_address(config)
         arguments.text("task_id", task_id)
-        return pending.put_writes(
-            self._context(), place, checkpoint_id, list(writes), task_id, task_path
-        )
+        taken = snapshot(list(writes))
+        return pending.put_writes(self._context(), place, checkpoint_id, taken, task_id, task_path)
 
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002
         """The channel version after `current`; see `versions.next_version`."""

@@ -9,13 +9,13 @@ are those of `PutItem` in any case.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from . import requests
 from .context import Context
 from .errors import ConflictError, StorageError
 from .items import body_size
-from .operation import Backoff, Call, Failed, Item, Operation, Reply
+from .operation import Backoff, Failed, Item, Operation, Reply
 
 _SMALL_BYTES = 4096
 """Up to this, a put's request costs much more than its bytes. 25 make a request that does not
@@ -42,18 +42,13 @@ class SharedPuts:
             )
 
 
-def put_new(
-    context: Context, items: Iterable[Item], beside: Sequence[Call] = ()
-) -> Operation[list[Reply]]:
-    """Put items where none are, in one round with other calls.
-
-    Returns the replies to `requests.put_new`, and after them those to the other calls.
-    """
+def put_new(context: Context, items: Iterable[Item]) -> Operation[list[Reply]]:
+    """Put items where none are, in one round; returns the replies to `requests.put_new`."""
     made = list(items)
     puts = [
         requests.put_new(context.table, item, shareable=_may_share(context, item)) for item in made
     ]
-    replies: list[Reply] = yield [*puts, *beside]
+    replies: list[Reply] = yield puts
     failed = {n: replies[n].error for n in range(len(made)) if isinstance(replies[n], Failed)}
     if not failed:
         return replies

@@ -1,11 +1,10 @@
-"""Calls of different operations that are sent as one request.
+"""Puts of different operations that are sent as one request, if the configuration says so.
 
 DynamoDB bills items, but a request costs the client more processor time than making the item
-does. So where many threads work at once, their announcements share requests, and their puts if
-the configuration says so. None waits for company: a request takes along what has gathered by
-the time that a thread, or the next round of the event loop, gets to it. What is wrong with it
-fails no operation: a chunk that was announced stands in its item, too, and a put is sent again
-by itself.
+does. Calls are never delayed to fill a request: it takes along what has gathered by the time that
+a thread, or the next round of the event loop, gets to it. An error of the request fails no
+operation: each put is then sent again by itself. Measured with 64 chats at once: 1.6 to 2 times
+as many turns a second (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -75,16 +74,23 @@ class Gathering:
 
 
 def groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """What one request holds: one method, so many items, and none of them twice."""
-    for method in {call.method: None for call, _ in entries}:
-        yield from _groups_of_one([entry for entry in entries if entry[0].method == method])
+    """What one request holds: so many items, and none of them twice."""
+    group: list[Entry] = []
+    keys: set[tuple[str, str]] = set()
+    for call, waiter in entries:
+        key = requests.key_put(call)
+        if len(group) == requests.MAX_BATCH_WRITE or key in keys:
+            yield group
+            group, keys = [], set()
+        group.append((call, waiter))
+        keys.add(key)
+    if group:
+        yield group
 
 
 def send_shared(group: Sequence[Entry]) -> Operation[None]:
-    """Send a group in one request, and answer whoever waits.
-
-    A put gets its own reply, a batch write that of the whole request, and a call that was not
-    carried out `Failed`.
+    """Send a group in one request, and answer whoever waits: with `Failed` for a put that was
+    not carried out.
     """
     try:
         waiting = [entry for entry in group if not entry[1].done()]  # nor cancelled
@@ -101,20 +107,6 @@ def send_shared(group: Sequence[Entry]) -> Operation[None]:
 def abandon(entries: Sequence[Entry]) -> None:
     """Let nobody wait any longer for what was not sent."""
     _answer(entries, itertools.repeat(Failed(UnavailableError("the request was cancelled"))))
-
-
-def _groups_of_one(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    group: list[Entry] = []
-    keys: set[tuple[str, str]] = set()
-    for call, waiter in entries:
-        more = requests.keys_put(call)
-        if group and (len(keys) + len(more) > requests.MAX_BATCH_WRITE or keys & more):
-            yield group
-            group, keys = [], set()
-        group.append((call, waiter))
-        keys |= more
-    if group:
-        yield group
 
 
 def _replies(call: Call, reply: Reply) -> Iterable[Reply]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from . import turns
 from .chunking import Levels, split_refs
 from .errors import CorruptCheckpointError
 from .leaves import DIGEST_BYTES
@@ -44,8 +43,6 @@ def content_refs(levels: Levels, size: int, get: Get) -> list[bytes]:
             if found is None:
                 found = measure(listed(ref, get), depth - 1) if depth else (1, len(get(ref)))
                 measured[ref, depth] = found
-                if not len(measured) % 64:
-                    turns.offer()
             chunks += found[0]
             found_bytes += found[1]
         return chunks, found_bytes

@@ -17,10 +17,11 @@ from .cache import Cache
 from .chains import Chain, Link
 from .chunks import Chunks
 from .codec import Body, Record, unpack_body
-from .context import Context, chunk_key
-from .errors import CorruptCheckpointError, DeserializationError
+from .context import Context
+from .errors import CorruptCheckpointError, DeserializationError, UnsupportedFormatError
 from .listing import ThreadScan
 from .maintain import referred_chunks
+from .memory import chunk_key
 from .operation import Compute, Item, Operation
 from .read import read_value
 from .report import ProblemKind, VerifyReport
@@ -119,7 +120,7 @@ class _Thread:
         damage = None
         try:
             data = items.chunk_data(item, digest)
-        except CorruptCheckpointError as error:
+        except (CorruptCheckpointError, UnsupportedFormatError) as error:
             damage = str(error)
         else:
             cached = chunk_key(self._thread_id, digest)
@@ -163,7 +164,7 @@ class _Thread:
         if body is not None:
             records = list(body.records)
             generation = items.generation(self._context, item, body.generation)
-            loaded = yield from self._load(item, generation, records, body.announced)
+            loaded = yield from self._load(item, generation, records)
             decoded = _Decoded(self._context, self._where(key))
             yield Compute(
                 lambda: decoded.read(key, body, loaded),
@@ -206,19 +207,13 @@ class _Thread:
             if isinstance(body, Body):
                 return body
             self._suspect(item, ProblemKind.UNREADABLE_BODY, "a body within a body")
-        except CorruptCheckpointError as error:
+        except (CorruptCheckpointError, UnsupportedFormatError) as error:
             if len(self._suspects) == suspects:  # else it is known why
                 self._suspect(item, ProblemKind.UNREADABLE_BODY, str(error))
         self._unreadable = True
         return None
 
-    def _load(
-        self,
-        item: Item,
-        generation: int,
-        records: Sequence[Record],
-        announced: Iterable[bytes] = (),
-    ) -> Operation[Chunks]:
+    def _load(self, item: Item, generation: int, records: Sequence[Record]) -> Operation[Chunks]:
         """Read the chunks of some records, and judge them."""
         context, thread_id = self._context, self._thread_id
         wanted = [(generation, record) for record in records]
@@ -236,17 +231,13 @@ class _Thread:
             kind = self._verdict(item, generation, ref)
             if kind is not None:
                 verdicts.setdefault(kind, []).append(ref)
-        for ref in announced:  # it may not have arrived, but it has to be what it says
-            chunk = self._chunks.get((generation, ref))
-            if chunk is not None and chunk.damage is not None:
-                verdicts.setdefault(ProblemKind.ALTERED_CHUNK, []).append(ref)
         for kind, concerned in verdicts.items():
             shown = ", ".join(ref.hex() for ref in concerned[:_SHOWN])
             detail = f"{len(concerned)} of {len(refs)} chunks of generation {generation}: {shown}"
             self._suspect(item, kind, f"{detail}{', …' if len(concerned) > _SHOWN else ''}")
         if ProblemKind.MISSING_CHUNK in verdicts or ProblemKind.ALTERED_CHUNK in verdicts:
             self._unreadable = True
-        self._referred.update((generation, ref) for ref in (*refs, *announced))
+        self._referred.update((generation, ref) for ref in refs)
         return loaded
 
     def _verdict(self, item: Item, generation: int, ref: bytes) -> ProblemKind | None:

@@ -1,14 +1,14 @@
-"""Operations that write: `put` and `put_writes`.
+"""The operation that stores a checkpoint.
 
-Chunks before refs: an item is sent only after every chunk it refers to is
-acknowledged. A checkpoint refers to chunks that this call wrote, or that its
-parent or the parent's writes are known to refer to; an unknown parent means
-that everything is written.
+Chunks before refs: an item is sent only after every chunk it refers to is acknowledged. A
+checkpoint refers to chunks that this call wrote, or that its parent or the parent's writes refer
+to. A channel that did not change takes over what the parent stores for it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,25 +18,55 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
 )
 
-from . import bodies, fence, items, keys, messages, overwriting, sending, shared_puts
-from .basis import Basis, basis_of, known_by_now
+from . import (
+    bodies,
+    chunk_writer,
+    chunks,
+    fence,
+    items,
+    keys,
+    memory,
+    overwriting,
+    shared_puts,
+)
+from . import parent as parents
 from .bodies import Encoded
 from .codec import Body
-from .context import (
-    FOR_EVER,
-    Context,
-    Known,
-    Place,
-    Remembered,
-    forget_checkpoint,
-    note_deltas,
-    remember_checkpoint,
-    remembered,
-)
+from .context import Context, Place
+from .errors import CorruptCheckpointError
 from .fence import Fence
 from .history import keep_ancestors
+from .lifetimes import FOR_EVER, Lifetime, new_lifetime
+from .memory import ChunkRefs, StoredCheckpoint, StoredValue
 from .operation import Compute, Operation
-from .serdes import is_encrypted
+from .read import read_value
+from .serializers import is_encrypted
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A checkpoint to store, as a snapshot of what the caller gave.
+
+    Attributes:
+        place: Its thread and namespace.
+        checkpoint: The checkpoint.
+        metadata: Its metadata.
+        parent_id: The checkpoint that it continues.
+        new_versions: The versions of the channels that changed.
+        fence: How it is fenced, if it is.
+    """
+
+    place: Place
+    checkpoint: Checkpoint
+    metadata: CheckpointMetadata
+    parent_id: str | None
+    new_versions: ChannelVersions
+    fence: Fence | None = None
+
+    @property
+    def id(self) -> str:
+        """The checkpoint's id."""
+        return self.checkpoint["id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,181 +74,243 @@ class _Prepared:
     """A checkpoint, encoded.
 
     Attributes:
-        encoded: Its body, and the chunks that it needs.
-        announced: The chunks that are sent along with it.
-        body: The body, before it was encoded.
-        versions: The checkpoint's channel versions.
-        stored: What is stored for each channel.
+        encoded: Its body, and the chunks that were made for it.
+        moved: Chunks of the parent that it needs in another generation.
+        stored: What its child may rely on, once all of it is stored.
     """
 
     encoded: Encoded
-    announced: dict[bytes, bytes]
-    body: Body
-    versions: ChannelVersions
-    stored: dict[str, Known]
-
-    def remembered(self, arrived: frozenset[bytes], kept: float, chain: float) -> Remembered:
-        """What a child may rely on, once the item and these announced chunks are stored."""
-        stored = self.stored
-        refs = frozenset(self.encoded.chunks).union(
-            *(known.refs | (known.announced & arrived) for known in stored.values())
-        )
-        body = self.body
-        versions = dict(self.versions)
-        return Remembered(body.generation, versions, stored, refs, body.written, kept, chain)
+    moved: ChunkRefs
+    stored: StoredCheckpoint
 
 
-def put(
-    context: Context,
-    place: Place,
-    checkpoint: Checkpoint,
-    metadata: CheckpointMetadata,
-    parent_id: str | None,
-    new_versions: ChannelVersions,
-    fenced: Fence | None = None,
-) -> Operation[None]:
-    """Store a checkpoint: one item, after the chunks that it needs.
-
-    Chunks that only its child may need are sent at the same time as the item.
-    """
-    if fenced is not None:
-        fence.check_order(fenced)
-    sort_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint["id"])
-    chain = yield from _keep_chain(context, place, checkpoint, metadata, parent_id)
-    delta = bodies.has_deltas(metadata, checkpoint["channel_values"])
-    note_deltas(context, place, delta)
-    base = basis_of(context, place, parent_id, delta=delta)
-    prepared: _Prepared = yield Compute(
-        lambda: _prepare(context, place, checkpoint, metadata, parent_id, new_versions, base),
-        lambda: _work(checkpoint, new_versions, base),
-    )
-    encoded = prepared.encoded
-    known = known_by_now(context, place, parent_id, base)
-    yield from sending.store(context, place.thread_id, base.generation, encoded.chunks, known)
-    announcement = sending.Announcement(
-        context, place.thread_id, base.generation, prepared.announced, known
-    )
-    run_id = metadata.get("run_id")
-    item = items.stored(
-        context,
-        place.thread_id,
-        sort_key,
-        encoded.body,
-        run_id if isinstance(run_id, str) else None,
-        kept=base.kept,
-        shown=context.expiry,
-    )
-    if fenced is not None:
-        yield from fence.claim(context, fenced)
-    reply, *replies = yield from shared_puts.put_new(context, [item], announcement.calls())
-    if fenced is not None:
-        yield from fence.settle(context, fenced, item, reply)
-    yield from overwriting.replace(context, [(item, reply)])
-    kept = math.inf if base.kept is None else base.kept
-    stored = prepared.remembered(announcement.arrived(replies), kept, min(chain, kept))
-    if parent_id is not None:
+def put(context: Context, new: Put) -> Operation[None]:
+    """Store a checkpoint: one item, after the chunks that it needs."""
+    if new.fence is not None:
+        fence.check_order(new.fence)
+    parent = yield from _find_parent(context, new)
+    try:
+        prepared = yield from _store_chunks(context, new, parent)
+    except CorruptCheckpointError:
+        if new.parent_id is None or parent is None:
+            raise
+        # Deleted or moved meanwhile? One that stands and lacks bytes fails once more.
+        memory.forget(context, new.place, new.parent_id)
+        parent = yield from _find_parent(context, new)
+        prepared = yield from _store_chunks(context, new, parent)
+    yield from _put_item(context, new, prepared.encoded.body, prepared.stored.lifetime)
+    if new.parent_id is not None:
         # What a long thread remembers would push its chunks out of the cache. A fork from
         # the parent reads it first, and then it is remembered again.
-        forget_checkpoint(context, place, parent_id)
-    remember_checkpoint(context, place, checkpoint["id"], stored)
+        memory.forget(context, new.place, new.parent_id)
+    memory.remember(context, new.place, new.id, prepared.stored)
+
+
+def _find_parent(context: Context, new: Put) -> Operation[StoredCheckpoint | None]:
+    if new.parent_id is None:
+        return None
+    return (yield from parents.find(context, new.place, new.parent_id))
+
+
+def _store_chunks(
+    context: Context, new: Put, parent: StoredCheckpoint | None
+) -> Operation[_Prepared]:
+    """Encode a checkpoint and store all that its item will refer to."""
+    delta = bodies.has_deltas(new.metadata, new.checkpoint["channel_values"])
+    floor = yield from parents.floor(context, new.place, parent, new.metadata)
+    before = parent.lifetime.generation if parent else None
+    lifetime = new_lifetime(context, delta=delta, floor=floor, generation=before)
+    memory.note_lifetime(context, new.place, new.id, lifetime)
+    chain = yield from _keep_chain(context, new, parent, lifetime)
+    scope = (new.place.thread_id, lifetime.generation)
+    with context.in_flight.operation(scope, context.now):
+        given = yield from _plaintext(context, new, parent)
+        maker = _Maker(context, new, parent, lifetime, given)
+        prepared: _Prepared = yield Compute(lambda: maker.prepare(chain), maker.work)
+        chunks_made = prepared.encoded.chunks
+        yield from chunk_writer.store(context, scope, chunks_made, maker.stored_already)
+        yield from chunk_writer.move(context, scope, prepared.moved)
+    return prepared
+
+
+def _put_item(context: Context, new: Put, body: bytes, lifetime: Lifetime) -> Operation[None]:
+    place, run_id = new.place, new.metadata.get("run_id")
+    sort_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), new.id)
+    run = run_id if isinstance(run_id, str) else None
+    item = items.stored(context, place.thread_id, sort_key, body, lifetime, run)
+    if new.fence is not None:
+        yield from fence.claim(context, new.fence)
+    (reply,) = yield from shared_puts.put_new(context, [item])
+    if new.fence is not None:
+        yield from fence.settle(context, new.fence, item, reply)
+    yield from overwriting.replace(context, [(item, reply)])
 
 
 def _keep_chain(
-    context: Context,
-    place: Place,
-    checkpoint: Checkpoint,
-    metadata: CheckpointMetadata,
-    parent_id: str | None,
+    context: Context, new: Put, parent: StoredCheckpoint | None, lifetime: Lifetime
 ) -> Operation[float]:
     """See to it that no ancestor goes before a checkpoint whose delta channels it is built from.
 
     Returns until when the ancestors are kept. Mostly that is known to be long enough: they
     were put a while ago, or their history was read for the run that puts this.
     """
-    deltas = metadata.get("counters_since_delta_snapshot")
-    stored = checkpoint["channel_values"]
+    deltas = new.metadata.get("counters_since_delta_snapshot")
+    stored = new.checkpoint["channel_values"]
     channels = [one for one in deltas if one not in stored] if isinstance(deltas, dict) else []
-    if parent_id is None or not channels:
+    if new.parent_id is None or parent is None or not channels:
         return math.inf
-    parent = remembered(context, place, parent_id)
-    chain = parent.chain if parent is not None else None
-    if chain is None and context.expiry is None:
-        return math.inf
-    if chain is not None and chain >= (context.expiry or FOR_EVER):
-        return chain
-    return (yield from keep_ancestors(context, place, parent_id, channels))
+    if parent.chain is None and context.ttl_seconds is None:
+        return math.inf  # reading their history has kept them
+    if parent.chain is not None and parent.chain >= min(lifetime.expires, FOR_EVER):
+        return parent.chain
+    until = lifetime.expires
+    return (yield from keep_ancestors(context, new.place, new.parent_id, channels, until))
 
 
-def _prepare(
-    context: Context,
-    place: Place,
-    checkpoint: Checkpoint,
-    metadata: CheckpointMetadata,
-    parent_id: str | None,
-    new_versions: ChannelVersions,
-    base: Basis,
-) -> _Prepared:
-    rest: dict[str, Any] = dict(checkpoint)
-    values: dict[str, Any] = rest.pop("channel_values")
-    versions = checkpoint["channel_versions"]
-    pieces: dict[bytes, bytes] = {}
-    stored: dict[str, Known] = {}
-    for channel, value in values.items():
-        known = _unchanged(channel, versions, new_versions, base.parent)
-        if known is None or (context.encrypts and not is_encrypted(known.record.type)):
-            before = base.before(channel)
-            known, made = bodies.store_channel(context.serde, channel, value, before, base.known)
-            pieces.update(made)
-        stored[channel] = known
-    sizes = {channel: known.record.size for channel, known in stored.items()}
-    bodies.check_new(context, sizes, f"{place}, checkpoint {checkpoint['id']!r}")
-    ns = place.checkpoint_ns
-    header = bodies.CheckpointHeader(
-        rest,
-        metadata,
-        parent_id,
-        list(stored),
-        None if keys.decode(keys.namespace(ns)) is not None else ns,
+def _plaintext(
+    context: Context, new: Put, parent: StoredCheckpoint | None
+) -> Operation[Mapping[str, Any]]:
+    """The values of unchanged channels that the parent stores unencrypted, if that is to change."""
+    if parent is None or not context.encrypts:
+        return {}
+    plain = {
+        channel: parent.values[channel].record
+        for channel in new.checkpoint["channel_values"]
+        if _is_unchanged(new, parent, channel)
+        and not is_encrypted(parent.values[channel].record.type)
+    }
+    if not plain:
+        return {}
+    where = f"{new.place}, checkpoint {new.parent_id!r}"
+    generation = parent.lifetime.generation
+    wanted = [(generation, record) for record in plain.values()]
+    loaded = yield from chunks.load(context, new.place.thread_id, wanted)
+    return {
+        channel: read_value(context, loaded, record, where, channel)
+        for channel, record in plain.items()
+    }
+
+
+def _is_unchanged(new: Put, parent: StoredCheckpoint, channel: str) -> bool:
+    """Whether a channel has the value that the parent stores for it."""
+    versions = new.checkpoint["channel_versions"]
+    return (
+        channel not in new.new_versions
+        and channel in versions
+        and parent.versions.get(channel) == versions[channel]
+        and channel in parent.values
     )
-    typed_header = bodies.checkpoint_header(context.serde, header)
-    records = tuple(known.record for known in stored.values())
-    needed = frozenset[bytes]().union(*(known.refs for known in stored.values()))
-    announced = frozenset[bytes]().union(*(known.announced for known in stored.values())) - needed
-    written = base.written + len(pieces.keys() - base.known)
-    body = Body(base.generation, typed_header, records, tuple(sorted(announced)), written)
-    at_once = {digest: data for digest, data in pieces.items() if digest not in announced}
-    encoded = bodies.seal(body, at_once, base.known)
-    later = {digest: pieces[digest] for digest in announced & pieces.keys()}
-    return _Prepared(encoded, later, body, versions, stored)
 
 
-def _work(checkpoint: Checkpoint, new_versions: ChannelVersions, base: Basis) -> int | None:
-    """About how many bytes there are to serialize; `None` if that is not soon found."""
-    versions, work = checkpoint["channel_versions"], 0
-    left: list[Any] = []
-    for channel, value in checkpoint["channel_values"].items():
-        if _unchanged(channel, versions, new_versions, base.parent) is not None:
-            continue
-        before = base.before(channel)
-        if before is not None and before.memo is not None and isinstance(value, list):
-            work += before.memo.work + before.record.size // messages.MEMO_SPEED
-            left.append(value[len(before.memo.templates) :])
-        else:
-            left.append(value)
-    new = bodies.bytes_at_most(left)
-    return None if new is None else work + new
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the body and the chunks of a checkpoint.
 
+    Attributes:
+        context: The call's surroundings.
+        new: The checkpoint.
+        parent: What is stored of the one before it.
+        lifetime: Its times.
+        given: Values to store in place of the parent's, of channels that did not change.
+    """
 
-def _unchanged(
-    channel: str,
-    versions: ChannelVersions,
-    new_versions: ChannelVersions,
-    parent: Remembered | None,
-) -> Known | None:
-    """The parent's record of a channel that did not change since."""
-    if parent is None or channel in new_versions or channel not in versions:
-        return None
-    if parent.versions.get(channel) != versions[channel]:
-        return None
-    known = parent.records.get(channel)
-    return known.once_arrived(parent.refs) if known else None
+    context: Context
+    new: Put
+    parent: StoredCheckpoint | None
+    lifetime: Lifetime
+    given: Mapping[str, Any]
+
+    @property
+    def stored_already(self) -> frozenset[bytes]:
+        """Chunks of the checkpoint's generation that it may refer to."""
+        return self.parent.known(self.lifetime.generation) if self.parent else frozenset()
+
+    def prepare(self, chain: float) -> _Prepared:
+        """Serialize, cut, compress; `chain` is until when its ancestors are kept."""
+        context, new, parent = self.context, self.new, self.parent
+        basis = parent.known(parent.lifetime.generation) if parent else frozenset[bytes]()
+        values, pieces = self._values(basis)
+        sizes = {channel: value.record.size for channel, value in values.items()}
+        bodies.check_new(context, sizes, f"{new.place}, checkpoint {new.id!r}")
+        refs = frozenset[bytes]().union(*(value.refs for value in values.values()))
+        missing = refs - pieces.keys() - self.stored_already
+        written = len(missing) + len(pieces.keys() - self.stored_already)
+        if parent is not None and parent.lifetime.generation == self.lifetime.generation:
+            written += parent.written
+        body = Body(
+            self.lifetime.generation,
+            bodies.checkpoint_header(context.serde, self._header(list(values))),
+            tuple(value.record for value in values.values()),
+            written,
+        )
+        encoded = bodies.seal(body, pieces, basis)
+        stored = StoredCheckpoint(
+            self.lifetime,
+            dict(new.checkpoint["channel_versions"]),
+            values,
+            refs.union(encoded.chunks),
+            written,
+            chain=min(chain, self.lifetime.kept),
+            newest=parent is not None or new.parent_id is None,
+            looked_at=context.now,
+        )
+        return _Prepared(encoded, self._at_parent(missing), stored)
+
+    def work(self) -> int | None:
+        """About how many bytes there are to serialize; `None` if that is not soon found."""
+        work = 0
+        left: list[Any] = []
+        for channel, value in self.new.checkpoint["channel_values"].items():
+            if self._taken_over(channel):
+                continue
+            before = self.parent.values.get(channel) if self.parent else None
+            if before is not None and before.memo is not None and isinstance(value, list):
+                work += before.memo.work
+                left.append(value[len(before.memo.prototypes) :])
+            else:
+                left.append(value)
+        new = bodies.bytes_at_most(left)
+        return None if new is None else work + new
+
+    def _values(self, basis: frozenset[bytes]) -> tuple[dict[str, StoredValue], dict[bytes, bytes]]:
+        """What is stored for each channel, and the bytes of the chunks that were cut anew."""
+        values: dict[str, StoredValue] = {}
+        pieces: dict[bytes, bytes] = {}
+        for channel, value in self.new.checkpoint["channel_values"].items():
+            taken = self._taken_over(channel)
+            if taken is not None:
+                values[channel] = taken
+                continue
+            before = self.parent.values.get(channel) if self.parent else None
+            given = self.given.get(channel, value)
+            values[channel], made = bodies.store_channel(
+                self.context.serde, channel, given, before, basis
+            )
+            pieces.update(made)
+        return values, pieces
+
+    def _taken_over(self, channel: str) -> StoredValue | None:
+        """What the parent stores for a channel that did not change."""
+        parent = self.parent
+        if parent is None or channel in self.given or not _is_unchanged(self.new, parent, channel):
+            return None
+        return parent.values[channel]
+
+    def _header(self, channels: list[str]) -> bodies.CheckpointHeader:
+        new = self.new
+        rest: dict[str, Any] = dict(new.checkpoint)
+        del rest["channel_values"]
+        ns = new.place.checkpoint_ns
+        hidden = None if keys.decode(keys.namespace(ns)) is not None else ns
+        return bodies.CheckpointHeader(rest, new.metadata, new.parent_id, channels, hidden)
+
+    def _at_parent(self, refs: frozenset[bytes]) -> ChunkRefs:
+        """Where the parent or its writes have some chunks."""
+        parent = self.parent
+        if parent is None:
+            return frozenset()
+        of_writes = {ref: generation for generation, ref in parent.write_refs}
+        generation = parent.lifetime.generation
+        return frozenset(
+            (generation if ref in parent.refs else of_writes[ref], ref) for ref in refs
+        )

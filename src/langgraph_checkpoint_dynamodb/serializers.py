@@ -1,4 +1,4 @@
-"""The user's serializer as a reader: what it does not read, and what it must not.
+"""The user's serializer: what it cannot write, what it does not read, and what it must not.
 
 An `EncryptedSerializer` reads what is not encrypted too: a type without a `+` goes straight to
 its inner serializer. Whoever can write the table could then plant plaintext, so a saver
@@ -11,11 +11,19 @@ from typing import Any
 
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from . import slices
 from .codec import Typed
 from .context import Context
-from .errors import DeserializationError
+from .errors import DeserializationError, SerializationError
+
+MSGPACK = "msgpack"
+"""What LangGraph's serializer calls its bytes."""
+
+
+def is_langgraphs(serde: SerializerProtocol) -> bool:
+    """Whether a serde is LangGraph's own: another may write or read lists in its own way."""
+    return type(serde) is JsonPlusSerializer and not getattr(serde, "_custom_unpack_ext_hook", True)
 
 
 def is_encrypted(kind: str) -> bool:
@@ -54,6 +62,18 @@ def _marks_what_it_writes(serde: Any) -> bool:
     return is_encrypted(kind)
 
 
+def serialize(serde: SerializerProtocol, value: Any, what: str) -> Typed:
+    """`serde.dumps_typed`, with an error that names what could not be written."""
+    try:
+        kind, data = serde.dumps_typed(value)
+    except Exception as error:
+        raise SerializationError(
+            f"{what} holds a {type(value).__name__} that {type(serde).__name__} cannot serialize: "
+            f"{error}; store plain data, or pass a serde that knows the type"
+        ) from error
+    return kind, bytes(data)
+
+
 def deserialize(context: Context, value: Typed, where: str, what: str) -> Any:
     """`serde.loads_typed`, with an error that names what could not be read."""
     kind, serde = value[0], context.serde
@@ -64,7 +84,7 @@ def deserialize(context: Context, value: Typed, where: str, what: str) -> Any:
             "such a table moves to encryption, set DynamoDBConfig(allow_plaintext=True)"
         )
     try:
-        return slices.loads(serde, value)
+        return serde.loads_typed(value)
     except MemoryError:
         raise
     except Exception as error:
