@@ -1,6 +1,6 @@
 """Train the zstd dictionary that small items are compressed with.
 
-A stored item names its dictionary in its format byte, so a dictionary that was
+Compressed bytes name their dictionary in their first byte, so a dictionary that was
 released never changes: train a new one into a new file and give it a format byte
 in `codec.py`. Run: `python scripts/train_dictionary.py OUT` with the packages of
 the test group installed.
@@ -27,7 +27,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, Send, interrupt
 from moto import mock_aws
 
-from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, bodies, codec
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, codec
 
 DICTIONARY_BYTES = 8192
 RANDOM = random.Random(20260101)
@@ -174,7 +174,7 @@ def run_samples() -> list[bytes]:
         return packed
 
     session = boto3.Session("test", "test", region_name="us-east-1")
-    with mock_aws(), patch.object(bodies, "pack_body", recording_pack):
+    with mock_aws(), patch.object(codec, "pack_body", recording_pack):
         saver = DynamoDBSaver(DynamoDBConfig(session=session), deploy=True)
         for node in ("chat", "chatbot", "call_model", "model", "llm"):
             run_thread(chat_graph(node).compile(checkpointer=saver), turns=12)

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -94,13 +93,18 @@ class Body:
     written: int = 0
 
 
+_DICTIONARY = zstandard.ZstdCompressionDict(
+    files(__package__).joinpath("dictionary-1.zstd").read_bytes()  # now: an event loop may not
+)
+_DICTIONARY.precompute_compress(level=_LEVEL)
+
+
 class _Contexts:
     """zstd contexts, which two threads must not use at once."""
 
     def __init__(self) -> None:
-        dictionary = _dictionary()
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=dictionary)
-        self.decompressor = zstandard.ZstdDecompressor(dict_data=dictionary)
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=_DICTIONARY)
+        self.decompressor = zstandard.ZstdDecompressor(dict_data=_DICTIONARY)
 
 
 _idle: deque[_Contexts] = deque()
@@ -114,14 +118,6 @@ def _take() -> _Contexts:
         return _idle.pop()
     except IndexError:
         return _Contexts()
-
-
-@cache
-def _dictionary() -> zstandard.ZstdCompressionDict:
-    data = files(__package__).joinpath("dictionary-1.zstd").read_bytes()
-    dictionary = zstandard.ZstdCompressionDict(data)
-    dictionary.precompute_compress(level=_LEVEL)
-    return dictionary
 
 
 def compress(data: bytes) -> bytes:

@@ -90,6 +90,32 @@ def keep(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str
     )
 
 
+def limit(
+    table: str, item: Item, ttl_attribute: str, until: int, expiry: str, expires: int
+) -> Call:
+    """Let an item expire: it has no time yet, or a later one, and is the one that was read.
+
+    One without a time is kept `until` then, one with a time as long as before; `expiry` is the
+    attribute that notes when it `expires`.
+    """
+    values: Item = {":expires": {"N": str(expires)}, ":body": item["B"]}
+    change, condition = "SET #expiry = :expires", "attribute_exists(#ttl)"
+    if ttl_attribute not in item:
+        change, condition = f"{change}, #ttl = :until", "attribute_not_exists(#ttl)"
+        values[":until"] = {"N": str(until)}
+    return Call(
+        "update_item",
+        {
+            "TableName": table,
+            "Key": key(item["PK"]["S"], item["SK"]["S"]),
+            "UpdateExpression": change,
+            "ConditionExpression": f"#b = :body AND {condition}",
+            "ExpressionAttributeNames": {"#ttl": ttl_attribute, "#expiry": expiry, "#b": "B"},
+            "ExpressionAttributeValues": values,
+        },
+    )
+
+
 def delete_written_at(table: str, item_key: Item, written: str) -> Call:
     """Delete a chunk, unless it has been written again since `written` (its `T`)."""
     return Call(
