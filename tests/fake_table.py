@@ -19,6 +19,7 @@ from langgraph_checkpoint_dynamodb.operation import (
     Compute,
     ConditionFailed,
     Done,
+    Join,
     Operation,
     advance,
 )
@@ -67,6 +68,8 @@ class FakeTable:
         if isinstance(effect, Backoff):
             self.backoffs.append(effect.attempt)
             return None
+        if isinstance(effect, Join):  # as the drivers do for one that takes too long
+            return [future.done() and future.result() for future in effect.futures]
         self.rounds += 1
         return [self.answer(call) for call in effect]
 
@@ -87,15 +90,31 @@ class FakeTable:
         return {}
 
     def _update_item(self, params: dict[str, Any]) -> Any:
-        """What `requests.keep` asks for."""
+        """What `requests.keep` and `requests.limit` ask for."""
         item = self.items.get(_key(params["Key"]))
         names = params["ExpressionAttributeNames"]
+        if ":expires" in params["ExpressionAttributeValues"]:
+            return self._limit(params, item)
         until = params["ExpressionAttributeValues"][":until"]
         before = (item or {}).get(names["#ttl"], {}).get("N")
         if item is None or before is None or not float(before) < float(until["N"]):
             return ConditionFailed(item)
         noted = item.get(names["#expiry"], {"N": before})
         self.items[_key(item)] = {**item, names["#ttl"]: until, names["#expiry"]: noted}
+        return {}
+
+    def _limit(self, params: dict[str, Any], item: Any) -> Any:
+        values, ttl = (
+            params["ExpressionAttributeValues"],
+            params["ExpressionAttributeNames"]["#ttl"],
+        )
+        wanted = "attribute_exists" in params["ConditionExpression"]
+        if item is None or item["B"] != values[":body"] or (ttl in item) != wanted:
+            return ConditionFailed(item)
+        changes = {params["ExpressionAttributeNames"]["#expiry"]: values[":expires"]}
+        if not wanted:
+            changes[ttl] = values[":until"]
+        self.items[_key(item)] = {**item, **changes}
         return {}
 
     def _batch_write_item(self, params: dict[str, Any]) -> Any:

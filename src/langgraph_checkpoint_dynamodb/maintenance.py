@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
 from . import arguments, maintain
+from .apply_ttl import TtlApplication
 from .context import Context
+from .errors import ConfigurationError
 from .operation import Operation
 from .report import VerifyReport
 from .verify import Verification
@@ -122,6 +124,57 @@ class ThreadMaintenance:
         while await self._arun(verification.next_thread(self._context())):
             pass
         return verification.report
+
+    def apply_ttl(self, thread_ids: Iterable[str] | None = None) -> int:
+        """Let what is stored already expire, `ttl_seconds` from now.
+
+        For threads that were begun before TTL was switched on, or with a longer one: a
+        checkpoint never expires before the one it continues, so without this they go on as they
+        are. What expires earlier keeps its time. Chunks of items without a time are written
+        once more; the next `prune` deletes the old ones, an hour later. What was done before a
+        call broke off is passed over by the next. Every process that writes to the table has
+        to have `ttl_seconds` by then.
+
+        Args:
+            thread_ids: The threads; `None` for every thread, by a scan of the table's keys.
+
+        Returns:
+            How many items were given a time, or an earlier one.
+
+        Raises:
+            ConfigurationError: The saver's table has no `ttl_seconds`.
+            InvalidInputError: An id that cannot be a thread's.
+            ConflictError: A thread is written to again and again; stop its runs.
+            StorageError: DynamoDB could not answer; call it again.
+        """
+        changed = 0
+        for application in self._ttl_applications(thread_ids):
+            while self._run(application.next_thread(self._context())):
+                pass
+            changed += application.changed
+        return changed
+
+    async def aapply_ttl(self, thread_ids: Iterable[str] | None = None) -> int:
+        """Async `apply_ttl`."""
+        changed = 0
+        for application in self._ttl_applications(thread_ids):
+            while await self._arun(application.next_thread(self._context())):
+                pass
+            changed += application.changed
+        return changed
+
+    def _ttl_applications(self, thread_ids: Iterable[str] | None) -> list[TtlApplication]:
+        if self._context().ttl_seconds is None:
+            raise ConfigurationError(
+                "apply_ttl: this saver's table has ttl_seconds=None, so there is no TTL to apply; "
+                "set DynamoDBTableConfig(enable_ttl=True, ttl_seconds=…)"
+            )
+        if thread_ids is None:
+            return [TtlApplication(None)]
+        found = [
+            arguments.thread_id(one) for one in arguments.texts("thread_ids", list(thread_ids))
+        ]
+        return [TtlApplication(one) for one in found]
 
     def _verification(self, thread_id: str | None) -> Verification:
         return Verification(None if thread_id is None else arguments.thread_id(thread_id))
