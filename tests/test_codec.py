@@ -12,8 +12,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langgraph_checkpoint_dynamodb import CorruptCheckpointError
-from langgraph_checkpoint_dynamodb.bodies import seal, store_value
+from langgraph_checkpoint_dynamodb import CorruptCheckpointError, UnsupportedFormatError, bodies
+from langgraph_checkpoint_dynamodb.bodies import store_value
 from langgraph_checkpoint_dynamodb.chunking import cut
 from langgraph_checkpoint_dynamodb.chunks import Chunks
 from langgraph_checkpoint_dynamodb.codec import (
@@ -22,7 +22,10 @@ from langgraph_checkpoint_dynamodb.codec import (
     compress,
     decompress,
     pack_body,
+    pack_cut_body,
+    seal,
     unpack_body,
+    unseal,
 )
 from langgraph_checkpoint_dynamodb.items import MAX_CHUNK_BYTES
 
@@ -156,10 +159,85 @@ def test_a_zstd_bomb_is_refused(bomb: bytes) -> None:
         decompress(b"\x01" + bomb, 1 << 20)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x09abc", b"\x01not a frame"])
-def test_an_unknown_format_is_refused(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"\x01not a frame"])
+def test_compressed_bytes_that_are_none_are_refused(data: bytes) -> None:
     with pytest.raises(CorruptCheckpointError):
         decompress(data, 100)
+
+
+def test_a_later_scheme_asks_for_an_upgrade() -> None:
+    with pytest.raises(UnsupportedFormatError, match="scheme 2.*upgrade langgraph-checkpoint-ama"):
+        decompress(b"\x02abc", 100)
+
+
+# Sealed bodies
+
+SEALED = [
+    pytest.param(seal(pack_body(Body(0, ("msgpack", b"header"), ()))), id="raw"),
+    pytest.param(
+        seal(pack_body(Body(7, ("msgpack", b"header " * 40), (Record("a", 99, b"a" * 99),)))),
+        id="compressed",
+    ),
+    pytest.param(
+        seal(pack_cut_body(7, Record("", 900, b"head", ((b"d" * 16,),), b"tail"))), id="cut"
+    ),
+]
+
+
+@given(st.binary(max_size=5_000))
+def test_sealing_is_undone_and_adds_six_bytes_at_most(packed: bytes) -> None:
+    sealed = seal(packed)
+    assert unseal(sealed) == packed
+    assert sealed[0] == 1
+    assert len(sealed) <= len(packed) + 6
+
+
+@pytest.mark.parametrize("sealed", SEALED)
+def test_no_bit_of_a_sealed_body_flips_unnoticed(sealed: bytes) -> None:
+    for bit in range(8 * len(sealed)):
+        flipped = bytearray(sealed)
+        flipped[bit // 8] ^= 1 << bit % 8
+        refusal = UnsupportedFormatError if bit < 8 else CorruptCheckpointError
+        with pytest.raises(refusal):
+            unseal(bytes(flipped))
+
+
+@pytest.mark.parametrize("sealed", SEALED)
+def test_no_part_of_a_sealed_body_is_taken_for_it(sealed: bytes) -> None:
+    for size in range(len(sealed)):
+        with pytest.raises((UnsupportedFormatError, CorruptCheckpointError)):
+            unseal(sealed[:size])
+    for more in (b"\x00", b"more", sealed):
+        with pytest.raises(CorruptCheckpointError, match="checksum"):
+            unseal(sealed + more)
+
+
+@pytest.mark.parametrize("number", [0, 2, 3, 255])
+def test_a_body_of_another_format_asks_for_an_upgrade(number: int) -> None:
+    later = bytes([number]) + b"whatever a later release writes"
+    match = f"format {number}, and this release reads format 1.*upgrade langgraph-checkpoint-amazon"
+    with pytest.raises(UnsupportedFormatError, match=match):
+        unseal(later)
+
+
+def test_no_bytes_are_no_body() -> None:
+    with pytest.raises(UnsupportedFormatError, match="no format"):
+        unseal(b"")
+
+
+def test_what_a_later_release_adds_to_a_body_is_passed_over() -> None:
+    whole = store_value(("bytes", noise(9_000)), 1024)[0].record
+    skipping = Record("bytes", 99, b"head", ((b"d" * 16,),), b"tail", 7)
+    body = Body(5, ("msgpack", b"header"), (Record("null", 0, b""), whole, skipping), 3)
+    packed = ormsgpack.unpackb(pack_body(body))
+    packed[3][0] += ["more"]
+    packed[3][1] += [0, {"more": 1}]  # `skip` has to stand before what is new
+    packed[3][2] += [None]
+    packed += [["more"], 2]
+    assert unpack_body(ormsgpack.packb(packed)) == body
+    cut_body = ormsgpack.unpackb(pack_cut_body(5, whole))
+    cut_body[1] += [0, "more"]
+    assert unpack_body(ormsgpack.packb([*cut_body, "more"])) == (5, whole)
 
 
 @settings(max_examples=300)
@@ -193,8 +271,8 @@ def test_a_body_of_another_shape_is_refused(shape: object) -> None:
 def test_a_body_too_large_for_an_item_is_cut_itself() -> None:
     records = tuple(Record("bytes", 1000, noise(1000, seed=seed)) for seed in range(600))
     body = Body(0, ("msgpack", b"header"), records)
-    sealed = seal(body, {}, frozenset())
+    sealed = bodies.seal(body, {}, frozenset())
     assert len(sealed.body) < 20 * KIB
-    cut_body = unpack_body(decompress(sealed.body, 1 << 20))
+    cut_body = unpack_body(unseal(sealed.body))
     assert isinstance(cut_body, tuple)
     assert unpack_body(join(cut_body[1], sealed.chunks)) == body

@@ -1,4 +1,4 @@
-"""Deletion leaves nothing over: not of what is shared, announced, cut or of many generations."""
+"""Deletion leaves nothing over: not of what is shared, appended to, cut or of many generations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def shared(client: Either, clock: Clock) -> None:
     await chain(client, "t", 2, run_id="other")
 
 
-async def announced(client: Either, clock: Clock) -> None:
+async def growing(client: Either, clock: Clock) -> None:
     """A list that grows, by two runs in turns."""
     parent = config_of("t")
     for size in range(1, 50):
@@ -93,7 +93,7 @@ async def delete_thread(client: Either) -> None:
 
 @pytest.mark.parametrize("delete", [keep_latest, keep_last, delete_for_runs, delete_thread])
 @pytest.mark.parametrize(
-    "fill", [shared, announced, lists_of_refs_and_cut_bodies, generations, deltas]
+    "fill", [shared, growing, lists_of_refs_and_cut_bodies, generations, deltas]
 )
 @pytest.mark.parametrize("settings", [{}, {"enable_ttl": True, "ttl_seconds": TTL}])
 async def test_nothing_is_left_over(

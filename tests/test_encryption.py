@@ -187,7 +187,9 @@ def encrypted_with(**plain: str) -> FakeTable:
 
     around = context(serde=Partly(serde.cipher))
     checkpoint = {**new_checkpoint(a="a value", b="b value"), "id": "1"}
-    table.run(write.put(around, Place("t", ""), checkpoint, {}, None, {"a": "1", "b": "1"}))
+    table.run(
+        write.put(around, write.Put(Place("t", ""), checkpoint, {}, None, {"a": "1", "b": "1"}))
+    )
     writes = [("a", "a write"), ("b", "b write")]
     table.run(pending.put_writes(around, Place("t", ""), "1", writes, "task", ""))
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from typing import Any
+from zlib import crc32
 
 import ormsgpack
 import pytest
@@ -17,6 +18,7 @@ from langgraph_checkpoint_dynamodb import (
     DeserializationError,
     DynamoDBConfig,
     InvalidInputError,
+    UnsupportedFormatError,
     bodies,
     history,
     keys,
@@ -32,7 +34,9 @@ from langgraph_checkpoint_dynamodb.codec import (
     Record,
     compress,
     decompress,
+    seal,
     unpack_body,
+    unseal,
 )
 from langgraph_checkpoint_dynamodb.context import Place
 from langgraph_checkpoint_dynamodb.items import MAX_CHUNK_BYTES
@@ -62,7 +66,7 @@ def header(
 
 
 def plant(table: FakeTable, sort_key: str, body: Any, **attributes: Any) -> None:
-    stored = {"PK": {"S": "t"}, "SK": {"S": sort_key}, "B": {"B": compress(packed(body))}}
+    stored = {"PK": {"S": "t"}, "SK": {"S": sort_key}, "B": {"B": seal(packed(body))}}
     table.items["t", sort_key] = {**stored, **attributes}
 
 
@@ -76,7 +80,7 @@ def plant_chunk(table: FakeTable, data: bytes) -> bytes:
 
 def checkpoint_body(records: Any = (), written: int = 0, **of_header: Any) -> list[Any]:
     of_header.setdefault("channels", [f"channel {at}" for at in range(len(records))])
-    return [0, "msgpack", header(**of_header), list(records), b"", written]
+    return [0, "msgpack", header(**of_header), list(records), written]
 
 
 def get(table: FakeTable, **changes: Any) -> Any:
@@ -112,10 +116,9 @@ def without_size(data: bytes) -> bytes:
         b"\x01\x50\x2a\x4d\x18\xff\xff\xff\xffabcd",
         b"\x01",
         b"",
-        b"\x02abc",
         b"\x00" + bytes(LIMIT + 1),
     ],
-    ids=["bomb", "no size", "one over", "trailing", "skippable", "no frame", "", "format", "raw"],
+    ids=["bomb", "no size", "one over", "trailing", "skippable", "no frame", "", "raw"],
 )
 def test_compressed_bytes_are_refused_before_they_fill_the_memory(stored: bytes) -> None:
     tracemalloc.start()
@@ -128,24 +131,48 @@ def test_compressed_bytes_are_refused_before_they_fill_the_memory(stored: bytes)
     assert peak < 4 * LIMIT
 
 
+@pytest.mark.parametrize("scheme", [2, 9, 255])
+def test_a_scheme_that_is_not_known_is_refused(scheme: int) -> None:
+    with pytest.raises(UnsupportedFormatError, match=f"scheme {scheme}.*upgrade langgraph-"):
+        decompress(bytes([scheme]) + b"abc", LIMIT)
+
+
+def test_a_body_inflates_no_further_than_a_body_may() -> None:
+    frame = compress(bytes(256 * MIB))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptCheckpointError, match="over"):
+            unseal(b"\x01" + crc32(frame).to_bytes(4, "big") + frame)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * MAX_BODY_BYTES
+
+
 def test_every_body_that_is_stored_is_far_below_what_a_reader_takes() -> None:
     for count in (5, 100, 2_000, 20_000):
         records = tuple(Record("msgpack", 900, bytes([at % 251]) * 900) for at in range(count))
         sealed = bodies.seal(bodies.Body(0, ("msgpack", b"h" * 9_000), records), {}, frozenset())
-        assert len(decompress(sealed.body, MAX_BODY_BYTES)) < MAX_BODY_BYTES // 4
+        assert len(unseal(sealed.body)) < MAX_BODY_BYTES // 4
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        [-1, "m", b"", [], b"", 0],
-        [True, "m", b"", [], b"", 0],
-        [0, "m", b"", [], b"", -1],
-        [0, "m", b"", [], b"x", 0],
-        [0, "m", b"", [["m", -1, b"", [b"x" * 16], b""]], b"", 0],
-        [0, "m", b"", [["m", False, b"", [b"x" * 16], b""]], b"", 0],
-        [0, "m", b"", [["m", 1, b"", [b""] * 9, b""]], b"", 0],
+        [-1, "m", b"", [], 0],
+        [True, "m", b"", [], 0],
+        [0, "m", b"", [], -1],
+        [0, "m", b"", [], True],
+        [0, "m", b"", [], b"x"],
+        [0, "m", b"", [["m", -1, b"", [b"x" * 16], b""]], 0],
+        [0, "m", b"", [["m", False, b"", [b"x" * 16], b""]], 0],
+        [0, "m", b"", [["m", 1, b"", [b""] * 9, b""]], 0],
+        [0, "m", b"", [["m", 1, b"", [b"x" * 15], b""]], 0],
+        [0, "m", b"", [["m", 1, b"", [b"x" * 16], b"", -1]], 0],
+        [0, "m", b"", [["m", 1, b"", [b"x" * 16], b"", True]], 0],
+        [0, "m", b"", [["m", 1, b"", [b"x" * 16], b"", 1 << 17]], 0],
         [-1, ["", 1, b"", [b"x" * 16], b""]],
+        [True, ["", 1, b"", [b"x" * 16], b""]],
     ],
 )
 def test_numbers_that_count_nothing_are_refused(body: Any) -> None:
@@ -245,14 +272,14 @@ def test_more_than_the_bound_is_neither_read_nor_written() -> None:
     checkpoint = {**empty_checkpoint(), "id": "1", "channel_versions": {}}
     checkpoint["channel_values"] = {"small": b"s" * 4_000, "large": b"l" * 6_001}
     with pytest.raises(InvalidInputError, match="10001 bytes, most of them in channel 'large'"):
-        table.run(write.put(surroundings, PLACE, checkpoint, {}, None, {}))  # type: ignore[arg-type]
+        table.run(write.put(surroundings, write.Put(PLACE, checkpoint, {}, None, {})))  # type: ignore[arg-type]
     too_much = [("a", b"a" * 5_000), ("a", b"a" * 5_001)]
     with pytest.raises(InvalidInputError, match="max_checkpoint_bytes=10000"):
         table.run(pending.put_writes(surroundings, PLACE, "1", too_much, "task", ""))
     assert table.calls == []
 
     checkpoint["channel_values"]["large"] = b"l" * 6_000
-    table.run(write.put(surroundings, PLACE, checkpoint, {}, None, {}))  # type: ignore[arg-type]
+    table.run(write.put(surroundings, write.Put(PLACE, checkpoint, {}, None, {})))  # type: ignore[arg-type]
     table.run(pending.put_writes(surroundings, PLACE, "1", [("a", b"")], "task", ""))
     assert get(table, max_bytes=10_000).pending_writes == [("task", "a", b"")]
     table.run(pending.put_writes(surroundings, PLACE, "1", [("a", b"a")], "task 2", ""))
@@ -272,7 +299,7 @@ def test_a_list_holds_few_large_checkpoints_at_once() -> None:
     for number in range(6):
         values = {"large": b"l" * (20 << 20)}
         one = {**checkpoint, "id": str(number), "channel_values": values}
-        table.run(write.put(context(), PLACE, one, {}, None, {}))  # type: ignore[arg-type]
+        table.run(write.put(context(), write.Put(PLACE, one, {}, None, {})))  # type: ignore[arg-type]
     listing = Listing(Query("t", "", None, None, {}), None)
     pages = []
     while (page := table.run(listing.page(context()))) is not None:
@@ -345,7 +372,7 @@ def test_a_chunk_under_a_key_that_is_none_of_ours_is_passed_over() -> None:
     table = FakeTable()
     value = bytes(range(256)) * 4 * 300
     one = {**empty_checkpoint(), "id": "1", "channel_values": {"v": value}, "channel_versions": {}}
-    table.run(write.put(context(), PLACE, one, {}, None, {}))  # type: ignore[arg-type]
+    table.run(write.put(context(), write.Put(PLACE, one, {}, None, {})))  # type: ignore[arg-type]
     for key in ("S#0#", "S#0#x", "S#0#" + "A" * 40, "S#0#é"):
         plant(table, key, [])
     assert get(table).checkpoint["channel_values"] == {"v": value}
@@ -418,9 +445,30 @@ def test_a_header_of_another_shape(content: Any) -> None:
 def test_a_writes_header_of_another_shape(content: Any) -> None:
     table = FakeTable()
     plant(table, "C##1", checkpoint_body())
-    body = [0, "msgpack", packed(content), [["null", b""]], b"", 0]
+    body = [0, "msgpack", packed(content), [["null", b""]], 0]
     plant(table, "C##1#W#task", body)
     refused(table, "checkpoint '1': a writes header of an unknown shape")
+
+
+def test_what_a_later_release_adds_to_headers_is_passed_over() -> None:
+    table = FakeTable()
+    body = checkpoint_body([["msgpack", packed(7)]], channels=["a"])
+    body[2] = packed([*ormsgpack.unpackb(body[2]), "more", {}])
+    plant(table, "C##1", body)
+    content = packed(["path", [0], ["a"], None, ["more"]])
+    plant(table, "C##1#W#task", [0, "msgpack", content, [["msgpack", packed(8)]], 0])
+    found = get(table)
+    assert found.checkpoint["channel_values"] == {"a": 7}
+    assert found.pending_writes == [("task", "a", 8)]
+
+
+def test_an_item_of_a_later_format_is_told_as_that_with_its_place() -> None:
+    table = FakeTable()
+    plant(table, "C##1", checkpoint_body())
+    item = table.items["t", "C##1"]
+    item["B"] = {"B": b"\x02" + item["B"]["B"][1:]}
+    with pytest.raises(UnsupportedFormatError, match=r"thread 't'.*format 2.*upgrade"):
+        get(table)
 
 
 @pytest.mark.parametrize("told", [None, "other"])
@@ -433,7 +481,7 @@ def test_a_hashed_namespace_or_task_that_hides_another_name(told: str | None) ->
         table.run(read.get_tuple(context(), place, None))
     plant(table, key, checkpoint_body(ns=place.checkpoint_ns))
     assert table.run(read.get_tuple(context(), place, None)) is not None
-    body = [0, "msgpack", packed(["", [0], ["a"], told]), [["null", b""]], b"", 0]
+    body = [0, "msgpack", packed(["", [0], ["a"], told]), [["null", b""]], 0]
     plant(table, keys.writes(key, "x" * 400), body)
     with pytest.raises(CorruptCheckpointError, match="hash of another name"):
         table.run(read.get_tuple(context(), place, None))
@@ -463,7 +511,7 @@ def test_what_the_serializer_does_not_read_is_named(where: str) -> None:
     plant(table, "C##1", body)
     if where == "write":
         content = packed(["", [0], ["document"], None])
-        plant(table, "C##1#W#task", [0, "msgpack", content, [["mine", b""]], b"", 0])
+        plant(table, "C##1#W#task", [0, "msgpack", content, [["mine", b""]], 0])
     named = "the checkpoint's header" if where == "header" else "channel 'document'"
     match = f"thread 't'.*checkpoint '1': {named} was stored as 'mine'.*Broken.*named 'gone'"
     with pytest.raises(DeserializationError, match=match):
@@ -483,5 +531,5 @@ def test_memory_that_runs_out_is_not_told_as_a_value_that_is_not_read() -> None:
 
 @pytest.mark.parametrize("version", ["", "!", "a", "a-.x", "1" * 5_000])
 def test_a_version_of_nobody(version: str) -> None:
-    with pytest.raises(InvalidInputError, match="neither a version"):
+    with pytest.raises(InvalidInputError, match="a channel version begins with a whole number"):
         next_version(version)

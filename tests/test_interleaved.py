@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.serde.types import INTERRUPT
 
 from fake_table import FakeTable, context
 from langgraph_checkpoint_dynamodb import (
@@ -46,7 +47,8 @@ def put(step: int, value: Any, around: Context, parent: int | None = None) -> Op
     made["channel_values"] = {"value": value}
     made["channel_versions"] = {"value": f"a{step}"}
     parent_id = None if parent is None else f"{parent:08}"
-    return write.put(around, PLACE, made, {}, parent_id, dict(made["channel_versions"]))
+    new = write.Put(PLACE, made, {}, parent_id, dict(made["channel_versions"]))
+    return write.put(around, new)
 
 
 def get(step: int, around: Context) -> Operation[Any]:
@@ -94,17 +96,25 @@ def test_a_sweep_spares_a_chunk_that_is_written_again_before_it_deletes_it() -> 
     # LARGE is no longer referred to; between the sweep's last read and its first deletion it
     # is stored again, and the item that refers to it comes later still.
     coming = put(3, LARGE, at(5), parent=2)
-    first_round = next(coming)
-    while not isinstance(first_round, list):
-        first_round = coming.send(first_round.function())
-    table.before(deletes, _chunks_of(table, first_round))
+    first_chunks = _until_it_writes(table, coming)
+    table.before(deletes, _chunks_of(first_chunks))
     table.run(maintain.prune(at(5), "thread", Keep(last=1)))
-    _finish(table, coming, first_round)
+    _finish(table, coming, first_chunks)
     assert value_of(table, 3) == LARGE
     assert problems(table, at(5)) == []
 
 
-def _chunks_of(table: FakeTable, sent: Any) -> Operation[None]:
+def _until_it_writes(table: FakeTable, operation: Operation[Any]) -> Any:
+    """Run an operation up to its first round that writes chunks, which it returns."""
+    answer: Any = None
+    while True:
+        effect = operation.send(answer)
+        if isinstance(effect, list) and effect[0].method == "batch_write_item":
+            return effect
+        answer = table.perform(effect)
+
+
+def _chunks_of(sent: Any) -> Operation[None]:
     yield sent
 
 
@@ -199,6 +209,25 @@ def test_chunks_of_writes_that_were_not_stored_are_not_relied_on(cause: str) -> 
     assert value_of(table, 2) == LARGE
 
 
+@pytest.mark.parametrize("replaces", ["this process", "another process"])
+def test_chunks_of_a_write_that_was_replaced_are_not_relied_on(replaces: str) -> None:
+    """A question waited for hours, was asked anew, and its text came back as state."""
+    table, mine = FakeTable(), at(5)
+    table.run(put(1, b"small", at(0)))
+    asked = pending.put_writes(at(0), PLACE, f"{1:08}", [(INTERRUPT, LARGE)], "task", "")
+    table.run(asked)
+    assert table.run(get(1, mine))
+    other = mine if replaces == "this process" else at(5)
+    anew = pending.put_writes(other, PLACE, f"{1:08}", [(INTERRUPT, OTHER)], "task", "")
+    table.run(anew)
+    table.run(maintain.prune(at(5.01), "thread", Keep(last=1)))
+    if replaces == "another process":  # LangGraph reads before it runs
+        assert table.run(get(1, at(5.02, mine)))
+    table.run(put(2, LARGE, at(5.02, mine), parent=1))
+    assert value_of(table, 2) == LARGE
+    assert problems(table, at(5.03)) == []
+
+
 def test_what_was_read_before_is_not_relied_on_once_it_is_found_gone() -> None:
     table, mine = FakeTable(), at(0)
     table.run(put(1, LARGE, at(0)))
@@ -223,24 +252,45 @@ def test_a_node_that_runs_for_hours_keeps_what_it_builds_on() -> None:
     assert problems(table, at(11)) == []
 
 
+def deleting(deletion: str, around: Context) -> Operation[Any]:
+    if deletion == "delete_thread":
+        return maintain.delete_thread(around, "thread")
+    return maintain.prune(around, "thread", Keep(last=1))
+
+
 @pytest.mark.parametrize("deletion", ["delete_thread", "prune"])
 def test_a_run_whose_checkpoint_is_deleted_under_it_is_cut_off(deletion: str) -> None:
     """Known, and told by the docs: nothing tells the run, but nothing wrong is ever returned."""
-    table, mine = FakeTable(), at(0)
-    table.run(put(1, LARGE, mine))
+    table, mine = FakeTable(), at(5)
+    table.run(put(1, LARGE, at(0)))
+    assert table.run(get(1, mine))
     table.run(put(2, OTHER, at(1), parent=1))  # another run of the same thread
-    if deletion == "delete_thread":
-        table.run(maintain.delete_thread(at(5), "thread"))
-    else:
-        table.run(maintain.prune(at(5), "thread", Keep(last=1)))
-    table.run(put(3, LARGE, at(5, mine), parent=1))
+    table.run(deleting(deletion, at(5.1)))
+    table.run(put(3, LARGE, at(5.2, mine), parent=1))
     with pytest.raises(CorruptCheckpointError):
         value_of(table, 3)
-    assert problems(table, at(5)) == ["missing-chunk"]
-    # Had it been young enough to be spared, it would have gone on.
+    assert problems(table, at(5.2)) == ["missing-chunk"]
+
+
+@pytest.mark.parametrize("deletion", ["delete_thread", "prune"])
+@pytest.mark.parametrize("hours", [0.6, 5])
+def test_a_run_that_is_slow_reads_what_it_builds_on_again(deletion: str, hours: float) -> None:
+    """What a process remembers counts for half an hour."""
+    table, mine = FakeTable(), at(5)
+    table.run(put(1, LARGE, at(0)))
+    assert table.run(get(1, mine))
+    table.run(put(2, OTHER, at(1), parent=1))
+    table.run(deleting(deletion, at(5.1)))
+    table.run(put(3, LARGE, at(5 + hours, mine), parent=1))
+    assert value_of(table, 3) == LARGE
+    assert problems(table, at(5 + hours)) == []
+
+
+def test_chunks_too_young_for_a_sweep_are_there_for_a_run_that_relies_on_them() -> None:
     table, mine = FakeTable(), at(0)
     table.run(put(1, LARGE, mine))
-    table.run(put(2, OTHER, at(1), parent=1))
-    table.run(maintain.prune(at(5), "thread", Keep(last=2)))
-    table.run(put(3, LARGE, at(5, mine), parent=1))
+    table.run(put(2, OTHER, at(0.1), parent=1))
+    table.run(maintain.prune(at(0.4), "thread", Keep(last=1)))
+    table.run(put(3, LARGE, at(0.45, mine), parent=1))
     assert value_of(table, 3) == LARGE
+    assert problems(table, at(5)) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def putting(around: Any, step: int, parent: int | None = None, **values: Any) ->
     made = checkpoint(step, **values)
     parent_id = None if parent is None else f"{parent:08}"
     versions = dict(made["channel_versions"])
-    return write.put(around, PLACE, made, {"step": step}, parent_id, versions)
+    return write.put(around, write.Put(PLACE, made, {"step": step}, parent_id, versions))
 
 
 def put(table: FakeTable, around: Any, step: int, parent: int | None = None, **values: Any) -> None:
@@ -154,14 +155,50 @@ def test_what_never_drains_is_an_error_after_the_configured_resends() -> None:
     assert table.backoffs == [0, 1, 2]
 
 
-def test_an_unknown_parent_means_that_everything_is_written() -> None:
+def methods(calls: Sequence[Call]) -> list[str]:
+    return [call.method for call in calls]
+
+
+def test_a_parent_that_is_not_there_means_that_everything_is_written() -> None:
     table = FakeTable()
     put(table, context(), 1, text=LARGE)
-    chunks = [key for key in table.items if key[1].startswith("S#")]
-    for key in chunks:  # another process has deleted them with the thread
-        del table.items[key]
+    table.items.clear()  # another process has deleted the thread
     put(table, context(), 2, parent=1, text=LARGE)
     assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_a_parent_that_this_process_does_not_know_is_read_and_not_written_again() -> None:
+    table = FakeTable()
+    put(table, context(), 1, text=LARGE)
+    chunks = {key for key in table.items if key[1].startswith("S#")}
+    sent = len(table.calls)
+    put(table, context(), 2, parent=1, text=LARGE)
+    # Its items, the lists of refs among its chunks, and the new item.
+    assert methods(table.calls[sent:]) == ["query", "batch_get_item", "put_item"]
+    assert {key for key in table.items if key[1].startswith("S#")} == chunks
+    assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+def test_a_channel_that_did_not_change_is_taken_over_whatever_the_caller_gives() -> None:
+    table, around = FakeTable(), context()
+    put(table, around, 1, kept=LARGE, other=1)
+    for step, process in ((2, around), (3, context())):
+        made = checkpoint(step, kept="of no account", other=step)
+        made["channel_versions"]["kept"] = "a1"
+        new = write.Put(PLACE, made, {}, f"{step - 1:08}", {"other": f"a{step}"})
+        table.run(write.put(process, new))
+        found = get(table, context(), step).checkpoint["channel_values"]
+        assert found == {"kept": LARGE, "other": step}
+
+
+def test_a_parent_that_stands_and_lacks_a_list_of_refs_is_corrupt() -> None:
+    table = FakeTable()
+    put(table, context(), 1, text=LARGE)
+    before = dict(table.items)
+    lose_chunks(table)
+    with pytest.raises(CorruptCheckpointError, match=r"checkpoint '00000001'.*is missing"):
+        put(table, context(), 2, parent=1, text=LARGE)
+    assert table.items == {key: item for key, item in before.items() if key[1][0] == "C"}
 
 
 def test_a_known_parent_means_that_its_chunks_are_not_sent_again() -> None:
@@ -194,7 +231,7 @@ def test_what_a_task_writes_while_the_checkpoint_is_encoded_is_not_sent_again() 
     table, around = FakeTable(), context()
     put(table, around, 1)
     operation = putting(around, 2, parent=1, text=LARGE)
-    encoded = computed(operation)
+    encoded = computed(operation)  # it has entered, and has claimed nothing yet
     table.run(pending.put_writes(around, PLACE, "00000001", [("text", LARGE)], "task", ""))
     sent = len(table.calls)
     table.run(operation, encoded)

@@ -25,7 +25,7 @@ def write_of(channel: str, value: Any, task: str = "task") -> Operation[None]:
 
 def put_of(**values: Any) -> Operation[None]:
     made = {**checkpoint(1, **values), "ts": "now"}
-    return write.put(context(), PLACE, made, {}, None, dict(made["channel_versions"]))
+    return write.put(context(), write.Put(PLACE, made, {}, None, dict(made["channel_versions"])))
 
 
 SEQUENCES: dict[str, Callable[[], Iterator[Operation[None]]]] = {

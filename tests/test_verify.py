@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import astuple
 from typing import Any
+from zlib import crc32
 
 import pytest
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
@@ -15,7 +16,7 @@ from conftest import MakeSaver
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import Problem, ProblemKind, VerifyReport, maintain
-from langgraph_checkpoint_dynamodb.codec import compress, decompress
+from langgraph_checkpoint_dynamodb.codec import seal, unseal
 from threads import LARGE, chain, config_of, put
 
 COUNTERS = {"counters_since_delta_snapshot": {"log": (1, 1)}}
@@ -104,7 +105,7 @@ async def pruned(client: Either) -> None:
 
 
 async def growing_list(client: Either) -> None:
-    """Each step announces chunks now and then."""
+    """Each step ends a chunk now and then."""
     parent = config_of("t")
     for size in range(1, 60):
         parent = await put(client, parent, {"messages": [f"{n:04}" * 300 for n in range(size)]})
@@ -206,7 +207,7 @@ async def test_an_altered_chunk(client: Either, table: Table, damage: bytes | No
     assert f"{chunks} of {chunks} chunks" in report.problems[0].detail
 
 
-@pytest.mark.parametrize("damage", ["format", "frame", "cut off", "shape", "empty"])
+@pytest.mark.parametrize("damage", ["format", "one bit", "frame", "cut off", "shape", "empty"])
 @pytest.mark.parametrize("writes", [False, True], ids=["checkpoint", "writes"])
 async def test_an_unreadable_body(client: Either, table: Table, damage: str, writes: bool) -> None:
     config = (await chain(client, "t", 2))[0]
@@ -214,9 +215,10 @@ async def test_an_unreadable_body(client: Either, table: Table, damage: str, wri
     body = item["B"]["B"]
     other = table.item_of(config, writes=not writes)["B"]["B"]
     damaged = {
-        "format": b"\x09" + body,
-        "frame": b"\x01" + body[5:],
-        "cut off": compress(decompress(body, 1 << 20)[:-3]),
+        "format": b"\x09" + body[1:],
+        "one bit": body[:20] + bytes([body[20] ^ 1]) + body[21:],
+        "frame": b"\x01" + crc32(b"\x01broken").to_bytes(4, "big") + b"\x01broken",
+        "cut off": seal(unseal(body)[:-3]),
         "shape": other,
         "empty": b"",
     }
