@@ -34,6 +34,7 @@ METHODS = {
     "prune": "prune",
     "delete_for_runs": "delete_for_runs",
     "Verification.next_thread": "verify",
+    "TtlApplication.next_thread": "apply_ttl",
     "deploy": "deploy=True",
     "plan": "plan",
     "destroy": "destroy",

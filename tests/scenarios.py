@@ -297,3 +297,18 @@ async def _verify_all(site: Site) -> None:
     with site.wire.open():
         report = await client.verify()
     assert (report.threads, report.ok) == (2, False)
+
+
+@row("`apply_ttl`")
+async def _apply_ttl(site: Site) -> None:
+    await stored(site)
+    with site.wire.open():
+        assert await site.client(ttl_seconds=TTL).apply_ttl([THREAD])
+
+
+@row("`apply_ttl` of the table")
+async def _apply_ttl_everywhere(site: Site) -> None:
+    await stored(site)
+    await of_few_chunks(site)
+    with site.wire.open():
+        assert await site.client(ttl_seconds=TTL).apply_ttl()

@@ -30,7 +30,7 @@ from sessions import refusal
 from stacks import create_stack
 
 NOT_FOR_TENANTS = {
-    *("`list(None)`", "`verify` of the table"),
+    *("`list(None)`", "`verify` of the table", "`apply_ttl` of the table"),
     *("`delete_for_runs`", "`delete_for_runs` with the index", "`delete_for_runs` with `fence`"),
 }
 ON_THE_TABLE_ITSELF = {"`deploy=True`", "`plan`", "`destroy`", "`from_stack`"}
