@@ -166,7 +166,7 @@ def test_compressed_bytes_that_are_none_are_refused(data: bytes) -> None:
 
 
 def test_a_later_scheme_asks_for_an_upgrade() -> None:
-    with pytest.raises(UnsupportedFormatError, match="scheme 2.*upgrade langgraph-checkpoint-ama"):
+    with pytest.raises(UnsupportedFormatError, match=r"scheme 2.*upgrade langgraph-checkpoint-ama"):
         decompress(b"\x02abc", 100)
 
 

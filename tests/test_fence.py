@@ -30,7 +30,7 @@ from langgraph_checkpoint_dynamodb import (
     fence,
     items,
     keys,
-    sending,
+    shared_puts,
 )
 from test_costs import chat, converse
 from threads import LARGE, chain, config_of, load_all, put
@@ -158,7 +158,7 @@ async def test_a_writer_that_dies_between_claim_and_checkpoint_keeps_nobody_out(
     client = opener()
     start = await put(client, config_of("t"), {"a": 0})
     with monkeypatch.context() as patch:
-        patch.setattr(sending.Announcement, "calls", lambda _: 1 / 0)
+        patch.setattr(shared_puts, "put_new", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await put(client, start, {"a": 1})
     step = await put(opener(), start, {"a": 2})

@@ -31,18 +31,10 @@ from langgraph_checkpoint_dynamodb.operation import Call, ConditionFailed, Faile
 from langgraph_checkpoint_dynamodb.shared_puts import SharedPuts, put_new
 from langgraph_checkpoint_dynamodb.sharing import groups
 from sessions import refusal
-from test_sharing import batch, gathered, send
+from test_sharing import gathered, item, send, shareable
 from threads import config_of, put
 
 CHATS = 40
-
-
-def item(name: str, body: bytes = b"body", **more: Any) -> dict[str, Any]:
-    return {**requests.key("thread", name), "B": {"B": body}, **more}
-
-
-def shareable(name: str, **more: Any) -> Call:
-    return requests.put_new(TABLE, item(name, **more), shareable=True)
 
 
 def methods(table: FakeTable) -> list[str]:
@@ -78,13 +70,6 @@ def test_a_lone_put_is_a_put() -> None:
     (call,) = table.calls
     assert (call.method, call.shareable, call.retried) == ("put_item", False, False)
     assert reply.result(0) == {}
-
-
-def test_puts_and_batch_writes_are_requests_of_their_own() -> None:
-    entries, _ = gathered(shareable("a"), batch("chunk"), shareable("b"), batch("other"))
-    table = FakeTable()
-    send(table, entries)
-    assert methods(table) == ["batch_execute_statement", "batch_write_item"]
 
 
 def test_a_request_holds_as_many_puts_as_dynamodb_takes_and_none_twice() -> None:
@@ -173,14 +158,12 @@ def test_what_failed_in_company_is_sent_alone(
 ) -> None:
     shared = SharedPuts()
     table = FakeTable(fails_if_shared(error))
-    beside = requests.batch_write(TABLE, [{"PutRequest": {"Item": item("chunk")}}])
     around = context(shared_puts=shared)
     with caplog.at_level(logging.WARNING):
-        replies = table.run(put_new(around, [item("a"), item("b")], [beside]))
-        assert replies == [{}, {}, {"UnprocessedItems": {}}]
+        assert table.run(put_new(around, [item("a"), item("b")])) == [{}, {}]
         table.run(put_new(around, [item("c")]))
     assert [call.shareable for call in table.calls] == [
-        *(True, True, False),
+        *(True, True),
         *(False, False),
         *((True, False) if goes_on else (False,)),
     ]

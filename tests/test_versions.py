@@ -93,7 +93,7 @@ def test_versions_stay_as_short_as_they_were() -> None:
 
 @pytest.mark.parametrize("current", [b"1", True, [], (1,), 1j, object()])
 def test_what_is_no_version_is_refused(current: Any) -> None:
-    with pytest.raises(InvalidInputError, match="current=.*: a channel version is a str"):
+    with pytest.raises(InvalidInputError, match=r"current=.*: a channel version is a str"):
         next_version(current)
 
 
