@@ -1,10 +1,17 @@
 """Weeks of TTL use on a simulated clock, with the table's settings changed while it lives.
 
-Three processes, each with a cache of its own, run threads with and without delta channels;
-they pause, fork, copy and prune, and some runs last for two TTL periods. TTL is switched on,
-off and to other lengths in one process after another. Items whose time is over are deleted
-at once, late, or never. After each step a new process reads every thread: what has not
-expired is there and whole, and nothing else; and no chunk goes before what refers to it.
+Three processes, each with a cache of its own, run threads with and without delta channels and
+subgraphs; they pause, fork, copy and prune, and some runs last for two TTL periods. TTL is
+switched on, off and to other lengths in one process after another, so the branches of a thread
+are put under different lengths. Items whose time is over are deleted at once, late, or never.
+
+After each step a new process reads every thread. It answers with the checkpoint that was put
+last, or with nothing once that has expired: never with an older state. Nothing takes more than
+two requests to say. What has not expired is there and whole, and nothing else; and no chunk
+goes before what refers to it.
+
+Not played: two processes that put to one thread at the same moment under different lengths. Each
+looks at the newest checkpoint before the other's is there, so the later one may expire first.
 """
 
 from __future__ import annotations
@@ -54,6 +61,7 @@ class Put:
     """A checkpoint that was put, and what must be read of it."""
 
     id: str
+    ns: str
     parent: str | None
     values: dict[str, Any]
     expiry: float
@@ -70,6 +78,25 @@ class Thread:
     delta: bool
     puts: dict[str, Put] = field(default_factory=dict)
     all: dict[str, Put] = field(default_factory=dict)
+
+    def namespaces(self) -> set[str]:
+        return {one.ns for one in self.puts.values()}
+
+    def newest(self, ns: str) -> Put | None:
+        """The one that was put last, expired or not."""
+        return max((p for p in self.puts.values() if p.ns == ns), key=lambda p: p.id, default=None)
+
+    def expiry(self, now: float, ttl: int | None, parent: Put | None, around: Put | None) -> float:
+        """When a checkpoint that is put now expires: not before any that was put before it.
+
+        Those before it are its parent and, if that is not the newest, the newest; of a
+        subgraph's first, the one of the graph `around` it.
+        """
+        if ttl is None:
+            return math.inf
+        newest = self.newest(parent.ns) if parent else None
+        before = [one.expiry for one in (parent or around, newest) if one]
+        return max(math.ceil(now) + ttl, *before, 0)
 
     def log(self, put: Put) -> list[int]:
         """The delta channel's value: from the last snapshot on, all writes of the ancestors."""
@@ -104,7 +131,8 @@ class Campaign:
         self.where = ""
         self.figures: dict[str, int | float] = {
             **dict.fromkeys(("steps", "days", "checkpoints", "read", "expired", "deleted"), 0),
-            **dict.fromkeys(("runs", "forks", "copies", "prunes", "switches"), 0),
+            **dict.fromkeys(("runs", "subgraphs", "forks", "copies", "prunes", "switches"), 0),
+            **dict.fromkeys(("newest read", "threads over"), 0),
         }
         self.savers = [self.saver(DAY) for _ in range(3)]
 
@@ -136,7 +164,7 @@ class Campaign:
 
     def act_fork(self) -> None:
         name = self.rng.choice(sorted(self.threads) or [""])
-        living = self.living(self.threads[name]) if name else []
+        living = [one for one in self.living(self.threads[name]) if not one.ns] if name else []
         if living:
             self.figures["forks"] += 1
             self.run_from(name, self.threads[name], self.rng.choice(living).id)
@@ -152,39 +180,69 @@ class Campaign:
         quick = self.rng.random() < 0.7
         pace = 30 if quick else ttl / 4
         for _ in range(self.rng.randint(1, 8)):
+            if parent and self.rng.random() < 0.2:
+                self.subgraph(saver, name, thread, parent)
             parent = self.superstep(saver, name, thread, parent)
             self.now += self.rng.random() * pace
 
+    def subgraph(self, saver: FakeSaver, name: str, thread: Thread, around: Put) -> None:
+        """A subgraph of one task: its checkpoints are in a namespace of their own."""
+        ns = f"sub:{self.last_id}"
+        self.figures["subgraphs"] += 1
+        parent: Put | None = None
+        for _ in range(self.rng.randint(1, 3)):
+            self.last_id += 1
+            values = {"text": _DOCUMENT[self.last_id % 2_000 :], "n": self.last_id}
+            versions = dict.fromkeys(values, self.next_id())
+            metadata = {"step": self.last_id, "parents": {"": around.id}}
+            parent = self.put(saver, name, thread, parent, values, metadata, versions, around, ns)
+            self.now += self.rng.random()
+
     def superstep(self, saver: FakeSaver, name: str, thread: Thread, parent: Put | None) -> Put:
         self.last_id += 1
-        made_id = f"{self.last_id:08}"
         if parent:
             written = [("log", [self.last_id]), ("document", _DOCUMENT[: self.last_id % 9_999])]
-            task = f"task {made_id}"
+            task = f"task {self.next_id()}"
             saver.put_writes(config_of(name, parent.id), written, task, "path")
             parent.writes += [(task, channel, value) for channel, value in written]
             self.now += self.rng.random()
         same = parent is not None and self.rng.random() < 0.7
         text = parent.values["text"] if same and parent else _DOCUMENT[self.last_id % 2_000 :]
         values: dict[str, Any] = {"text": text, "n": self.last_id}
-        metadata: Any = {"step": self.last_id}
-        snapshot = thread.delta and (parent is None or self.rng.random() < 0.1)
-        stored = dict(values)
-        if snapshot:
+        metadata: dict[str, Any] = {"step": self.last_id}
+        if thread.delta and (parent is None or self.rng.random() < 0.1):
             log = [*thread.log(parent), *parent.logged()] if parent else []
-            stored["log"] = _DeltaSnapshot([*log, _DOCUMENT])
+            values["log"] = _DeltaSnapshot([*log, _DOCUMENT])
         elif thread.delta:
             metadata["counters_since_delta_snapshot"] = {"log": (1, 1)}
+        versions = {"text": text[:8] + str(len(text)), "n": self.next_id(), "log": self.next_id()}
+        return self.put(saver, name, thread, parent, values, metadata, versions)
+
+    def next_id(self) -> str:
+        return f"{self.last_id:08}"
+
+    def put(
+        self,
+        saver: FakeSaver,
+        name: str,
+        thread: Thread,
+        parent: Put | None,
+        values: dict[str, Any],
+        metadata: Any,
+        versions: Any,
+        around: Put | None = None,
+        ns: str = "",
+    ) -> Put:
+        made_id = self.next_id()
         checkpoint = empty_checkpoint()
-        checkpoint["id"] = made_id
-        checkpoint["channel_values"] = stored
-        versions: Any = {"text": text[:8] + str(len(text)), "n": made_id, "log": made_id}
-        checkpoint["channel_versions"] = versions
+        checkpoint |= {"id": made_id, "channel_values": values, "channel_versions": versions}
+        same = parent is not None and parent.values["text"] == values["text"]
         changed = {one: version for one, version in versions.items() if one != "text" or not same}
-        saver.put(config_of(name, parent.id if parent else None), checkpoint, metadata, changed)
+        config = config_of(name, parent.id if parent else None, ns)
+        saver.put(config, checkpoint, metadata, changed)
         ttl = saver.config.table_config.ttl_seconds
-        expiry = math.inf if ttl is None else math.ceil(self.now) + ttl
-        made = Put(made_id, parent.id if parent else None, stored, expiry)
+        expiry = thread.expiry(self.now, ttl, parent, around)
+        made = Put(made_id, ns, parent.id if parent else None, values, expiry)
         thread.puts[made_id] = thread.all[made_id] = made
         self.figures["checkpoints"] += 1
         return made
@@ -214,8 +272,9 @@ class Campaign:
             thread = self.threads[name]
             # Ancestors that it keeps for the newest may be there or not: they are forgotten.
             kept = {one.config["configurable"]["checkpoint_id"] for one in self.list(name)}
-            newest = max((one.id for one in self.living(thread)), default=None)
-            assert newest is None or newest in kept, self.where
+            newest = [thread.newest(ns) for ns in thread.namespaces()]
+            lost = [one for one in newest if one and one.expiry > self.now and one.id not in kept]
+            assert not lost, f"{self.where}: {lost}"
             assert kept <= {one.id for one in self.living(thread)}, self.where
             thread.puts = {one: put for one, put in thread.puts.items() if one in kept}
 
@@ -244,7 +303,8 @@ class Campaign:
         return [one for one in thread.puts.values() if one.expiry > self.now]
 
     def list(self, name: str) -> list[Any]:
-        return list(self.saver(self.rng.choice(_LENGTHS)).list(config_of(name)))
+        everything: Any = {"configurable": {"thread_id": name}}
+        return list(self.saver(self.rng.choice(_LENGTHS)).list(everything))
 
     def check(self) -> None:
         for name, thread in self.threads.items():
@@ -254,13 +314,29 @@ class Campaign:
             self.figures["expired"] += len(thread.puts) - len(expected)
             for one, put in expected.items():
                 self.check_whole(name, thread, found[one], put)
+            for ns in sorted(thread.namespaces()):
+                self.check_newest(name, thread, ns)
         self.check_chunks()
+
+    def check_newest(self, name: str, thread: Thread, ns: str) -> None:
+        """A thread answers with the checkpoint that was put last, or not at all."""
+        put = thread.newest(ns)
+        assert put is not None
+        before = len(self.table.calls)
+        found = self.saver(self.rng.choice(_LENGTHS)).get_tuple(config_of(name, None, ns))
+        took = len(self.table.calls) - before
+        answered = found.checkpoint["id"] if found else None
+        assert answered == (put.id if put.expiry > self.now else None), (
+            f"{self.where}: {name} {ns!r} answers with {answered}; {put.id} was put last"
+        )
+        assert found or took <= 2, f"{self.where}: {name} {ns!r}: {took} requests for nothing"
+        self.figures["newest read" if found else "threads over"] += 1
 
     def check_whole(self, name: str, thread: Thread, found: Any, put: Put) -> None:
         assert found.checkpoint["channel_values"] == put.values, f"{self.where}: {name} {put.id}"
         assert sorted(map(str, found.pending_writes)) == sorted(map(str, put.writes)), self.where
         self.figures["read"] += 1
-        if thread.delta and self.rng.random() < 0.2:
+        if thread.delta and not put.ns and self.rng.random() < 0.2:
             # As a process that looks on would: what it reads must not hang on its renewing it.
             before = dict(self.table.items)
             reader = self.saver(self.rng.choice(_LENGTHS))
@@ -298,8 +374,8 @@ class Campaign:
             assert not early, f"{self.where}: {sort_key} outlives {early}"
 
 
-def config_of(thread_id: str, checkpoint_id: str | None = None) -> Any:
-    configurable = {"thread_id": thread_id, "checkpoint_ns": ""}
+def config_of(thread_id: str, checkpoint_id: str | None = None, ns: str = "") -> Any:
+    configurable = {"thread_id": thread_id, "checkpoint_ns": ns}
     if checkpoint_id is not None:
         configurable["checkpoint_id"] = checkpoint_id
     return {"configurable": configurable}

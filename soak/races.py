@@ -219,8 +219,8 @@ class World:
 
         around = self.context(process)
         place = Place(thread_id, "")
-        put = write.put(around, place, made, metadata, parent_id, new_versions)
-        return put, acknowledge
+        new = write.Put(place, made, metadata, parent_id, new_versions)
+        return write.put(around, new), acknowledge
 
     def excuse(self, thread_id: str, checkpoint_id: str) -> None:
         """If what it is put on may have been deleted before it was there."""

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
+from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import CorruptCheckpointError
 from threads import LARGE, chain, config_of, load_all, put
@@ -77,17 +79,90 @@ async def test_what_has_expired_is_not_returned_though_it_is_still_there(
     assert await client.list(None) == []
 
 
-async def test_the_newest_that_lives_is_found_behind_what_has_expired(
+LENGTHS = {
+    "shorter": ({"ttl_seconds": 10 * TTL}, {}),
+    "longer": ({}, {"ttl_seconds": 10 * TTL}),
+    "off": ({}, {"ttl_seconds": None}),
+    "on": ({"enable_ttl": False, "ttl_seconds": None}, {}),
+}
+
+
+async def answers(client: Either, clock: Clock, ages: Any) -> list[Any]:
+    """The config that a thread answers with at some times, in TTL periods."""
+    found = []
+    for age in ages:
+        clock.now = START + age * TTL
+        newest = await client.get_tuple(config_of("t"))
+        found.append(newest and newest.config)
+    return found
+
+
+@pytest.mark.parametrize(("before", "after"), LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize("known", [True, False], ids=["known parent", "unknown parent"])
+async def test_a_checkpoint_does_not_expire_before_its_parent(
+    make_client: Any, clock: Clock, before: Any, after: Any, known: bool
+) -> None:
+    first = make_client(**before)
+    parent = await put(first, config_of("t"), {"document": LARGE})
+    second = make_client(**after, **on_table_of(first))
+    if known:
+        await second.get_tuple(config_of("t"))
+    child = await put(second, parent, {"document": LARGE, "step": 1})
+    cold = make_client(**on_table_of(first))
+    assert await answers(cold, clock, (0.5, 2, 9)) == [child] * 3
+    forever = None in {before.get("ttl_seconds", TTL), after.get("ttl_seconds", TTL)}
+    assert await answers(cold, clock, (11, 1000)) == [child if forever else None] * 2
+
+
+async def test_a_fork_does_not_expire_before_the_newest(make_client: Any, clock: Clock) -> None:
+    client = make_client()
+    root = await put(client, config_of("t"), {"document": LARGE})
+    longer = make_client(ttl_seconds=10 * TTL, **on_table_of(client))
+    await longer.get_tuple(config_of("t"))
+    await put(longer, root, {"document": LARGE, "branch": 1})
+    clock.now += TTL / 2
+    again = make_client(**on_table_of(client))
+    await again.get_tuple(root)
+    fork = await put(again, root, {"document": LARGE, "branch": 2})
+    cold = make_client(**on_table_of(client))
+    # Without the rule the thread would fall back to the first branch after 1.5 periods.
+    assert await answers(cold, clock, (1.4, 2, 9)) == [fork] * 3
+    assert await answers(cold, clock, (10.1,)) == [None]
+    assert await load_all(cold, "t") == []
+
+
+async def test_a_subgraph_does_not_expire_before_the_checkpoint_around_it(
     make_client: Any, clock: Clock
 ) -> None:
+    longer = make_client(ttl_seconds=10 * TTL)
+    around = await put(longer, config_of("t"), {"document": LARGE})
+    client = make_client(**on_table_of(longer))
+    await client.get_tuple(around)
+    inner = config_of("t", checkpoint_ns="sub:1")
+    metadata = {"parents": {"": around["configurable"]["checkpoint_id"]}}
+    first = await put(client, inner, {"document": LARGE}, metadata)
+    second = await put(client, first, {"document": LARGE, "step": 1}, metadata)
+    clock.now += 9 * TTL
+    cold = make_client(**on_table_of(longer))
+    assert (await cold.get_tuple(inner)).config == second
+    clock.now += 1.1 * TTL
+    assert await load_all(cold, "t") == []
+
+
+async def test_an_expired_thread_is_told_by_one_request(
+    make_client: Any, clock: Clock, make_saver: Any, mode: str
+) -> None:
     client = make_client()
-    lasting = make_client(ttl_seconds=10 * TTL, **on_table_of(client))
-    first = await put(lasting, config_of("t"), {"document": LARGE})
-    for _ in range(3):
-        await chain(client, "t", 1)
-    clock.now += 2 * TTL
-    found = await client.get_tuple(config_of("t"))
-    assert found.config == first
+    await chain(client, "t", 30)
+    clock.now += TTL
+    costs = Costs()
+    table = {**on_table_of(client), "enable_ttl": True, "ttl_seconds": TTL}
+    saver = make_saver(mode=mode, costs=costs, **table)
+    saver.clock = clock
+    costs.reset()
+    cold = Either(saver, use_async=mode != "sync")
+    assert await cold.get_tuple(config_of("t")) is None
+    assert (costs.requests, costs.read_units) == (1, 1), costs
 
 
 async def test_every_checkpoint_that_has_not_expired_loads_whole(
@@ -299,17 +374,58 @@ async def test_what_was_given_an_expiry_expires_when_ttl_is_off(
     assert await off.get_tuple(config_of("t")) is None
 
 
-async def test_a_shorter_ttl_does_not_write_what_lives_as_long_as_before(
+async def test_a_shorter_ttl_writes_nothing_again(
     make_client: Any, clock: Clock, scan: Any
 ) -> None:
     client = make_client(ttl_seconds=100 * TTL)
+    table = client.target.config.table_config.table_name
     parent = await put(client, config_of("t"), {"document": LARGE})
+    before = {item["SK"]["S"]: item for item in scan(table)}
+    clock.now += 1
     shorter = make_client(**on_table_of(client))
     await shorter.get_tuple(parent)
     await put(shorter, parent, {"document": LARGE, "new": LARGE[::-1]})
+    after = {item["SK"]["S"]: item for item in scan(table)}
+    assert {key: after[key] for key in before} == before
+    # It lives as long as its parent; so do its chunks, in the parent's generation.
+    assert len({key.split("#")[1] for key in after if key.startswith("S#")}) == 1
+    assert len({item["ttl"]["N"] for key, item in after.items() if key.startswith("C#")}) == 1
+
+
+async def test_a_chunk_that_is_moved_to_what_never_expires_does_not_expire(
+    make_client: Any, scan: Any
+) -> None:
+    client = make_client()
+    parent = await put(client, config_of("t"), {"document": LARGE}, document="1")
+    off = make_client(**on_table_of(client), ttl_seconds=None)
+    found = await off.get_tuple(parent)
+    checkpoint = {**found.checkpoint, "id": str(uuid6())}
+    await off.put(parent, checkpoint, {}, {})
     items = scan(client.target.config.table_config.table_name)
-    ends = [int(item["ttl"]["N"]) - START for item in items]
-    assert sum(end <= 2 * TTL for end in ends) > len(ends) // 2
+    lasting = [item for item in items if item["SK"]["S"].startswith("S#0#")]
+    assert lasting
+    assert not [item for item in lasting if "ttl" in item]
+
+
+@pytest.mark.parametrize("length", [TTL, 9 * TTL], ids=["the same", "longer"])
+async def test_writes_put_after_the_history_was_read_are_kept_as_long_as_their_checkpoint(
+    make_client: Any, clock: Clock, scan: Any, length: int
+) -> None:
+    """Reading the history keeps the checkpoint for longer, and what is put beside it then."""
+    client = make_client()
+    head = await run(client, clock, 1, 1)
+    clock.now = START + 0.9 * TTL
+    again = make_client(**on_table_of(client), ttl_seconds=length)
+    await again.get_tuple(head)
+    await again.get_delta_channel_history(config=head, channels=["log"])
+    await again.put_writes(head, [("log", "late")], "task")
+    kept = {
+        item["SK"]["S"]: int(item["ttl"]["N"])
+        for item in scan(client.target.config.table_config.table_name)
+        if head["configurable"]["checkpoint_id"] in item["SK"]["S"]
+    }
+    assert len(kept) == 2
+    assert len(set(kept.values())) == 1, kept
 
 
 async def test_kept_ancestors_are_pruned_with_the_rest(

@@ -36,7 +36,7 @@ class Thread:
         self.table.run(operation)
         return self.table.rounds - before
 
-    def turn(self, news: Any = None) -> int:
+    def turn(self, news: Any = None, *, cold: bool = False) -> int:
         self.turns += 1
         self.state = [*self.state, news or message(self.turns)][-(self.window or 10**9) :]
         made = empty_checkpoint()
@@ -45,7 +45,8 @@ class Thread:
         made["channel_versions"] = {"messages": f"a{self.turns}"}
         parent = f"{self.turns - 1:08}" if self.turns > 1 else None
         versions = dict(made["channel_versions"])
-        return self.rounds(write.put(self.around, PLACE, made, {}, parent, versions))
+        around = context() if cold else self.around
+        return self.rounds(write.put(around, write.Put(PLACE, made, {}, parent, versions)))
 
     def put_writes(self, value: Any) -> int:
         checkpoint_id = f"{self.turns:08}"
