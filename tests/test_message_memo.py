@@ -21,11 +21,10 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langgraph.checkpoint.base import empty_checkpoint
-from langgraph.checkpoint.serde._msgpack import SAFE_MSGPACK_TYPES
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from fake_table import TABLE, FakeTable, context
-from langgraph_checkpoint_dynamodb import chunks, items, messages, read, slices, templates, write
+from langgraph_checkpoint_dynamodb import chunks, items, message_memo, read, write
 from langgraph_checkpoint_dynamodb.cache import Cache
 from langgraph_checkpoint_dynamodb.chunking import Elements, cut, cut_list
 from langgraph_checkpoint_dynamodb.codec import Body, unpack_body
@@ -94,8 +93,8 @@ def by_serde(value: Any) -> Any:
     return SERDE.loads_typed(SERDE.dumps_typed(value))
 
 
-def memo_of(value: list[Any]) -> messages.Memo:
-    memo = messages.remember(by_serde(value), SERDE.dumps_typed(value)[1], (0, []))
+def memo_of(value: list[Any]) -> message_memo.Memo:
+    memo = message_memo.remember(by_serde(value), SERDE.dumps_typed(value)[1], (0, []))
     assert memo is not None
     return memo
 
@@ -149,8 +148,8 @@ def test_to_assign_to_one_message_leaves_the_other(one: BaseMessage, other: Base
     ids=str,
 )
 def test_other_values_are_left_to_the_serde(value: Any) -> None:
-    assert messages.handles(SERDE, [HumanMessage("Hello!")])
-    assert not messages.handles(SERDE, value)
+    assert message_memo.handles(SERDE, [HumanMessage("Hello!")])
+    assert not message_memo.handles(SERDE, value)
 
 
 def test_other_serdes_are_left_alone() -> None:
@@ -159,13 +158,9 @@ def test_other_serdes_are_left_alone() -> None:
 
     hooked = JsonPlusSerializer(__unpack_ext_hook__=lambda code, data: None)
     value = [HumanMessage("Hello!")]
-    assert messages.handles(SERDE, value)
-    assert not messages.handles(Own(), value)
-    assert not messages.handles(hooked, value)
-
-
-def test_langgraph_reads_these_classes_under_every_allowlist() -> None:
-    assert {(kind.__module__, kind.__name__) for kind in templates.KINDS} <= SAFE_MSGPACK_TYPES
+    assert message_memo.handles(SERDE, value)
+    assert not message_memo.handles(Own(), value)
+    assert not message_memo.handles(hooked, value)
 
 
 def unpacked(thread: Thread) -> Any:
@@ -190,7 +185,8 @@ class Thread:
         made["channel_values"] = {"messages": value}
         made["channel_versions"] = {"messages": f"a{self.steps}"}
         parent = f"{before:08}" if before else None
-        self.table.run(write.put(self.own, PLACE, made, {}, parent, dict(made["channel_versions"])))
+        new = write.Put(PLACE, made, {}, parent, dict(made["channel_versions"]))
+        self.table.run(write.put(self.own, new))
 
     def read(self, around: Context | None = None) -> list[Any]:
         found = self.table.run(read.get_tuple(around or context(), PLACE, None))
@@ -293,6 +289,30 @@ def test_a_value_that_cannot_be_compared_counts_as_changed() -> None:
     assert thread.read()[3].content == "y" * 900
 
 
+@pytest.mark.parametrize("known_before", [False, True])
+def test_a_message_that_changes_between_comparison_and_serialization(known_before: bool) -> None:
+    """What is kept of a list is what its bytes say, and never what the graph had before."""
+    value: list[Any] = [AIMessage("x" * 300, id=str(number)) for number in range(8)]
+    memo = memo_of(value) if known_before else None
+    value[3].content = "as it is compared"
+
+    def serialize(part: Any) -> Any:
+        value[2].content = value[3].content = "as it is serialized"
+        return SERDE.dumps_typed(part)
+
+    written = message_memo.write(value, memo, frozenset(), serialize, SERDE.loads_typed)
+    assert written is not None
+    pieces = cut_list(written.elements)
+    stored = pieces.head + b"".join(pieces.chunks.get(ref, b"") for ref in pieces.levels[0])
+    read_back = SERDE.loads_typed(("msgpack", stored + pieces.tail))
+    made = written.memo(pieces.segments)
+    assert made.is_whole
+    assert [*map(state_of, made.make())] == [*map(state_of, read_back)]
+    # Number 2 was compared and found stored: it is written as it is stored.
+    assert read_back[2].content == ("x" * 300 if known_before else "as it is serialized")
+    assert read_back[3].content == "as it is serialized"
+
+
 @given(
     st.lists(st.integers(80, 9000), min_size=1, max_size=60),
     st.lists(st.integers(80, 9000), min_size=1, max_size=9),
@@ -380,8 +400,6 @@ def test_many_small_changes_do_not_part_a_list_into_crumbs() -> None:
 def serialized(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many messages each call of the serde gets, or gives."""
     counts: list[int] = []
-    # A long list goes to the serde in slices; here it is whole, and one call.
-    monkeypatch.setattr(slices, "is_langgraphs", lambda _: False)
     for name in ("dumps_typed", "loads_typed"):
         original = getattr(JsonPlusSerializer, name)
 
