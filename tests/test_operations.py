@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,12 +18,13 @@ from langgraph_checkpoint_dynamodb import (
     ThrottledError,
     UnavailableError,
     batches,
+    chunk_writer,
     maintain,
     pending,
     read,
     write,
 )
-from langgraph_checkpoint_dynamodb.context import Place
+from langgraph_checkpoint_dynamodb.context import Context, Place
 from langgraph_checkpoint_dynamodb.operation import (
     Call,
     Compute,
@@ -435,3 +438,85 @@ def test_chunks_of_a_task_that_had_finished_before_are_not_relied_on() -> None:
     lose_chunks(table)
     put(table, around, 2, parent=1, text=LARGE)
     assert get(table, context(), 2).checkpoint["channel_values"] == {"text": LARGE}
+
+
+# Chunks that are to live longer
+
+TTL = 600
+
+
+def at(seconds: float, shared: Context | None = None) -> Context:
+    """The context of a call so much later; of a new process unless one's is given."""
+    # Just before a boundary of generations, so that the next put needs a later one.
+    made = context(ttl_seconds=TTL, now=context().now // TTL * TTL + TTL - 1 + seconds)
+    return made if shared is None else replace(made, cache=shared.cache, in_flight=shared.in_flight)
+
+
+def put_unchanged(table: FakeTable, around: Context, text: Any) -> None:
+    """Put step 2, in which `text` has not changed since step 1."""
+    made = checkpoint(2, text=text, other=2)
+    made["channel_versions"]["text"] = "a1"
+    new = write.Put(PLACE, made, {}, "00000001", {"other": "a2"})
+    table.run(write.put(around, new))
+
+
+def generations(table: FakeTable) -> dict[str, int]:
+    """How many chunks each generation has."""
+    return Counter(key.split("#")[1] for _, key in table.items if key.startswith("S#"))
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_chunks_that_would_go_too_soon_are_copied_and_not_made_anew(knows: bool) -> None:
+    table, around = FakeTable(), at(0)
+    put(table, around, 1, text=LARGE)
+    ((first, count),) = generations(table).items()
+    later = at(TTL // 2, around if knows else None)
+    put_unchanged(table, later, "of no account")
+    ((second, copied),) = (generations(table) - Counter({first: count})).items()
+    assert copied == count
+    assert int(second) >= later.now + TTL > int(first) >= around.now + TTL
+    moved = [item for (_, key), item in table.items.items() if key.startswith(f"S#{second}#")]
+    assert {item["ttl"]["N"] for item in moved} == {second}
+    assert {item["T"]["N"] for item in moved} == {str(int(later.now))}
+    # DynamoDB deletes what has expired.
+    for key, item in list(table.items.items()):
+        if item["ttl"]["N"] == first:
+            del table.items[key]
+    found = get(table, at(TTL + 10), 2)
+    assert found.checkpoint["channel_values"] == {"text": LARGE, "other": 2}
+
+
+def test_a_parent_deleted_before_its_chunks_are_copied_means_that_all_is_written() -> None:
+    table, around = FakeTable(), at(0)
+    put(table, around, 1, text=LARGE)
+    table.items.clear()  # another process has deleted the thread
+    later = at(TTL // 2, around)
+    put_unchanged(table, later, LARGE)
+    assert get(table, later, 2).checkpoint["channel_values"] == {"text": LARGE, "other": 2}
+    assert get(table, at(TTL // 2), 2).checkpoint["channel_values"]["text"] == LARGE
+
+
+def test_a_parent_that_stands_and_lacks_chunks_to_copy_is_corrupt() -> None:
+    table, around = FakeTable(), at(0)
+    put(table, around, 1, text=LARGE)
+    chunks = [key for key in table.items if key[1].startswith("S#")]
+    del table.items[chunks[-1]]
+    with pytest.raises(CorruptCheckpointError, match="is missing"):
+        put_unchanged(table, at(TTL // 2, around), LARGE)
+    assert ("thread", "C##00000002") not in table.items
+
+
+@pytest.mark.parametrize("count", [0, 1, 400, 401, 1_000])
+def test_any_number_of_chunks_is_copied_and_what_is_missing_is_named(count: int) -> None:
+    table, around = FakeTable(), at(0)
+    data = {number.to_bytes(16, "big"): bytes([number % 251]) * 20 for number in range(count)}
+    scope, target = ("thread", 7), ("thread", 9)
+    with around.in_flight.operation(scope, around.now):
+        table.run(chunk_writer.store(around, scope, data, frozenset()))
+    refs = frozenset((7, digest) for digest in data) | {(9, bytes(16))}  # is there already
+    table.run(chunk_writer.move(around, target, refs))
+    assert generations(table) == ({"7": count, "9": count} if count else {})
+    before = dict(table.items)
+    with pytest.raises(CorruptCheckpointError, match=r"thread 'thread': chunk 'S#7#.*missing"):
+        table.run(chunk_writer.move(around, target, refs | {(7, b"m" * 16)}))
+    assert table.items == before

@@ -73,7 +73,7 @@ HOLDERS: dict[str, Callable[[list[Any]], Any]] = {
     "dict": lambda inner: {"a": inner},
     "tuple": lambda inner: (inner, 1),
     "named tuple": lambda inner: Pair(inner, 1),
-    "delta snapshot": lambda inner: _DeltaSnapshot(inner),
+    "delta snapshot": _DeltaSnapshot,
     "dataclass": Plain,
     "frozen": Frozen,
     "slotted": Slotted,
