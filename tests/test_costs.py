@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import random
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable
-from typing import Annotated, Any, TypedDict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypedDict
 from uuid import UUID
 
 import pytest
@@ -17,6 +22,13 @@ from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
 from play import thread
+from sizes import item_bytes
+from threads import config_of, put
+
+sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+
+import scripts
+from scripts import Script
 
 TURNS = 100
 # Words of a few syllables; the n-th comes up 1/n as often as the first, as in English,
@@ -64,27 +76,17 @@ async def converse(graph: Either, turns: int, *, first: int = 0) -> None:
         await graph.invoke(question, thread("chat"), durability="sync")
 
 
-def item_bytes(item: dict[str, Any]) -> int:
-    """An item's size by DynamoDB's rules, for the types that items here have."""
-    total = 0
-    for name, typed in item.items():
-        ((kind, value),) = typed.items()
-        total += len(name.encode())
-        match kind:
-            case "S":
-                total += len(value.encode())
-            case "B":
-                total += len(value)
-            case "N":
-                total += len(value) // 2 + 2
-            case _:
-                raise NotImplementedError(kind)
-    return total
-
-
 @pytest.fixture
 def costs() -> Costs:
     return Costs()
+
+
+async def play(saver: Callable[[], DynamoDBSaver], mode: str, script: Script) -> None:
+    """The turns of a workload of the benchmark, each with the saver that is given for it."""
+    for turn in script.turns:
+        graph = Either(script.graph.compile(checkpointer=saver()), use_async=mode != "sync")
+        for given in turn.inputs:
+            await graph.invoke(given, {**thread("chat"), **script.limits}, durability="sync")
 
 
 async def test_chat_of_100_turns(
@@ -92,19 +94,20 @@ async def test_chat_of_100_turns(
 ) -> None:
     saver = make_saver(mode=mode, costs=costs)
     table_name = saver.config.table_config.table_name
-    graph = Either(chat(saver), use_async=mode != "sync")
+    script = scripts.chat(TURNS)
     costs.reset()
 
-    await converse(graph, TURNS)
+    await play(lambda: saver, mode, script)
 
     # Just above what it takes; ids differ from run to run, and with them what compresses.
     assert costs.requests <= 705, costs
-    assert costs.write_units <= 680, costs
+    assert costs.write_units <= 615, costs
     assert costs.read_units <= 100, costs
-    assert sum(map(item_bytes, scan(table_name))) <= 425_000
+    assert sum(map(item_bytes, scan(table_name))) <= 345_000
 
     # A finished thread: its newest checkpoint has no pending writes.
     costs.reset()
+    graph = Either(script.graph.compile(checkpointer=saver), use_async=mode != "sync")
     state = await graph.get_state(thread("chat"))
     assert len(state.values["messages"]) == 2 * TURNS
     assert (costs.requests, costs.read_units) == (1, 1), costs
@@ -120,6 +123,64 @@ async def test_chat_of_100_turns(
     history = await Either(chat(cold), use_async=mode != "sync").get_state_history(thread("chat"))
     assert len(history) == 3 * TURNS
     assert costs.requests <= 5, costs
+
+
+async def test_chat_of_100_turns_each_in_a_new_process(
+    make_saver: MakeSaver, costs: Costs, scan: Scan
+) -> None:
+    """What a process has cached saves reading, and changes nothing of what is stored."""
+    first = make_saver(mode="sync", costs=costs)
+    table_name = first.config.table_config.table_name
+    costs.reset()
+
+    def new() -> DynamoDBSaver:
+        return make_saver(mode="sync", costs=costs, table_name=table_name, deploy=False)
+
+    await play(new, "sync", scripts.chat(TURNS))
+    assert costs.requests <= 810, costs
+    assert costs.write_units <= 625, costs
+    assert sum(map(item_bytes, scan(table_name))) <= 345_000
+
+
+async def test_agent_of_15_turns(make_saver: MakeSaver, mode: str, costs: Costs) -> None:
+    saver = make_saver(mode=mode, costs=costs)
+    costs.reset()
+    await play(lambda: saver, mode, scripts.agent(15, 4096))
+    assert costs.write_units <= 245, costs
+    assert costs.requests <= 190, costs
+
+
+CHUNKS_OF = {
+    "a few short values": {"note": "short", "step": 1},
+    "a chat": {"messages": [f"{turn}: {prose(turn, 800)}" for turn in range(200)]},
+    "a large value": {"document": random.Random(2).randbytes(3_000_000)},
+}
+
+
+@pytest.mark.parametrize("values", CHUNKS_OF.values(), ids=CHUNKS_OF)
+async def test_a_put_on_an_unknown_parent_reads_it_and_writes_no_chunk_again(
+    make_saver: MakeSaver, mode: str, costs: Costs, scan: Scan, values: dict[str, Any]
+) -> None:
+    saver = make_saver(mode=mode)
+    on_table = {"table_name": saver.config.table_config.table_name, "deploy": False}
+    parent = await put(Either(saver, use_async=mode != "sync"), config_of("t"), values)
+    stored = scan(on_table["table_name"])
+    took: dict[str, Counter[str]] = {}
+    for name in ("known", "unknown"):
+        child = make_saver(mode=mode, costs=costs, **on_table)
+        child.clock = lambda: time.time() + 100
+        client = Either(child, use_async=mode != "sync")
+        if name == "known":
+            await client.get_tuple(parent)
+        costs.reset()
+        await put(client, parent, {**values, "new": 1})
+        took[name] = Counter(costs.calls)
+    assert took["unknown"] - took["known"] <= Counter(Query=1, BatchGetItem=1), took
+    assert took["known"] == Counter(PutItem=1), took
+    # As it was, not even written once more: a chunk tells when that was.
+    after = {item["SK"]["S"]: item for item in scan(on_table["table_name"])}
+    assert [after.pop(item["SK"]["S"]) for item in stored] == stored
+    assert len(after) == 2
 
 
 async def test_a_turn_costs_the_same_at_the_end_as_at_the_beginning(
@@ -152,31 +213,20 @@ async def test_equal_bytes_are_stored_once_in_a_thread(
     assert 200_000 < stored < 1.2 * 200_000
 
 
-def last_20(old: list[Any], new: list[Any]) -> list[Any]:
-    return (old + new)[-20:]
-
-
-class Window(TypedDict):
-    messages: Annotated[list[Any], last_20]
-
-
 async def test_a_sliding_window_costs_the_same_at_any_age(
     make_saver: MakeSaver, mode: str, costs: Costs
 ) -> None:
-    said = iter(range(10_000))
-    builder = StateGraph(Window)
-    builder.add_node("reply", lambda _: {"messages": [AIMessage(prose(next(said), 800))]})
-    builder.add_edge(START, "reply")
     saver = make_saver(mode=mode, costs=costs)
-    graph = Either(builder.compile(checkpointer=saver), use_async=mode != "sync")
-    await converse(graph, 20)
     costs.reset()
-    await converse(graph, 40, first=20)
-    assert costs.write_units <= 40 * 6.6, costs
-    early = costs.write_units
-    costs.reset()
-    await converse(graph, 40, first=60)
-    assert costs.write_units <= 1.1 * early, (early, costs)
+    script = scripts.window(TURNS)
+    spent = []
+    for first in range(0, TURNS, 20):
+        before = costs.write_units
+        turns = script.turns[first : first + 20]
+        await play(lambda: saver, mode, replace(script, turns=turns))
+        spent.append(costs.write_units - before)
+    assert costs.write_units <= 615, costs
+    assert max(spent[1:]) <= 1.1 * min(spent[1:]), spent
 
 
 class Held(TypedDict):
