@@ -266,7 +266,7 @@ values = st.recursive(
     | st.text(max_size=20)
     | st.binary(max_size=20)
     | some_message
-    | st.builds(Model, items=st.lists(st.integers(), max_size=2)),
+    | st.builds(Model, items=st.lists(st.integers(-9, 9), max_size=2)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.dictionaries(st.text(max_size=5) | st.integers(0, 9), inner, max_size=4),
