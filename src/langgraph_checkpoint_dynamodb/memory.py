@@ -4,8 +4,8 @@ An operation looks a checkpoint up once, at its start, and goes on with that rec
 happens to the memory meanwhile. A record is never changed: another takes its place. It shares
 nothing with what callers gave or got.
 
-What is remembered decides what has to be sent, and never what is stored: who does not find a
-checkpoint here reads it.
+What is remembered decides what has to be sent, and never which values are stored: who does not
+find a checkpoint here reads it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class StoredCheckpoint:
             seconds; `None` if that is not known.
         newest: Whether it was its namespace's newest when it was put or read.
         looked_at: When that was, in epoch seconds.
-        write_refs: The chunks that its pending writes refer to, as far as is known.
+        write_refs: The chunks that its regular pending writes refer to, as far as is known.
     """
 
     lifetime: Lifetime

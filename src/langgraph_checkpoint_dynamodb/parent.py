@@ -52,7 +52,7 @@ def _read(
         records = bodies.records_of([entry.opened.body, *(one.body for one in writes)])
         nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
         loaded = yield from chunks.load(context, thread_id, nodes, only_lists=True)
-        refs = recall.write_refs(writes, loaded, entry.where)
+        refs = recall.write_refs(entry, writes, loaded)
         stored = recall.stored_checkpoint(context, entry, loaded)
         found.append(replace(stored, write_refs=refs))
     return found

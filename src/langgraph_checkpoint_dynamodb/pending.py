@@ -92,11 +92,10 @@ def _store(
     context: Context, task: _Task, groups: dict[str, list[Write]], task_key: str
 ) -> Operation[None]:
     made: dict[str, Item] = {}
-    refs: set[tuple[int, bytes]] = set()
+    refs: dict[str, Set[bytes]] = {}
     for sort_key, group in groups.items():
         if group:
-            made[sort_key], chunks_made = yield from task.item(sort_key, group)
-            refs |= {(task.lifetime.generation, digest) for digest in chunks_made}
+            made[sort_key], refs[sort_key] = yield from task.item(sort_key, group)
     if not made:
         return
     replies = yield from shared_puts.put_new(context, made.values())
@@ -105,8 +104,9 @@ def _store(
     yield from overwriting.replace(context, [(made[key], reply) for key, reply in sent.items()])
     if isinstance(regular, ConditionFailed):
         yield from task.merge(task_key, groups[task_key], made[task_key], regular.item)
-    if not any(isinstance(reply, ConditionFailed) for reply in replies):
-        memory.add_writes(context, task.place, task.checkpoint_id, frozenset(refs))
+    elif regular is not None:
+        stored = frozenset((task.lifetime.generation, one) for one in refs[task_key])
+        memory.add_writes(context, task.place, task.checkpoint_id, stored)
 
 
 @dataclass(frozen=True, slots=True)

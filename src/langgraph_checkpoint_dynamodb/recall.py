@@ -58,7 +58,7 @@ def remembering(
         stored = replace(stored_checkpoint(context, entry, loaded, values), newest=newest)
         memory.remember(context, entry.place, entry.checkpoint_id, stored)
         # In place of what was noted earlier, some of which may have been replaced or deleted.
-        refs = write_refs(writes, loaded, entry.where)
+        refs = write_refs(entry, writes, loaded)
         memory.note_writes(context, entry.place, entry.checkpoint_id, refs)
 
     return Compute(
@@ -119,11 +119,16 @@ def stored_checkpoint(
     )
 
 
-def write_refs(writes: Sequence[Opened], loaded: Chunks, where: str) -> memory.ChunkRefs:
-    """The chunks that some writes refer to."""
+def write_refs(entry: Entry, writes: Sequence[Opened], loaded: Chunks) -> memory.ChunkRefs:
+    """The chunks that a checkpoint's regular writes refer to.
+
+    A write to a special channel may be replaced, and a sweep then deletes what only that
+    one referred to.
+    """
     return frozenset(
         (opened.body.generation, ref)
-        for opened in writes
+        for item, opened in zip(entry.writes, writes, strict=True)
+        if items.parse_key(item).channel is None
         for record in opened.body.records
-        for ref in loaded.refs(record, where)
+        for ref in loaded.refs(record, entry.where)
     )

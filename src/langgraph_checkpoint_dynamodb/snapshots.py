@@ -16,6 +16,7 @@ from typing import Any
 
 from langgraph.checkpoint.serde.types import SendProtocol
 
+from .errors import SerializationError
 from .message_prototypes import KINDS
 
 _LEAVES = KINDS | {type(None), bool, int, float, complex, str, bytes}
@@ -25,11 +26,16 @@ def snapshot(value: Any) -> Any:
     """The value with containers of its own.
 
     Containers that occur twice, or hold themselves, do so in the copy.
+
+    Raises:
+        SerializationError: They are nested too deeply.
     """
     try:
         return _Copier().copy(value)
-    except RecursionError:  # nested more deeply than a serializer goes: it will say so
-        return value
+    except RecursionError as error:
+        raise SerializationError(
+            "a value holds containers within containers, too deep to copy: store flatter data"
+        ) from error
 
 
 class _Copier:
