@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
@@ -67,7 +68,7 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Either], Any]]] = {
     "limit that is no number": ("limit='1'", lambda client: client.list(thread(), limit="1")),
     "filter that is no mapping": ("filter", lambda client: client.list(thread(), filter=["a"])),
     "unknown strategy": (
-        "'keep_latest', 'delete'",
+        "'keep_latest', 'delete', 'delete_all'",
         lambda client: client.prune(["1"], strategy="keep_all"),
     ),
     "keep_last of none": ("keep_last=0", lambda client: client.prune(["1"], keep_last=0)),
@@ -98,7 +99,20 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Either], Any]]] = {
     "delete of nothing": ("thread_id", lambda client: client.delete_thread("")),
     "delete of None": ("thread_id", lambda client: client.delete_thread(None)),
     "runs as one string": ("run_ids", lambda client: client.delete_for_runs("run")),
-    "runs that are no strings": ("run_ids", lambda client: client.delete_for_runs([1])),
+    "prune of bytes": ("thread_ids", lambda client: client.prune(b"thread")),
+    "prune of one number": ("thread_ids=1", lambda client: client.prune(1)),
+    "prune of a bool": ("entry of thread_ids=True", lambda client: client.prune(["1", True])),
+    "keep_last of what is deleted as the server says": (
+        "strategy='delete_all'",
+        lambda client: client.prune(["1"], strategy="delete_all", keep_last=1),
+    ),
+    "delete of a bool": ("thread_id=False", lambda client: client.delete_thread(False)),
+    "verify of bytes": ("thread_id=b'1'", lambda client: client.verify(b"1")),
+    "runs as bytes": ("run_ids", lambda client: client.delete_for_runs(b"run")),
+    "no runs": ("run_ids=None", lambda client: client.delete_for_runs(None)),
+    "runs that are bytes": ("a UUID or an int", lambda client: client.delete_for_runs([b"1"])),
+    "runs that are bools": ("entry of run_ids=True", lambda client: client.delete_for_runs([True])),
+    "copy of a bool": ("source_thread_id=True", lambda client: client.copy_thread(True, "2")),
     "copy from nothing": ("source_thread_id", lambda client: client.copy_thread("", "2")),
     "copy to nothing": ("target_thread_id", lambda client: client.copy_thread("1", "")),
     "task_id that is no string": (
@@ -218,3 +232,45 @@ async def test_any_thread_id_that_a_key_can_hold(client: Either, name: str) -> N
     found = await client.get_tuple(thread(name))
     assert found.config == config
     assert found.config["configurable"]["thread_id"] == name
+
+
+IDS: dict[str, Any] = {"str": "42", "int": 42, "UUID": UUID("0d0c1bd2-3cd3-4b0f-9d3b-6c7a35a2a8ee")}
+
+ITERABLES: dict[str, Callable[[list[Any]], Any]] = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "generator": iter,
+    "keys": lambda ids: dict.fromkeys(ids).keys(),
+}
+
+
+@pytest.mark.parametrize("kind", IDS)
+async def test_every_method_takes_every_kind_of_thread_id(client: Either, kind: str) -> None:
+    thread_id, text = IDS[kind], str(IDS[kind])
+    await client.put(thread(thread_id), empty_checkpoint(), {"step": 1}, {})
+    assert len(await client.list(thread(text))) == 1
+    assert await client.get_tuple(thread(thread_id)) == await client.get_tuple(thread(text))
+    assert (await client.verify(thread_id)).checkpoints == 1
+    await client.copy_thread(thread_id, 7)
+    assert len(await client.list(thread("7"))) == 1
+    await client.delete_thread(thread_id)
+    assert await client.list(thread(text)) == []
+    await client.copy_thread(7, thread_id)
+    await client.prune([thread_id, 7], strategy="delete_all")
+    assert (await client.verify()).threads == 0
+
+
+@pytest.mark.parametrize("iterable", ITERABLES)
+async def test_any_iterable_of_ids_is_read_once(client: Either, iterable: str) -> None:
+    made = ITERABLES[iterable]
+    for thread_id in ("1", "2", "3"):
+        for run_id in (*map(str, IDS.values()), "another"):
+            await client.put(thread(thread_id), empty_checkpoint(), {"run_id": run_id}, {})
+    await client.delete_for_runs(made(list(IDS.values())))
+    assert [one.metadata["run_id"] for one in await client.list(None)] == ["another"] * 3
+    await client.put(thread("1"), empty_checkpoint(), {"step": 1}, {})
+    await client.prune(made([1, "2"]))
+    assert len(await client.list(thread("1"))) == 1
+    await client.prune(made(["1", 2]), strategy="delete")
+    assert [one.config["configurable"]["thread_id"] for one in await client.list(None)] == ["3"]

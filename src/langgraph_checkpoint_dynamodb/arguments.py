@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from math import inf
@@ -22,6 +22,9 @@ from .selection import Keep
 from .table_config import DynamoDBTableConfig
 
 T = TypeVar("T")
+
+_STRATEGIES = {"keep_latest": True, "delete": False, "delete_all": False}
+"""What `prune` can be told, and whether it keeps anything; LangGraph Server says `delete_all`."""
 
 _STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
 _STACK_ARN = re.compile(r"arn:[a-z-]+:cloudformation:([a-z0-9-]+):\d+:stack/[a-zA-Z][^:]*")
@@ -81,20 +84,35 @@ def text(name: str, value: Any) -> str:
     return value
 
 
-def texts(name: str, values: Any) -> Sequence[str]:
-    """Several strings; one string alone is a mistake, not a sequence of letters."""
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        raise InvalidInputError(f"{name}={values!r}: use a sequence of strings")
-    for value in values:
-        text(f"an entry of {name}", value)
-    return values
+def identifier(name: str, value: Any) -> str:
+    """An id as a string: a string, a UUID or an integer, as LangGraph's own callers pass it."""
+    if isinstance(value, int | UUID) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name}={value!r}: use a string, a UUID or an int")
+    return text(name, value)
+
+
+def identifiers(
+    name: str, values: Any, check: Callable[[str, Any], str] = identifier
+) -> Sequence[str]:
+    """Several ids, of any iterable, which is read once.
+
+    A string alone is a mistake, not a sequence of letters.
+    """
+    if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
+        raise InvalidInputError(f"{name}={values!r}: use a list, or another iterable, of ids")
+    return [check(f"an entry of {name}", value) for value in values]
+
+
+def thread_ids(name: str, values: Any) -> Sequence[str]:
+    """Several thread ids, of any iterable."""
+    return identifiers(name, values, lambda entry, value: thread_id(value, entry))
 
 
 def thread_id(value: Any, name: str = "thread_id") -> str:
     """A partition key: 1 to 2,048 bytes; integers and UUIDs are taken as text."""
-    if isinstance(value, int | UUID) and not isinstance(value, bool):
-        value = str(value)
-    found = text(name, value)
+    found = identifier(name, value)
     size = len(found.encode())
     if not 0 < size <= MAX_THREAD_ID_BYTES:
         shown = f"{found[:40]}…" if size else ""
@@ -206,13 +224,13 @@ def limit(value: Any) -> int | None:
 
 def keep(strategy: Any, keep_last: Any, older_than: Any, now: float) -> Keep | None:
     """What `prune` keeps of each namespace; `None` for nothing at all."""
-    chosen = choice("strategy", strategy, {"keep_latest": True, "delete": False})
+    chosen = choice("strategy", strategy, _STRATEGIES)
     if not chosen:
         for name, value in (("keep_last", keep_last), ("older_than", older_than)):
             if value is not None:
                 raise InvalidInputError(
-                    f"{name}={value!r} with strategy='delete', which keeps nothing: leave one of "
-                    "the two out"
+                    f"{name}={value!r} with strategy={strategy!r}, which keeps nothing: leave one "
+                    "of the two out"
                 )
         return None
     if keep_last is not None and (

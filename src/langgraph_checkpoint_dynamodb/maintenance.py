@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
+from uuid import UUID
 
 from . import arguments, maintain
 from .apply_ttl import TtlApplication
@@ -16,6 +17,9 @@ from .report import VerifyReport
 from .verify import Verification
 
 T = TypeVar("T")
+
+Id: TypeAlias = "str | UUID | int"
+"""An id of a thread or a run: integers and UUIDs are taken as text."""
 
 
 class ThreadMaintenance:
@@ -30,8 +34,11 @@ class ThreadMaintenance:
     @abstractmethod
     async def _arun(self, operation: Operation[T]) -> T: ...
 
-    def delete_thread(self, thread_id: str) -> None:
-        """Delete everything that a thread has stored.
+    def delete_thread(self, thread_id: Id) -> None:
+        """Delete everything that stands in a thread's partition, whoever wrote it.
+
+        Args:
+            thread_id: The thread; a string, a UUID or an integer, as everywhere.
 
         Raises:
             InvalidInputError: `thread_id` cannot be one.
@@ -40,14 +47,14 @@ class ThreadMaintenance:
         """
         self._run(self._delete_thread(thread_id))
 
-    async def adelete_thread(self, thread_id: str) -> None:
+    async def adelete_thread(self, thread_id: Id) -> None:
         """Async `delete_thread`."""
         await self._arun(self._delete_thread(thread_id))
 
-    def _delete_thread(self, thread_id: str) -> Operation[None]:
+    def _delete_thread(self, thread_id: Id) -> Operation[None]:
         return maintain.delete_thread(self._context(), arguments.thread_id(thread_id))
 
-    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+    def delete_for_runs(self, run_ids: Iterable[Id]) -> None:
         """Delete the checkpoints that some runs made, with their writes.
 
         Costs a consistent scan of the whole table: one read unit for every 4 KB
@@ -57,20 +64,23 @@ class ThreadMaintenance:
         channels are rebuilt from stay too, until a later call finds that nothing needs
         them. A run that is under way on what is deleted is not protected; see `prune`.
 
+        Args:
+            run_ids: The runs: any iterable of strings, UUIDs or integers.
+
         Raises:
-            InvalidInputError: A run id that is no string.
+            InvalidInputError: An id of another type, or a single string.
             StorageError: DynamoDB could not answer; call it again.
         """
         self._run(self._delete_for_runs(run_ids))
 
-    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+    async def adelete_for_runs(self, run_ids: Iterable[Id]) -> None:
         """Async `delete_for_runs`."""
         await self._arun(self._delete_for_runs(run_ids))
 
-    def _delete_for_runs(self, run_ids: Sequence[str]) -> Operation[None]:
-        return maintain.delete_for_runs(self._context(), arguments.texts("run_ids", run_ids))
+    def _delete_for_runs(self, run_ids: Iterable[Id]) -> Operation[None]:
+        return maintain.delete_for_runs(self._context(), arguments.identifiers("run_ids", run_ids))
 
-    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+    def copy_thread(self, source_thread_id: Id, target_thread_id: Id) -> None:
         """Copy a thread as it is stored, without deserializing it.
 
         It can be repeated after a failure. A source that does not exist copies
@@ -84,18 +94,18 @@ class ThreadMaintenance:
         """
         self._run(self._copy_thread(source_thread_id, target_thread_id))
 
-    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+    async def acopy_thread(self, source_thread_id: Id, target_thread_id: Id) -> None:
         """Async `copy_thread`."""
         await self._arun(self._copy_thread(source_thread_id, target_thread_id))
 
-    def _copy_thread(self, source_thread_id: str, target_thread_id: str) -> Operation[None]:
+    def _copy_thread(self, source_thread_id: Id, target_thread_id: Id) -> Operation[None]:
         return maintain.copy_thread(
             self._context(),
             arguments.thread_id(source_thread_id, "source_thread_id"),
             arguments.thread_id(target_thread_id, "target_thread_id"),
         )
 
-    def verify(self, thread_id: str | None = None) -> VerifyReport:
+    def verify(self, thread_id: Id | None = None) -> VerifyReport:
         """Look for broken promises: what is missing, altered, unreadable or left over.
 
         Reads everything that a thread has stored, checks every digest and loads every value,
@@ -118,14 +128,14 @@ class ThreadMaintenance:
             pass
         return verification.report
 
-    async def averify(self, thread_id: str | None = None) -> VerifyReport:
+    async def averify(self, thread_id: Id | None = None) -> VerifyReport:
         """Async `verify`."""
         verification = self._verification(thread_id)
         while await self._arun(verification.next_thread(self._context())):
             pass
         return verification.report
 
-    def apply_ttl(self, thread_ids: Iterable[str] | None = None) -> int:
+    def apply_ttl(self, thread_ids: Iterable[Id] | None = None) -> int:
         """Let what is stored already expire, `ttl_seconds` from now.
 
         For threads that were begun before TTL was switched on, or with a longer one: a
@@ -154,7 +164,7 @@ class ThreadMaintenance:
             changed += application.changed
         return changed
 
-    async def aapply_ttl(self, thread_ids: Iterable[str] | None = None) -> int:
+    async def aapply_ttl(self, thread_ids: Iterable[Id] | None = None) -> int:
         """Async `apply_ttl`."""
         changed = 0
         for application in self._ttl_applications(thread_ids):
@@ -163,7 +173,7 @@ class ThreadMaintenance:
             changed += application.changed
         return changed
 
-    def _ttl_applications(self, thread_ids: Iterable[str] | None) -> list[TtlApplication]:
+    def _ttl_applications(self, thread_ids: Iterable[Id] | None) -> list[TtlApplication]:
         if self._context().ttl_seconds is None:
             raise ConfigurationError(
                 "apply_ttl: this saver's table has ttl_seconds=None, so there is no TTL to apply; "
@@ -171,17 +181,15 @@ class ThreadMaintenance:
             )
         if thread_ids is None:
             return [TtlApplication(None)]
-        found = [
-            arguments.thread_id(one) for one in arguments.texts("thread_ids", list(thread_ids))
-        ]
-        return [TtlApplication(one) for one in found]
+        found = arguments.thread_ids("thread_ids", thread_ids)
+        return [TtlApplication(thread_id) for thread_id in found]
 
-    def _verification(self, thread_id: str | None) -> Verification:
+    def _verification(self, thread_id: Id | None) -> Verification:
         return Verification(None if thread_id is None else arguments.thread_id(thread_id))
 
     def prune(
         self,
-        thread_ids: Sequence[str],
+        thread_ids: Iterable[Id],
         *,
         strategy: str = "keep_latest",
         keep_last: int | None = None,
@@ -196,10 +204,10 @@ class ThreadMaintenance:
         prune: a run may be about to refer to them.
 
         Args:
-            thread_ids: The threads.
+            thread_ids: The threads: any iterable of strings, UUIDs or integers.
             strategy: `keep_latest` keeps the newest checkpoint of each namespace, its
                 writes, and the ancestors that its delta channels are rebuilt from;
-                `delete` deletes the threads.
+                `delete`, or `delete_all` as LangGraph Server says, deletes the threads.
             keep_last: Keep so many of the newest checkpoints of each namespace instead of one.
             older_than: Delete only checkpoints made longer ago than this, in seconds or as a
                 `timedelta`. With `keep_last`, what either of the two spares is kept. The time
@@ -217,7 +225,7 @@ class ThreadMaintenance:
 
     async def aprune(
         self,
-        thread_ids: Sequence[str],
+        thread_ids: Iterable[Id],
         *,
         strategy: str = "keep_latest",
         keep_last: int | None = None,
@@ -229,14 +237,14 @@ class ThreadMaintenance:
 
     def _prune(
         self,
-        thread_ids: Sequence[str],
+        thread_ids: Iterable[Id],
         strategy: str,
         keep_last: int | None,
         older_than: timedelta | float | None,
     ) -> Sequence[Operation[None]]:
         context = self._context()
         keep = arguments.keep(strategy, keep_last, older_than, context.now)
-        found = [arguments.thread_id(one) for one in arguments.texts("thread_ids", thread_ids)]
+        found = arguments.thread_ids("thread_ids", thread_ids)
         if keep is None:
             return [maintain.delete_thread(context, thread_id) for thread_id in found]
         return [maintain.prune(context, thread_id, keep) for thread_id in found]
