@@ -62,6 +62,23 @@ async def test_delete_thread_removes_writes_that_have_no_checkpoint(
     assert stored("t") == {}
 
 
+FOREIGN_KEYS = ["\x00", " ", "42", "A#1", "C", "C#", "C#x", "C##1#W#", "C$", "H#", "S#", "S#x", "T"]
+LAST_KEYS = ["~", "é", "\U0010ffff", "\U0010ffff" * 256]
+
+
+async def test_delete_thread_empties_the_partition_whatever_stands_in_it(
+    client: Either, stored: Any, dynamodb: Any
+) -> None:
+    await chain(client, "t", 2)
+    await chain(client, "u", 1)
+    table, others = client.target.config.table_config.table_name, stored("u")
+    for key in FOREIGN_KEYS + LAST_KEYS:
+        item = {"PK": {"S": "t"}, "SK": {"S": key}, "count": {"N": "1"}}
+        dynamodb.put_item(TableName=table, Item=item)
+    await client.delete_thread("t")
+    assert (stored("t"), stored("u")) == ({}, others)
+
+
 async def test_a_thread_that_does_not_exist_is_deleted_pruned_and_copied(client: Either) -> None:
     await client.delete_thread("none")
     await client.prune(["none"])
@@ -329,10 +346,13 @@ async def test_delete_for_runs_keeps_what_another_run_s_delta_channels_need(
     assert (report.ok, report.chunks - report.young) == (True, 0)
 
 
-async def test_prune_by_delete_deletes_the_threads(client: Either, stored: Any) -> None:
+@pytest.mark.parametrize("strategy", ["delete", "delete_all"])
+async def test_prune_by_delete_deletes_the_threads(
+    client: Either, stored: Any, strategy: str
+) -> None:
     for thread_id in ("1", "2", "3"):
         await chain(client, thread_id, 2)
-    await client.prune(["1", "3"], strategy="delete")
+    await client.prune(["1", "3"], strategy=strategy)
     assert (stored("1"), stored("3")) == ({}, {})
     assert len(await load_all(client, "2")) == 2
 

@@ -56,9 +56,9 @@ CHUNKS = "S#"
 HEADS = "H#"
 
 UP_TO_CHECKPOINTS = ("\x00", "C$")
-AFTER_CHECKPOINTS = ("C$\x00", "\U0010ffff")
+AFTER_CHECKPOINTS = ("C$\x00", "\U0010ffff" * 256)
 """Bounds that part a thread's items, whatever their keys: checkpoints and writes in one, chunks
-in the other. `$` comes right after `#`."""
+in the other. `$` comes right after `#`, and no sort key is greater than the last of these."""
 
 _CHECKPOINT_OR_WRITES = re.compile(r"C#[^#]*#[^#]+(#W#[^#]*(#[^#]+)?)?", re.DOTALL)
 _UUID_6 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-6[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")

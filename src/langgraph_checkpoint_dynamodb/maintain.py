@@ -20,7 +20,6 @@ from .selection import GRACE_SECONDS, Keep, Selection
 
 _VERIFY_ATTEMPTS = 5
 
-_ALL_BUT_CHUNKS = keys.CHECKPOINTS, keys.below(keys.HEADS.rstrip("#"))[1]
 _WHOLE_CHECKPOINTS = keys.below(keys.CHECKPOINTS.rstrip("#"))
 _WHOLE_CHUNKS = keys.below(keys.CHUNKS.rstrip("#"))
 
@@ -31,7 +30,7 @@ def _read_keys(context: Context, thread_id: str, bounds: tuple[str, str]) -> Ope
 
 
 def delete_thread(context: Context, thread_id: str) -> Operation[None]:
-    """Delete a thread's partition, and look again until nothing is left.
+    """Empty a thread's partition, whatever stands in it, and look again until nothing is left.
 
     Oldest first: whoever reads meanwhile finds the newest checkpoint or none,
     never an older one in its place.
@@ -39,7 +38,7 @@ def delete_thread(context: Context, thread_id: str) -> Operation[None]:
     forget_thread(context, thread_id)
     for _ in range(_VERIFY_ATTEMPTS):
         left = False
-        for bounds in (_ALL_BUT_CHUNKS, _WHOLE_CHUNKS):
+        for bounds in (keys.UP_TO_CHECKPOINTS, keys.AFTER_CHECKPOINTS):
             found = yield from _read_keys(context, thread_id, bounds)
             left = left or bool(found)
             yield from batches.delete_all(context, found)
