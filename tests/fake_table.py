@@ -30,6 +30,7 @@ TABLE = "fake"
 _CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
     "attribute_not_exists(#sk)": lambda old, values: old is None,
     "#b = :old": lambda old, values: old is not None and old["B"] == values[":old"],
+    "#t = :written": lambda old, values: old is not None and old["T"] == values[":written"],
     "#n = :n": lambda old, values: old is not None and old.get("N") == values[":n"],
     "attribute_exists(#sk) AND attribute_not_exists(#n)": lambda old, values: (
         old is not None and "N" not in old
@@ -141,8 +142,8 @@ class FakeTable:
 
     def _delete_item(self, params: dict[str, Any]) -> Any:
         key = _key(params["Key"])
-        written = params["ExpressionAttributeValues"][":written"]
-        if key not in self.items or self.items[key]["T"] != written:
+        holds = _CONDITIONS[params["ConditionExpression"]]
+        if not holds(self.items.get(key), params["ExpressionAttributeValues"]):
             return ConditionFailed(self.items.get(key))
         del self.items[key]
         return {}

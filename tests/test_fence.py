@@ -32,6 +32,7 @@ from langgraph_checkpoint_dynamodb import (
     keys,
     shared_puts,
 )
+from langgraph_checkpoint_dynamodb.selection import GRACE_SECONDS
 from test_costs import chat, converse
 from threads import LARGE, chain, config_of, load_all, put
 
@@ -152,27 +153,88 @@ async def test_steps_without_fencing_in_between_do_no_harm(opener: Opener) -> No
         await put(client, between, {"a": 2})
 
 
-async def test_a_writer_that_dies_between_claim_and_checkpoint_keeps_nobody_out(
-    opener: Opener, scan: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def taken_over(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """Two checkpoints, the second by who took over from a writer that stopped before its put."""
     client = opener()
-    start = await put(client, config_of("t"), {"a": 0})
+    start = await put(client, config_of("t"), {"a": 0}, {"run_id": "first"})
     with monkeypatch.context() as patch:
         patch.setattr(shared_puts, "put_new", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await put(client, start, {"a": 1})
-    step = await put(opener(), start, {"a": 2})
-    assert await newest(client) == id_of(step)
+    return start, await put(opener(), start, {"a": 2}, {"run_id": "second"})
+
+
+def voids(client: Either, scan: Any) -> list[Any]:
     stored = scan(client.target.config.table_config.table_name)
-    (dead,) = [item for item in stored if items.is_void(item)]
+    return [item for item in stored if items.is_void(item)]
+
+
+async def put_late(client: Either, start: Any, void: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The put of the writer that stopped: it claimed the head before."""
+    late = {**empty_checkpoint(), "id": keys.parse(void["SK"]["S"]).checkpoint_id}
+    with monkeypatch.context() as patch:
+        patch.setattr(fence, "claim", lambda *_: iter(()))
+        await client.put(start, late, {}, {})
+
+
+async def test_a_writer_that_dies_between_claim_and_checkpoint_keeps_nobody_out(
+    opener: Opener, scan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, step = await taken_over(opener, monkeypatch)
+    client = opener()
+    assert await newest(client) == id_of(step)
+    (dead,) = voids(client, scan)
     with pytest.raises(StaleParentError):  # it was only slow
-        late = {**empty_checkpoint(), "id": keys.parse(dead["SK"]["S"]).checkpoint_id}
-        with monkeypatch.context() as patch:
-            patch.setattr(fence, "claim", lambda *_: iter(()))
-            await client.put(start, late, {}, {})
+        await put_late(client, start, dead, monkeypatch)
     assert len(await load_all(client, "t")) == 2
+
+
+DELETIONS: dict[str, Callable[[Either], Any]] = {
+    "prune": lambda client: client.prune(["t"]),
+    "prune to the last 10": lambda client: client.prune(["t"], keep_last=10),
+    "prune of what is old": lambda client: client.prune(["t"], older_than=0),
+    "delete of the first run": lambda client: client.delete_for_runs(["first"]),
+    "delete of the second run": lambda client: client.delete_for_runs(["second"]),
+    "delete of both runs": lambda client: client.delete_for_runs(["first", "second"]),
+}
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
+async def test_a_slow_writer_is_told_also_after_a_deletion(
+    opener: Opener, scan: Any, monkeypatch: pytest.MonkeyPatch, deletion: str
+) -> None:
+    start, _ = await taken_over(opener, monkeypatch)
+    client = opener()
+    (dead,) = voids(client, scan)
+    for _ in range(2):
+        await DELETIONS[deletion](client)
+        assert voids(client, scan) == [dead]
+    before = await load_all(client, "t")
+    with pytest.raises(StaleParentError):
+        await put_late(client, start, dead, monkeypatch)
+    assert await load_all(client, "t") == before
+    # Readers pass over it, also where it is the newest key of all.
+    found = await client.get_tuple(config_of("t"))
+    assert (found and found.config) == (before[0].config if before else None)
+
+
+@pytest.mark.parametrize("tells", [True, False])
+async def test_a_void_goes_once_its_writer_has_had_its_time(
+    opener: Opener, scan: Any, dynamodb: Any, monkeypatch: pytest.MonkeyPatch, tells: bool
+) -> None:
+    await taken_over(opener, monkeypatch)
+    client = opener()
+    (void,) = voids(client, scan)
+    if not tells:  # as earlier versions wrote them
+        del void["T"]
+        dynamodb.put_item(TableName=client.target.config.table_config.table_name, Item=void)
+    now = client.target.clock()
+    client.target.clock = lambda: now + GRACE_SECONDS - 60
     await client.prune(["t"])
-    assert not [one for one in scan(client.target.config.table_config.table_name) if one == dead]
+    assert voids(client, scan)
+    client.target.clock = lambda: now + GRACE_SECONDS + 60
+    await client.prune(["t"])
+    assert not voids(client, scan)
 
 
 async def test_who_goes_on_in_a_deleted_thread_is_refused(opener: Opener, scan: Any) -> None:

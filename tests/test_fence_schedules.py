@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -270,6 +271,9 @@ def test_a_void_is_gone_from_every_reader_and_swept() -> None:
     table.run(maintain.sweep(around(), "t"))
     assert ("t", ORPHAN) not in table.items
     table.run(maintain.prune(around(), "t", Keep(last=1)))
+    assert {key for thread, key in table.items if thread == "t"} == {"C##2", "C##3", "H#"}
+    after = replace(around(), now=around().now + maintain.GRACE_SECONDS + 1)
+    table.run(maintain.prune(after, "t", Keep(last=1)))
     assert {key for thread, key in table.items if thread == "t"} == {"C##3", "H#"}
     table.run(maintain.delete_thread(around(), "t"))
     assert not any(thread == "t" for thread, _ in table.items)

@@ -56,6 +56,8 @@ LEVELS = [
         "plan",
         "selection",
         "stack",
+        "subgraphs",
+        "survey",
         "suspects",
         "verify",
     },

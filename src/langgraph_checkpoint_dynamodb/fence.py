@@ -19,7 +19,8 @@ nothing, or there is no head  the same
 
 Whoever claimed a head may have paused rather than died. So taking over first puts a
 *void* where its checkpoint would go, and a put fails on a void. Then either it finds its
-checkpoint stored, or it is told that it lost; never are both children of P stored.
+checkpoint stored, or it is told that it lost; never are both children of P stored. A void stays
+for `selection.GRACE_SECONDS`, whatever is deleted around it (but not beyond `delete_thread`).
 A head that is wrong or gone costs some requests and harms nothing, so copying, pruning and
 expiry need not keep heads right. Who deletes the newest cuts its head.
 

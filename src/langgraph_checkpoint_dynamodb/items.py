@@ -8,8 +8,8 @@ attribute         holds
                   head's is the id that it names, a void's `VOID` (see `fence`)
 `R`               a hash of the run id, on checkpoints of a run
 `N`               how often the item was replaced, if it was; see `overwriting`
-`T`               when a chunk was written, in epoch seconds; on a checkpoint that is
-                  kept beyond its expiry: the expiry
+`T`               when a chunk or a void was written, in epoch seconds; on a checkpoint
+                  that is kept beyond its expiry: the expiry
 the TTL attribute until when the item is kept, in epoch seconds, if not for ever
 ================  ==========================================================
 """
@@ -28,7 +28,7 @@ from .lifetimes import NEVER, Lifetime, new_lifetime
 from .operation import Item
 
 EXPIRY = "T"
-"""On a checkpoint or writes; a chunk's `T` is the time of its writing."""
+"""On a checkpoint or writes; a chunk's and a void's `T` is the time of its writing."""
 
 VOID = b"\xffvoid"
 """A body that only keeps a checkpoint away. No truncated body is taken for one."""
@@ -90,8 +90,10 @@ def named_by(head: Item) -> str:
 
 
 def void(context: Context, thread_id: str, checkpoint_key: str) -> Item:
-    """An item in place of a checkpoint that must not come any more."""
-    return stored(context, thread_id, checkpoint_key, VOID, new_lifetime(context, delta=False))
+    """An item in place of a checkpoint that must not come any more; `T` tells since when."""
+    lifetime = new_lifetime(context, delta=False)
+    item = stored(context, thread_id, checkpoint_key, VOID, lifetime)
+    return {**item, "T": {"N": str(int(context.now))}}
 
 
 def is_void(item: Item) -> bool:
@@ -183,7 +185,7 @@ def gone(context: Context, item: Item) -> bool:
 
 
 def written_at(item: Item) -> float:
-    """When a chunk was written, in epoch seconds; one that does not tell counts as new."""
+    """When a chunk or a void was written, in epoch seconds; what does not tell counts as new."""
     found = _number(item, "T")
     return math.inf if found is None else found
 

@@ -7,20 +7,24 @@ process may have written them for a checkpoint that it is about to put.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
-from . import batches, fence, items, keys, requests
+from . import batches, fence, items, keys, requests, subgraphs
 from .context import Context
 from .errors import ConflictError
-from .listing import find_namespaces
 from .memory import forget_thread
 from .opening import refs_of
 from .operation import Call, Item, Operation
-from .selection import GRACE_SECONDS, Keep, Selection
+from .selection import GRACE_SECONDS, Keep, Namespace, may_be_under_way
+from .survey import Survey
 
 _VERIFY_ATTEMPTS = 5
 
+_DELETIONS_A_ROUND = 8 * batches.CALLS_A_ROUND
+"""Of items one by one: neither a request nor its reply holds more than a key."""
+
 _WHOLE_CHECKPOINTS = keys.below(keys.CHECKPOINTS.rstrip("#"))
+_WHOLE_HEADS = keys.below(keys.HEADS.rstrip("#"))
 _WHOLE_CHUNKS = keys.below(keys.CHUNKS.rstrip("#"))
 
 
@@ -109,12 +113,52 @@ def _check_target(
 def prune(context: Context, thread_id: str, keep: Keep) -> Operation[None]:
     """Delete a thread's checkpoints but those to keep and what they are built from."""
     forget_thread(context, thread_id)
-    for ns in (yield from find_namespaces(context, thread_id)):
-        selection = Selection(context, thread_id, ns, keep)
-        yield from selection.read()
-        doomed = [requests.key(thread_id, key) for key in selection.doomed()]
-        yield from batches.delete_all(context, doomed)
+    survey = Survey(context, thread_id, lambda part: subgraphs.keeps(part, keep))
+    yield from survey.read([_WHOLE_CHECKPOINTS])
+    subgraphs.Subgraphs(context, survey.namespaces).settle()
+    yield from survey.complete()
+    doomed = survey.doomed()
+    emptied = [
+        namespace
+        for part, namespace in survey.namespaces.items()
+        if len(doomed[part]) == len(namespace.found)
+    ]
+    yield from _delete_heads(context, thread_id, emptied)
+    yield from _delete_keys(context, thread_id, doomed)
     yield from sweep(context, thread_id)
+
+
+def _delete_heads(
+    context: Context, thread_id: str, emptied: Sequence[Namespace]
+) -> Operation[None]:
+    """Delete the heads of namespaces of which nothing stays, unless a put is under way there."""
+    if not emptied:
+        return
+    call = requests.query(context.table, thread_id, _WHOLE_HEADS, attributes=("PK", "SK", "B"))
+    heads = {items.sort_key(head): head for head in (yield from batches.read_range(call))}
+    calls = []
+    for namespace in emptied:
+        head = heads.get(keys.head(namespace.part))
+        named = None if head is None else items.named_by(head)
+        if head is None or named is None:
+            continue
+        if named and named not in namespace.ids and may_be_under_way(context, named):
+            continue
+        item_key = requests.key(thread_id, items.sort_key(head))
+        calls.append(requests.delete_body(context.table, item_key, items.stored_bytes(head)))
+    yield from _in_rounds(calls)
+
+
+def _delete_keys(
+    context: Context, thread_id: str, doomed: Mapping[str, Sequence[str]]
+) -> Operation[None]:
+    found = [requests.key(thread_id, key) for sort_keys in doomed.values() for key in sort_keys]
+    yield from batches.delete_all(context, found)
+
+
+def _in_rounds(calls: Sequence[Call]) -> Operation[None]:
+    for start in range(0, len(calls), _DELETIONS_A_ROUND):
+        yield calls[start : start + _DELETIONS_A_ROUND]
 
 
 def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]:
@@ -131,22 +175,25 @@ def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]
             namespaces.setdefault(key.namespace, set()).add(key.checkpoint_id)
     for thread_id, namespaces in sorted(made.items()):
         forget_thread(context, thread_id)
-        for ns, checkpoint_ids in namespaces.items():
-            yield from _delete_made(context, thread_id, ns, checkpoint_ids)
+        yield from _delete_made(context, thread_id, namespaces)
         yield from sweep(context, thread_id)
 
 
-def _delete_made(
-    context: Context, thread_id: str, ns: str, checkpoint_ids: set[str]
-) -> Operation[None]:
-    selection = Selection(context, thread_id, ns, Keep(all_but=checkpoint_ids))
-    yield from selection.read()
-    doomed = [key for key in selection.doomed() if keys.parse(key).checkpoint_id in checkpoint_ids]
-    yield from batches.delete_all(context, [requests.key(thread_id, key) for key in doomed])
-    # A head names the newest checkpoint, if any of these.
-    checkpoints = [key for key in doomed if keys.parse(key).task is None]
-    if checkpoints:
-        yield from fence.cut(context, thread_id, max(checkpoints))
+def _delete_made(context: Context, thread_id: str, made: Mapping[str, Set[str]]) -> Operation[None]:
+    """Delete checkpoints of some namespaces, given by their ids."""
+    survey = Survey(context, thread_id, lambda part: [Keep(all_but=made[part])])
+    yield from survey.read([keys.below(f"{keys.CHECKPOINTS}{part}") for part in made])
+    yield from survey.complete()
+    doomed = {
+        part: [key for key in found if keys.parse(key).checkpoint_id in made[part]]
+        for part, found in survey.doomed().items()
+    }
+    yield from _delete_keys(context, thread_id, doomed)
+    for found in doomed.values():
+        # A head names the newest checkpoint, if any of these.
+        checkpoints = [key for key in found if keys.parse(key).task is None]
+        if checkpoints:
+            yield from fence.cut(context, thread_id, max(checkpoints))
 
 
 def _find_runs(context: Context, digests: Sequence[bytes]) -> list[Call]:
@@ -181,8 +228,7 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
     ]
     # One by one, which takes a condition: a put may have written such a chunk once more
     # meanwhile, for a checkpoint that is not there yet.
-    for start in range(0, len(calls), batches.CALLS_A_ROUND):
-        yield calls[start : start + batches.CALLS_A_ROUND]
+    yield from _in_rounds(calls)
 
 
 def _is_written_before(item: Item, oldest: float) -> bool:

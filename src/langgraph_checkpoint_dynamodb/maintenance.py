@@ -197,6 +197,11 @@ class ThreadMaintenance:
     ) -> None:
         """Delete what threads no longer need.
 
+        The namespace of a subgraph call is deleted together with the checkpoint of the enclosing
+        graph in which the subgraph was called, since nothing but that checkpoint comes back to it.
+        A subgraph compiled with `checkpointer=True` keeps its newest checkpoint, and the newest
+        before each checkpoint of the root graph that stays, which a replay of that begins with.
+
         A kept checkpoint's `parent_config` goes on naming its parent, also one that is gone. A
         run that continues from a checkpoint that is being deleted is not protected: its next
         one may raise `CorruptCheckpointError`. Where several runs share a thread, give
@@ -205,8 +210,9 @@ class ThreadMaintenance:
 
         Args:
             thread_ids: The threads: any iterable of strings, UUIDs or integers.
-            strategy: `keep_latest` keeps the newest checkpoint of each namespace, its
-                writes, and the ancestors that its delta channels are rebuilt from;
+            strategy: `keep_latest` keeps the newest checkpoint of the graph and of each
+                subgraph, as above, their writes, and the ancestors that their delta channels
+                are rebuilt from;
                 `delete`, or `delete_all` as LangGraph Server says, deletes the threads.
             keep_last: Keep so many of the newest checkpoints of each namespace instead of one.
             older_than: Delete only checkpoints made longer ago than this, in seconds or as a

@@ -130,6 +130,20 @@ def delete_written_at(table: str, item_key: Item, written: str) -> Call:
     )
 
 
+def delete_body(table: str, item_key: Item, body: bytes) -> Call:
+    """Delete an item, unless it has another body by now."""
+    return Call(
+        "delete_item",
+        {
+            "TableName": table,
+            "Key": item_key,
+            "ConditionExpression": "#b = :old",
+            "ExpressionAttributeNames": {"#b": "B"},
+            "ExpressionAttributeValues": {":old": {"B": body}},
+        },
+    )
+
+
 def query(
     table: str,
     thread_id: str,

@@ -7,15 +7,20 @@ nearest that stores each of them, with their writes (the `DeltaChannel` note on 
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any
 
-from . import batches, items, keys, requests
+from . import items, keys
+from .bodies import CheckpointHeader
 from .chains import Link
 from .context import Context
-from .operation import Item, Operation
-from .read import Group, collect, exact_group, read_headers
+from .opening import Entry
+from .operation import Item
+from .read import Group, collect
 
 GRACE_SECONDS = 3600
 """How old something that nothing refers to has to be to be deleted: a put may be under way."""
@@ -35,96 +40,150 @@ class Keep:
     since: float | None = None
     all_but: Set[str] | None = None
 
-
-class Selection:
-    """The keys of a namespace, as they are read newest first; only a page of bodies is held."""
-
-    def __init__(self, context: Context, thread_id: str, ns: str, keep: Keep) -> None:
-        self._context = context
-        self._thread_id = thread_id
-        self._ns = ns
-        self._wishes = keep
-        self._rank = 0
-        self._newest = ""
-        self._carried: list[Item] = []
-        self._needed: dict[str, frozenset[str]] = {}
-        self._asked: dict[str, set[str]] = {}
-        self._kept: set[str] = set()
-        self.found: list[str] = []
-
-    def read(self) -> Operation[None]:
-        """Read the namespace."""
-        bounds = keys.below(f"{keys.CHECKPOINTS}{self._ns}")
-        call = requests.query(self._context.table, self._thread_id, bounds, newest_first=True)
-        yield from batches.each_page(call, self._take)
-        while self._needed:  # ids that do not sort in the order they were made in
-            checkpoint_id = next(iter(self._needed))
-            key = keys.checkpoint(self._ns, checkpoint_id)
-            group = yield from exact_group(self._context, self._thread_id, key, items.gone)
-            if group is None:
-                del self._needed[checkpoint_id]
-            else:
-                yield from self._keep(group)
-
-    def doomed(self) -> list[str]:
-        """What does not stay, oldest first.
-
-        Writes on a checkpoint that is not there are left over from it. Newer than the newest,
-        its put may be under way.
-        """
-        return [key for key in reversed(self.found) if not self._stays(key)]
-
-    def _stays(self, sort_key: str) -> bool:
-        key = keys.parse(sort_key)
-        if key.checkpoint_id > self._newest:
-            return may_be_under_way(self._context, key.checkpoint_id)
-        return sort_key in self._kept
-
-    def _take(self, page: Sequence[Item]) -> Operation[None]:
-        self.found += map(items.sort_key, page)
-        for group in collect(self._context, page, self._carried, items.gone):
-            keep = group.key.checkpoint_id in self._needed
-            if not keep and not items.expired(self._context, group.item):
-                keep = yield from self._is_wanted(self._rank, group)
-            if not items.expired(self._context, group.item):
-                self._newest = self._newest or group.key.checkpoint_id
-                self._rank += 1
-            if keep:
-                yield from self._keep(group)
-
-    def _is_wanted(self, rank: int, group: Group) -> Operation[bool]:
-        keep, checkpoint_id = self._wishes, group.key.checkpoint_id
-        if rank < keep.last or (keep.all_but is not None and checkpoint_id not in keep.all_but):
+    def spares(self, rank: int, checkpoint_id: str) -> bool | None:
+        """Whether a checkpoint stays for its own sake; `None` if only its header tells its age."""
+        if rank < self.last or (self.all_but is not None and checkpoint_id not in self.all_but):
             return True
-        if keep.since is None:
+        if self.since is None:
             return False
         made_at = keys.made_at(checkpoint_id)
-        if made_at is None:
-            made_at = yield from self._timestamp(group)
-        # Of unknown age: it is not for us to delete.
-        return made_at is None or made_at >= keep.since
+        return None if made_at is None else made_at >= self.since
 
-    def _timestamp(self, group: Group) -> Operation[float | None]:
-        """The time that LangGraph has noted in a checkpoint."""
-        (entry,) = yield from read_headers(self._context, self._thread_id, [group])
+    def spares_undated(self, header: CheckpointHeader) -> bool:
+        """The same for one whose id does not tell its age, by the time that LangGraph noted."""
         try:
-            made_at = datetime.fromisoformat(entry.header.checkpoint["ts"])
+            made_at = datetime.fromisoformat(header.checkpoint["ts"])
         except (KeyError, TypeError, ValueError):
-            return None
-        return (made_at if made_at.tzinfo else made_at.replace(tzinfo=timezone.utc)).timestamp()
+            return True  # of unknown age: it is not for us to delete
+        if made_at.tzinfo is None:
+            made_at = made_at.replace(tzinfo=timezone.utc)
+        return self.since is None or made_at.timestamp() >= self.since
 
-    def _keep(self, group: Group) -> Operation[None]:
-        self._kept.update(map(items.sort_key, (group.item, *group.writes)))
-        (entry,) = yield from read_headers(self._context, self._thread_id, [group])
+
+class Choice:
+    """What a `Keep` spares of a namespace, as far as it has been read.
+
+    Attributes:
+        keep: What it goes by.
+        spared: The ids of the checkpoints that stay for their own sake.
+        kept: The sort keys of all that stays.
+        needed: Ancestors that have not been read yet, by id, with the channels they are for.
+    """
+
+    def __init__(self, keep: Keep) -> None:
+        self.keep = keep
+        self.spared: set[str] = set()
+        self.kept: set[str] = set()
+        self.needed: dict[str, frozenset[str]] = {}
+        self._asked: dict[str, set[str]] = {}
+
+    def take(self, group: Group, entry: Entry) -> None:
+        """Keep a checkpoint with its writes, and need what it is rebuilt from."""
+        self.kept.update(map(items.sort_key, (group.item, *group.writes)))
         link = Link.of(entry.header, entry.where)
-        inherited = self._needed.pop(group.key.checkpoint_id, frozenset[str]())
+        inherited = self.needed.pop(group.key.checkpoint_id, frozenset[str]())
         missing = link.deltas | (inherited & link.unstored)
         if link.parent_id is None:
             return
         asked = self._asked.setdefault(link.parent_id, set())
         if not missing <= asked:  # else it is known: ids may form a circle
             asked |= missing
-            self._needed[link.parent_id] = frozenset(asked)
+            self.needed[link.parent_id] = frozenset(asked)
+
+
+@dataclass(slots=True)
+class Namespace:
+    """The keys of a namespace, as they are read newest first; of bodies nothing is held.
+
+    Attributes:
+        part: Its key part.
+        choices: What is kept of it; if there are two, the second is for a call of a subgraph
+            that the enclosing graph has left behind.
+        name: Its name; `None` if that is hashed, and not known yet.
+        parents: The checkpoints of the enclosing graphs, by namespace, of its newest checkpoint.
+        found: All sort keys.
+        ids: The ids of checkpoints that have not expired.
+        bounds: The ids that replays of what is spared look for older checkpoints from.
+    """
+
+    part: str
+    choices: Sequence[Choice]
+    name: str | None
+    parents: Mapping[str, str] = field(default_factory=dict)
+    found: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    bounds: set[str] = field(default_factory=set)
+    _carried: list[Item] = field(default_factory=list)
+    _young_voids: set[str] = field(default_factory=set)
+
+    @property
+    def choice(self) -> Choice:
+        """What is kept of it, once that is settled."""
+        return self.choices[0]
+
+    @property
+    def newest(self) -> str:
+        """The id of its newest checkpoint; empty if there is none."""
+        return self.ids[0] if self.ids else ""
+
+    def add(self, context: Context, page: Iterable[Item]) -> list[tuple[Group, int | None]]:
+        """Take the keys of a page; its checkpoints, each with its rank unless it has expired."""
+        taken = list(page)
+        self.found += map(items.sort_key, taken)
+        self._young_voids.update(
+            items.sort_key(item)
+            for item in taken
+            if items.is_void(item) and _is_young(context, item)
+        )
+        ranked: list[tuple[Group, int | None]] = []
+        for group in collect(context, taken, self._carried, items.gone):
+            over = items.expired(context, group.item)
+            ranked.append((group, None if over else len(self.ids)))
+            if not over:
+                self.ids.append(group.key.checkpoint_id)
+        return ranked
+
+    def note(self, entry: Entry) -> None:
+        """Learn from the header of the newest checkpoint what the keys do not tell."""
+        self.name = entry.place.checkpoint_ns
+        parents: Any = entry.header.metadata.get("parents")
+        if isinstance(parents, Mapping):
+            pairs = parents.items()
+            self.parents = {
+                name: one for name, one in pairs if isinstance(name, str) and isinstance(one, str)
+            }
+
+    def close(self) -> None:
+        """No more of it will come: let writes go that have no checkpoint."""
+        self._carried.clear()
+
+    def before(self, bounds: Iterable[str]) -> set[str]:
+        """The newest checkpoints that sort before some ids."""
+        oldest_first = self.ids[::-1]
+        places = {bisect_left(oldest_first, bound) for bound in bounds}
+        return {oldest_first[place - 1] for place in places if place}
+
+    def doomed(self, context: Context) -> list[str]:
+        """What does not stay, oldest first.
+
+        Writes on a checkpoint that is not there are left over from it. Newer than the newest,
+        its put may be under way. A young void is still to keep a checkpoint away.
+        """
+        return [key for key in reversed(self.found) if not self._stays(context, key)]
+
+    def _stays(self, context: Context, sort_key: str) -> bool:
+        if sort_key in self.choice.kept or sort_key in self._young_voids:
+            return True
+        checkpoint_id = keys.parse(sort_key).checkpoint_id
+        return checkpoint_id > self.newest and may_be_under_way(context, checkpoint_id)
+
+
+def _is_young(context: Context, void: Item) -> bool:
+    """Whether a void may still be needed; one from before voids told since when counts by its id."""
+    written = items.written_at(void)
+    if written == math.inf:
+        written = keys.made_at(items.parse_key(void).checkpoint_id) or 0
+    return written >= context.now - GRACE_SECONDS
 
 
 def may_be_under_way(context: Context, checkpoint_id: str) -> bool:
