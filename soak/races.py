@@ -224,14 +224,18 @@ class World:
 
     def excuse(self, thread_id: str, checkpoint_id: str) -> None:
         """If what it is put on may have been deleted before it was there."""
+        stored = self.threads[thread_id][checkpoint_id]
+        stored.excused |= self.is_excused(thread_id, checkpoint_id)
+
+    def is_excused(self, thread_id: str, checkpoint_id: str) -> bool:
         known = self.threads[thread_id]
         stored = known[checkpoint_id]
         parent = known.get(stored.parent_id or "")
-        if parent is None:
-            return
+        if stored.excused or parent is None:
+            return stored.excused
         prunings = self.prunings.get(thread_id, ())
         taken = any(one.takes(stored.parent_id, checkpoint_id, known) for one in prunings)
-        stored.excused |= parent.excused or parent.abandoned or taken
+        return parent.excused or parent.abandoned or taken
 
     def _log_is_written(self, thread_id: str, checkpoint_id: str | None) -> bool:
         return "log" in self.versions.get((thread_id, checkpoint_id), {}) or bool(
@@ -246,8 +250,7 @@ class World:
         def take(found: Any) -> None:
             nonlocal parent_id
             if isinstance(found, CorruptCheckpointError):
-                known = self.threads[thread_id].values()
-                assert any(one.given_up or one.excused for one in known), f"{self.name}: {found}"
+                self.check_broken(thread_id, found)
                 return
             parent_id = found.checkpoint["id"] if found else None
 
@@ -395,13 +398,24 @@ class World:
             (i for i, one in known.items() if one.acknowledged and not one.given_up), default=""
         )
 
+    def check_broken(self, thread_id: str, error: Exception) -> None:
+        """A reader's error tells of a checkpoint that stands and lacks bytes, and of no other.
+
+        One that is deleted while it is read is read anew, or not found.
+        """
+        broken = [
+            one
+            for thread in {thread_id, "t"}  # a copy takes along what its source lacks
+            for one, stored in self.threads.get(thread, {}).items()
+            if stored.excused or (not stored.acknowledged and self.is_excused(thread, one))
+        ]
+        assert broken, f"{self.name}: {error}"
+        self.counts["read broken"] += 1
+
     def check_read(self, thread_id: str, newest: str, found: Any) -> None:
         known = self.threads.get(thread_id, {})
         if isinstance(found, CorruptCheckpointError):
-            assert any(one.given_up or one.excused for one in known.values()), (
-                f"{self.name}: {found}"
-            )
-            self.counts["read while deleted"] += 1
+            self.check_broken(thread_id, found)
             return
         if newest and not known[newest].given_up:
             assert found is not None, f"{self.name}: nothing found of {thread_id}"

@@ -148,6 +148,16 @@ async def _put(site: Site) -> None:
         first = await threads.put(warm, config_of(THREAD), {"a": LARGE})
         await threads.put(warm, first, {"a": LARGE + LARGE})
         await threads.put(site.client(), first, {"a": LARGE})
+    await put_on_unknown(site)
+
+
+async def put_on_unknown(site: Site, **settings: Any) -> None:
+    """A put on a parent that is not known, and whose value has lists of chunks."""
+    parent = config_of(f"{THREAD}-wide")
+    values = {"wide": random.Random(0).randbytes(1_500_000)}
+    with site.wire.open():
+        for _ in range(2):
+            parent = await threads.put(site.client(**settings), parent, values)
 
 
 @row("`put` with delta channels and `ttl_seconds`")
@@ -177,6 +187,7 @@ async def _put_fenced(site: Site) -> None:
             await threads.put(fenced(), first, {"a": 2})
         await fenced().get_tuple(first)
         await threads.put(fenced(), first, {"a": 3}, {"source": "fork"})
+    await put_on_unknown(site, fence=True)
 
 
 @row("`put` with `share_puts`")
@@ -186,6 +197,7 @@ async def _put_shared(site: Site) -> None:
     with site.wire.open():
         await at_once(client, calls, awaited=2, native=site.use_async)
         await threads.put(client, config_of(THREAD), {"a": LARGE})
+    await put_on_unknown(site, share_puts=True)
 
 
 async def write_all_variants(site: Site, **settings: Any) -> Any:
@@ -203,7 +215,9 @@ async def write_all_variants(site: Site, **settings: Any) -> Any:
 
 @row("`put_writes`")
 async def _put_writes(site: Site) -> None:
-    await write_all_variants(site)
+    checkpoint = await write_all_variants(site)
+    with site.wire.open():  # to a checkpoint whose expiry it does not know
+        await site.client(ttl_seconds=TTL).put_writes(checkpoint, [("a", 1)], "another")
 
 
 @row("`put_writes` with `share_puts`")

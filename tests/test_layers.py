@@ -44,7 +44,17 @@ LEVELS = [
         "report",
     },
     {"batches", "chains", "chunk_writer", "chunks", "overwriting", "shared_puts", "template"},
-    {"opening", "recall", "read", "parent", "listing", "history", "table_requests", "describe"},
+    {
+        "opening",
+        "recall",
+        "read",
+        "parent",
+        "discovery",
+        "listing",
+        "history",
+        "table_requests",
+        "describe",
+    },
     {
         "apply_ttl",
         "fence",

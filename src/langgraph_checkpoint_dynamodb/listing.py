@@ -1,8 +1,8 @@
 """Listing checkpoints, newest first, as lazily as a key-value store allows.
 
 A namespace is one range of keys and read backwards in pages. Several namespaces
-are read side by side and merged by checkpoint id. Which namespaces a thread
-has is found by skipping through its keys.
+are merged by checkpoint id. Each has a bound, the newest id that may still come from it, so only
+those are read whose turn it may be.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
 
-from . import batches, items, keys, requests
+from . import batches, discovery, items, keys, requests
 from .context import Context
 from .opening import Entry
 from .operation import Call, Item, Operation
 from .read import Group, collect, read_headers, read_standing, whole
 
 _FIRST_PAGE = 64
-_MIN_PAGE = 4
+_MIN_PAGE = 16
 _PAGE_GROWTH = 16
 _MAX_PAGE = 4096
 _PAGE_BYTES = 32 << 20
 """Bytes of values that are held at once; a larger checkpoint is read alone."""
 
 _ITEMS_A_CHECKPOINT = 3
-_MAX_DISCOVERY_PAGE = 128
+_NAMESPACES_A_ROUND = 128
+_BREADTH_GROWTH = 4
+"""How many more namespaces are read at once after those that were read held nothing to list."""
+
 _ROOT = ""
 
 
@@ -61,13 +64,27 @@ class Query:
 
 @dataclass(slots=True)
 class _Cursor:
-    """One namespace, read backwards."""
+    """One namespace, read backwards.
+
+    Attributes:
+        call: What brings its next page; `None` after the last.
+        reply: The reply to `call`, if it is there already.
+        bound: The newest id that may come; `None` if that is not known.
+        ready: What has come and was not listed yet.
+        carried: Writes whose checkpoint has not come.
+    """
 
     call: Call | None
     reply: Any = None
-    """The reply to `call`, if it is there already."""
+    bound: str | None = None
     ready: deque[Entry] = field(default_factory=deque)
     carried: list[Item] = field(default_factory=list)
+
+    def may_precede(self, checkpoint_id: str | None) -> bool:
+        """Whether something that is not read yet may be listed before a checkpoint."""
+        if self.ready or self.call is None:
+            return False
+        return checkpoint_id is None or self.bound is None or self.bound > checkpoint_id
 
 
 class ThreadScan:
@@ -106,6 +123,7 @@ class Listing:
         self._query = query
         self._left = limit
         self._page_items = _FIRST_PAGE if limit is None else _ITEMS_A_CHECKPOINT * limit + 4
+        self._breadth = limit
         self._cursors: list[_Cursor] | None = None
         self._threads = ThreadScan(requests.scan_checkpoints, query.thread_id)
 
@@ -137,14 +155,19 @@ class Listing:
     def _open_namespaces(self, context: Context, thread_id: str) -> Operation[list[_Cursor]]:
         """Look for namespaces, and at once for what most often is the only one: the root's."""
         call = self._first_call(context, thread_id, _ROOT, self._page_items)
-        names, reply = yield [_namespace_page(context, thread_id, 1, None), call]
-        root = _Cursor(call, reply)
-        namespaces = yield from find_namespaces(context, thread_id, names)
+        first, reply = yield [discovery.first_page(context, thread_id), call]
+        found = yield from discovery.find(context, thread_id, first)
         # Each namespace may hold the newest checkpoint, but hardly all of the newest ones.
-        size = max(self._page_items // max(len(namespaces), 1), _MIN_PAGE)
+        size = max(self._page_items // (len(found) + 1), _MIN_PAGE)
+        size = min(size, self._page_items)
+        wanted = self._query.checkpoint_id or ""
         return [
-            root if ns == _ROOT else _Cursor(self._first_call(context, thread_id, ns, size))
-            for ns in namespaces
+            _Cursor(call, reply),
+            *(
+                _Cursor(self._first_call(context, thread_id, ns, size), bound=newest)
+                for ns, newest in found.items()
+                if newest >= wanted
+            ),
         ]
 
     def _first_call(self, context: Context, thread_id: str, ns: str, size: int) -> Call:
@@ -159,24 +182,41 @@ class Listing:
     def _next_entries(self, context: Context) -> Operation[list[Entry]]:
         """The next entries in merged order, as far as all cursors can tell it."""
         cursors = self._cursors or []
-        empty = [cursor for cursor in cursors if not cursor.ready and cursor.call is not None]
-        if empty:
-            yield from self._fill(context, empty)
+        yield from self._fill(context, self._to_fill(cursors))
         found: list[Entry] = []
         size = 0
-        while not any(not cursor.ready and cursor.call is not None for cursor in cursors):
-            ready = [cursor for cursor in cursors if cursor.ready]
-            if not ready:
+        while self._left is None or len(found) < self._left:
+            newest = _newest(cursors)
+            next_id = newest.ready[0].checkpoint_id if newest else None
+            if any(cursor.may_precede(next_id) for cursor in cursors):
+                break
+            if newest is None:
                 self._cursors = None  # this thread has been read to its end
                 break
-            if self._left is not None and len(found) >= self._left:
-                break
-            newest = max(ready, key=lambda cursor: cursor.ready[0].checkpoint_id)
             size += newest.ready[0].size
             if found and size > _PAGE_BYTES:
                 break
             found.append(newest.ready.popleft())
+        if found:
+            self._breadth = self._left
+        elif self._breadth is not None:
+            self._breadth *= _BREADTH_GROWTH
         return found
+
+    def _to_fill(self, cursors: Sequence[_Cursor]) -> list[_Cursor]:
+        """The cursors to read next: with a limit, only as many as may come first."""
+        newest = _newest(cursors)
+        next_id = newest.ready[0].checkpoint_id if newest else None
+        urgent = [cursor for cursor in cursors if cursor.may_precede(next_id)]
+        if not urgent:
+            return []
+        if self._breadth is None:
+            urgent = [cursor for cursor in cursors if cursor.may_precede(None)]
+        first = [cursor for cursor in urgent if cursor.bound is None]
+        rest = [cursor for cursor in urgent if cursor.bound is not None]
+        rest.sort(key=lambda cursor: cursor.bound or "", reverse=True)
+        breadth = _NAMESPACES_A_ROUND if self._breadth is None else self._breadth
+        return [*first, *rest][: min(breadth, _NAMESPACES_A_ROUND) + len(first)]
 
     def _fill(self, context: Context, cursors: Sequence[_Cursor]) -> Operation[None]:
         asking = [cursor for cursor in cursors if cursor.call and cursor.reply is None]
@@ -196,6 +236,9 @@ class Listing:
             cursor.call = batches.next_page(call, reply)
             if cursor.call is not None:
                 cursor.call.params["Limit"] = min(call.params["Limit"] * _PAGE_GROWTH, _MAX_PAGE)
+                cursor.bound = items.parse_key(
+                    cursor.call.params["ExclusiveStartKey"]
+                ).checkpoint_id
             yield from self._take(context, call.params, cursor, groups)
 
     def _take(
@@ -208,38 +251,7 @@ class Listing:
         cursor.ready.extend(e for e in entries if self._query.matches(e.header.metadata))
 
 
-def find_namespaces(
-    context: Context, thread_id: str, first_page: Any = None
-) -> Operation[list[str]]:
-    """The key parts of all namespaces of a thread.
-
-    Backwards, a few keys at a time: a page within one namespace means that the rest
-    of it can be skipped, a page of many that there may be many more, and the root
-    namespace, which sorts first, that there are no more.
-    """
-    found: dict[str, None] = {}
-    start: Item | None = None
-    size = 1
-    reply = first_page
-    while True:
-        if reply is None:
-            (reply,) = yield [_namespace_page(context, thread_id, size, start)]
-        page = [items.parse_key(item).namespace for item in reply["Items"]]
-        found.update(dict.fromkeys(page))
-        if not page or page[-1] == _ROOT:
-            return list(found)
-        size = 1 if page[0] == page[-1] and size > 1 else min(size * 2, _MAX_DISCOVERY_PAGE)
-        start = requests.key(thread_id, f"{keys.CHECKPOINTS}{page[-1]}#")
-        reply = None
-
-
-def _namespace_page(context: Context, thread_id: str, size: int, start: Item | None) -> Call:
-    return requests.query(
-        context.table,
-        thread_id,
-        keys.below(keys.CHECKPOINTS.rstrip("#")),
-        newest_first=True,
-        limit=size,
-        start=start,
-        attributes=("PK", "SK"),
-    )
+def _newest(cursors: Sequence[_Cursor]) -> _Cursor | None:
+    """The cursor that has the next checkpoint ready, of those that have any."""
+    ready = [cursor for cursor in cursors if cursor.ready]
+    return max(ready, key=lambda cursor: cursor.ready[0].checkpoint_id) if ready else None
