@@ -99,7 +99,7 @@ class _Pass:
             if items.kept_until(context, item) == math.inf
             and keys.is_checkpoint_or_writes(items.sort_key(item))
         ]
-        referred = yield from refs_of(context, self.thread_id, forever, str(self.thread_id))
+        referred, _ = yield from refs_of(context, self.thread_id, forever, str(self.thread_id))
         wanted = {ref for generation, ref in referred if generation == NEVER} - self._moved
         scope = (self.thread_id, lifetime.generation)
         yield from chunk_writer.move(context, scope, frozenset((NEVER, ref) for ref in wanted))

@@ -243,11 +243,8 @@ def _renew(context: Context, entries: Sequence[Entry], least: float) -> Operatio
 def _keep(context: Context, entry: Entry, found: Sequence[Item], until: int) -> Operation[None]:
     """Keep some items for longer, after their chunks were copied to a generation as long."""
     thread_id = entry.place.thread_id
-    referred = yield from refs_of(context, thread_id, found, entry.where)
-    latest = {ref: generation for generation, ref in sorted(referred)}
-    wanted = frozenset(
-        (generation, ref) for ref, generation in latest.items() if generation < until
-    )
+    referred, _ = yield from refs_of(context, thread_id, found, entry.where)
+    wanted = frozenset((generation, ref) for generation, ref in referred if generation < until)
     yield from chunk_writer.move(context, (thread_id, until), wanted)
     yield [
         requests.keep(

@@ -209,41 +209,44 @@ def _find_runs(context: Context, digests: Sequence[bytes]) -> list[Call]:
 
 def sweep(context: Context, thread_id: str) -> Operation[None]:
     """Delete a thread's chunks that nothing refers to and that are past the grace time."""
-    candidates = yield from batches.read_range(
+    found = yield from batches.read_range(
         requests.query(context.table, thread_id, _WHOLE_CHUNKS, attributes=("PK", "SK", "T")),
     )
+    chunks = {ref: item for item in found if (ref := keys.chunk_ref(items.sort_key(item)))}
     oldest = context.now - GRACE_SECONDS
-    candidates = [item for item in candidates if _is_written_before(item, oldest)]
-    if not candidates:
+    old = {ref: item for ref, item in chunks.items() if items.written_at(item) < oldest}
+    if not old:
         return
-    # Read after the candidates: what is put from now on can only refer to chunks that
+    # Read after the chunks: what is put from now on can only refer to chunks that
     # its parent, read here, refers to or that are younger than the grace time.
-    referred = yield from referred_chunks(context, thread_id)
+    referred, before = yield from referred_chunks(context, thread_id)
+    # Who has read an item before it was moved goes on from there for less than the grace time.
+    just_moved = {digest for _, digest in chunks.keys() - old.keys()}
     calls = [
         requests.delete_written_at(
             context.table, requests.key(thread_id, items.sort_key(item)), item["T"]["N"]
         )
-        for item in candidates
-        if keys.chunk_ref(items.sort_key(item)) not in referred
+        for ref, item in old.items()
+        if ref not in referred and not (ref in before and ref[1] in just_moved)
     ]
     # One by one, which takes a condition: a put may have written such a chunk once more
     # meanwhile, for a checkpoint that is not there yet.
     yield from _in_rounds(calls)
 
 
-def _is_written_before(item: Item, oldest: float) -> bool:
-    """Whether it is a chunk, as we write it, of that age; `verify` tells of others."""
-    return keys.chunk_ref(items.sort_key(item)) is not None and items.written_at(item) < oldest
-
-
-def referred_chunks(context: Context, thread_id: str) -> Operation[set[tuple[int, bytes]]]:
-    """Every chunk that a thread's checkpoints and writes refer to, with its generation."""
+def referred_chunks(
+    context: Context, thread_id: str
+) -> Operation[tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]]:
+    """Every chunk that a thread's checkpoints and writes refer to; see `refs_of`."""
     referred: set[tuple[int, bytes]] = set()
+    before: set[tuple[int, bytes]] = set()
 
     def take(found: Sequence[Item]) -> Operation[None]:
         there = [item for item in found if not items.is_void(item)]
-        referred.update((yield from refs_of(context, thread_id, there, f"thread {thread_id!r}")))
+        refs = yield from refs_of(context, thread_id, there, f"thread {thread_id!r}")
+        referred.update(refs[0])
+        before.update(refs[1])
 
     call = requests.query(context.table, thread_id, _WHOLE_CHECKPOINTS)
     yield from batches.each_page(call, take)
-    return referred
+    return referred, before

@@ -96,23 +96,22 @@ def _opened(context: Context, item: Item, content: Any, loaded: Chunks, where: s
 
 def refs_of(
     context: Context, thread_id: str, found: Sequence[Item], where: str
-) -> Operation[set[tuple[int, bytes]]]:
+) -> Operation[tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]]:
     """Every chunk that some items refer to at any depth, with its generation.
 
-    And with the one that it was written in, if the items were kept for longer since: who
-    has read them before may still rely on it.
+    Beside it, the same in the generation that it was written in, of items that were moved
+    since: who has read them before may still go on from there.
     """
     opened = yield from open_bodies(context, thread_id, found, where)
     records = bodies.records_of(one.body for one in opened)
     nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
     loaded = yield from chunks.load(context, thread_id, nodes, only_lists=True)
-    return {
-        (generation, ref)
-        for one in opened
-        for generation in (one.body.generation, one.made_in)
-        for refs in (
-            one.refs,
-            *(loaded.refs(record, where) for record in one.body.records),
-        )
-        for ref in refs
-    }
+    now: set[tuple[int, bytes]] = set()
+    before: set[tuple[int, bytes]] = set()
+    for one in opened:
+        values = (loaded.refs(record, where) for record in one.body.records)
+        for ref in one.refs.union(*values):
+            now.add((one.body.generation, ref))
+            if one.made_in != one.body.generation:
+                before.add((one.made_in, ref))
+    return now, before

@@ -179,7 +179,7 @@ class Namespace:
 
 
 def _is_young(context: Context, void: Item) -> bool:
-    """Whether a void may still be needed; one from before voids told since when counts by its id."""
+    """Whether a void may still be needed; one that does not tell since when counts by its id."""
     written = items.written_at(void)
     if written == math.inf:
         written = keys.made_at(items.parse_key(void).checkpoint_id) or 0

@@ -292,8 +292,8 @@ class _Thread:
         if not old or self._unreadable:  # what cannot be read may refer to them
             return
         # What was put while the checkpoints were read may refer to them too.
-        referred = yield from referred_chunks(context, self._thread_id)
-        for ref in sorted(set(old) - referred):
+        referred, before = yield from referred_chunks(context, self._thread_id)
+        for ref in sorted(set(old) - referred - before):
             key = requests.key(self._thread_id, keys.chunk(*ref))
             written = self._chunks[ref].written
             detail = f"nothing refers to the chunk {ref[1].hex()} of generation {ref[0]}"
