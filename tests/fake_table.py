@@ -155,7 +155,9 @@ class FakeTable:
         return {"Responses": {TABLE: found}}
 
     def _scan(self, params: dict[str, Any]) -> Any:
-        values = params["ExpressionAttributeValues"]
+        values = params.get("ExpressionAttributeValues")
+        if values is None:  # `requests.scan_keys`
+            return {"Items": [{"PK": {"S": thread_id}} for thread_id, _ in sorted(self.items)]}
         prefix = values.get(":prefix", {}).get("S")
         found = [
             item

@@ -17,7 +17,10 @@ from langgraph_checkpoint_dynamodb import items
 def test_the_short_campaign() -> None:
     figures = expiry.run("", 1, **expiry.SHORT)
     assert figures["steps"] == expiry.SHORT["steps"]
-    for name in ("days", "read", "expired", "deleted", "forks", "switches"):
+    for name in (
+        *("days", "read", "expired", "deleted", "forks", "subgraphs", "switches"),
+        *("TTLs applied", "newest read", "threads over"),
+    ):
         assert figures[name] > 0
 
 
