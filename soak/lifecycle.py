@@ -360,7 +360,7 @@ async def _quiet(saver: DynamoDBSaver, where: str) -> None:
         await asyncio.wait(others, timeout=_PATIENCE)
     left = [task for task in others if not task.done()]
     assert left == [], f"{where}: tasks left: {left}"
-    assert saver._in_flight._futures == {}, f"{where}: claims left"
+    assert saver._in_flight._scopes == {}, f"{where}: claims left"
 
 
 # Loops and threads
@@ -399,7 +399,7 @@ def _two_loops(site: _Site, steps: int) -> dict[str, int]:
             seeds = [site.random.randrange(1 << 30) for _ in range(2)]
             for done in [pool.submit(asyncio.run, work(seed)) for seed in seeds]:
                 cancelled += done.result()
-        assert saver._in_flight._futures == {}, f"seed {site.seed}: claims left"
+        assert saver._in_flight._scopes == {}, f"seed {site.seed}: claims left"
         saver.close()
         operations += 2 * steps
     return {"operations": operations, "cancelled": cancelled}
