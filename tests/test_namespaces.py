@@ -26,8 +26,8 @@ class Thread:
         checkpoint_id = f"{made:08}"
         checkpoint = {**empty_checkpoint(), "id": checkpoint_id}
         place = Place("t", ns)
-        operation = write.put(context(), place, checkpoint, metadata or {}, None, {})  # type: ignore[arg-type]
-        self.table.run(operation)
+        new = write.Put(place, checkpoint, metadata or {}, None, {})
+        self.table.run(write.put(context(), new))
         self.stored.append((checkpoint_id, ns))
 
     def plant(self, ns: str, made: int) -> None:

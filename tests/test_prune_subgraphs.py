@@ -336,7 +336,9 @@ def many_calls(count: int, *, fenced: bool = False, values: Any = None) -> FakeT
         checkpoint["channel_values"] = values or {}
         checkpoint["channel_versions"] = dict.fromkeys(values or {}, "1")
         around, place = context(), Place("t", ns)
-        operation = write.put(around, place, checkpoint, {"parents": parents}, parent, {})  # type: ignore[arg-type]
+        operation = write.put(
+            around, write.Put(place, checkpoint, {"parents": parents}, parent, {})
+        )  # type: ignore[arg-type]
         table.run(operation)
         if fenced:
             head = items.head(around, "t", keys.namespace(ns), checkpoint["id"])

@@ -157,9 +157,15 @@ def generation(context: Context, item: Item, made_in: int) -> int:
 def moved(context: Context, item: Item, generation: int) -> Item:
     """A chunk's item as it stands in another generation."""
     digest = sort_key(item).rsplit("#", 1)[1]
-    sort = f"{keys.CHUNKS}{generation}#{digest}"
-    time = {"T": {"N": str(int(context.now))}, context.ttl_attribute: {"N": str(generation)}}
-    return {**item, "SK": {"S": sort}, **time}
+    made = {
+        **item,
+        "SK": {"S": f"{keys.CHUNKS}{generation}#{digest}"},
+        "T": {"N": str(int(context.now))},
+        context.ttl_attribute: {"N": str(generation)},
+    }
+    if generation == NEVER:
+        del made[context.ttl_attribute]
+    return made
 
 
 def expires(context: Context, item: Item) -> float:
