@@ -379,7 +379,7 @@ class Campaign:
             kept = float(item.get("ttl", {"N": "inf"})["N"])
             if not sort_key.startswith(keys.CHECKPOINTS) or kept <= self.now:
                 continue
-            referred = self.table.run(opening.refs_of(context, thread_id, [item], sort_key))
+            referred, _ = self.table.run(opening.refs_of(context, thread_id, [item], sort_key))
             lasts: dict[bytes, float] = {}
             for generation, ref in referred:
                 chunk = self.table.items.get((thread_id, keys.chunk(generation, ref)))

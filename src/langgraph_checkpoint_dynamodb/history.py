@@ -88,7 +88,9 @@ def _walk(
         read.append(entry)
         yield from _gather(context, entry, walk)
     kept = yield from _renew(context, read, items.expires(context, target.item))
-    if known is not None and bodies.unstored_deltas(read[0].header, "").keys() <= set(channels):
+    if items.kept_until(context, target.item) < kept:
+        memory.forget(context, place, target.key.checkpoint_id)  # it was moved itself
+    elif known is not None and bodies.unstored_deltas(read[0].header, "").keys() <= set(channels):
         memory.remember(context, place, target.key.checkpoint_id, replace(known, chain=kept))
     return [walk]
 
@@ -244,7 +246,10 @@ def _keep(context: Context, entry: Entry, found: Sequence[Item], until: int) -> 
     """Keep some items for longer, after their chunks were copied to a generation as long."""
     thread_id = entry.place.thread_id
     referred, _ = yield from refs_of(context, thread_id, found, entry.where)
-    wanted = frozenset((generation, ref) for generation, ref in referred if generation < until)
+    latest = {ref: generation for generation, ref in sorted(referred)}
+    wanted = frozenset(
+        (generation, ref) for ref, generation in latest.items() if generation < until
+    )
     yield from chunk_writer.move(context, (thread_id, until), wanted)
     yield [
         requests.keep(

@@ -112,8 +112,8 @@ def remembered(context: Context, place: Place, checkpoint_id: str) -> StoredChec
 
 def forget(context: Context, place: Place, checkpoint_id: str) -> None:
     """Drop what is known of a checkpoint."""
-    context.cache.forget(_checkpoint_key(place, checkpoint_id))
-    context.cache.forget(_writes_key(place, checkpoint_id))
+    for key in (_checkpoint_key, _writes_key, _lifetime_key):
+        context.cache.forget(key(place, checkpoint_id))
 
 
 def forget_thread(context: Context, thread_id: str) -> None:
