@@ -238,7 +238,10 @@ async def _delete_thread(site: Site) -> None:
 
 @row("`copy_thread`")
 async def _copy_thread(site: Site) -> None:
-    await stored(site)
+    *_, newest = await stored(site)
+    # A body in chunks, that is put together to name the copy.
+    many = {f"channel {index}": random.Random(index).randbytes(900) for index in range(40)}
+    await threads.put(site.client(), newest, many, {"thread_id": THREAD})
     with site.wire.open():
         for client in (site.client(), site.client()):
             await client.copy_thread(THREAD, f"{THREAD}-copy")

@@ -64,6 +64,7 @@ LEVELS = [
         "deploy",
         "destroy",
         "plan",
+        "renaming",
         "selection",
         "stack",
         "subgraphs",

@@ -15,6 +15,7 @@ from .errors import ConflictError
 from .memory import forget_thread
 from .opening import refs_of
 from .operation import Call, Item, Operation
+from .renaming import Renamed, Renaming, renamed, same
 from .selection import GRACE_SECONDS, Keep, Namespace, may_be_under_way
 from .survey import Survey
 
@@ -55,7 +56,7 @@ def delete_thread(context: Context, thread_id: str) -> Operation[None]:
 
 
 def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
-    """Copy a thread's items as they are.
+    """Copy a thread's items as they are, but for checkpoints whose metadata names the thread.
 
     The checkpoints are read first and written last, so that every chunk they
     refer to is there when they are; a copy that failed can be repeated. If some were deleted
@@ -68,14 +69,20 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
             requests.query(context.table, source, _WHOLE_CHECKPOINTS)
         )
         living = [item for item in found if not items.gone(context, item)]
-        wanted = [{**item, "PK": {"S": target}} for item in living]
-        yield from _check_target(context, wanted, source, target)
+        renaming = yield from renamed(context, source, target, living)
+        wanted = {items.sort_key(item): {**item, "PK": {"S": target}} for item in living}
+        wanted.update((key, one.item) for key, one in renaming.checkpoints.items())
+        there = yield from _check_target(context, wanted, renaming, source, target)
         if not wanted:
             return
-        yield from _copy_chunks(context, source, target)
-        there = yield from _read_keys(context, source, _WHOLE_CHECKPOINTS)
-        if set(map(items.sort_key, wanted)) <= set(map(items.sort_key, there)):
-            yield from batches.put_all(context, wanted)
+        yield from _copy_chunks(context, source, target, renaming.left)
+        yield from _put_chunks(
+            context, target, [one for key, one in renaming.checkpoints.items() if key not in there]
+        )
+        left = yield from _read_keys(context, source, _WHOLE_CHECKPOINTS)
+        if wanted.keys() <= set(map(items.sort_key, left)):
+            missing = [item for key, item in wanted.items() if key not in there]
+            yield from batches.put_all(context, missing)
             return
     raise ConflictError(
         f"source_thread_id={source!r}: checkpoints were deleted during each of {_VERIFY_ATTEMPTS} "
@@ -83,31 +90,52 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     )
 
 
-def _copy_chunks(context: Context, source: str, target: str) -> Operation[None]:
+def _copy_chunks(
+    context: Context, source: str, target: str, left: Set[tuple[int, bytes]]
+) -> Operation[None]:
+    """Copy all chunks but those that are `left` behind."""
     # A copied chunk is young: nothing refers to it yet, and a prune of the target spares it.
     changes = {"PK": {"S": target}, "T": {"N": str(int(context.now))}}
 
     def copy(page: Sequence[Item]) -> Operation[None]:
-        yield from batches.put_all(context, [{**item, **changes} for item in page])
+        copied = [item for item in page if keys.chunk_ref(items.sort_key(item)) not in left]
+        yield from batches.put_all(context, [{**item, **changes} for item in copied])
 
     yield from batches.each_page(requests.query(context.table, source, _WHOLE_CHUNKS), copy)
 
 
+def _put_chunks(context: Context, target: str, changed: Sequence[Renamed]) -> Operation[None]:
+    pieces = {ref: data for one in changed for ref, data in one.chunks.items()}
+    made = [items.chunk(context, target, *ref, data) for ref, data in pieces.items()]
+    yield from batches.put_all(context, made)
+
+
 def _check_target(
-    context: Context, wanted: Sequence[Item], source: str, target: str
-) -> Operation[None]:
+    context: Context, wanted: Mapping[str, Item], renaming: Renaming, source: str, target: str
+) -> Operation[set[str]]:
+    """Refuse a target that holds anything else.
+
+    Returns:
+        The keys of checkpoints that are there already, in other bytes.
+    """
     call = requests.query(context.table, target, _WHOLE_CHECKPOINTS)
-    there = yield from batches.read_range(call)
-    same = {items.sort_key(item): item.get("B") for item in wanted}
-    for item in there:
-        if items.gone(context, item):
-            continue
-        key = items.sort_key(item)
-        if key not in same or same[key] != item.get("B"):
+    found = yield from batches.read_range(call)
+    there = {items.sort_key(item): item for item in found if not items.gone(context, item)}
+    other = [
+        key
+        for key, item in there.items()
+        if key not in wanted or wanted[key].get("B") != item.get("B")
+    ]
+    changed = [there[key] for key in other if key in renaming.checkpoints]
+    equal = (yield from same(context, target, changed, renaming.checkpoints)) if changed else {}
+    for key in other:
+        # What cannot be read, under the key of a copy, is replaced.
+        if key not in renaming.checkpoints or not equal.get(key, True):
             raise ConflictError(
                 f"target_thread_id={target!r} holds other checkpoints or writes than "
                 f"source_thread_id={source!r}: delete the target thread or choose a new one"
             )
+    return set(equal)
 
 
 def prune(context: Context, thread_id: str, keep: Keep) -> Operation[None]:

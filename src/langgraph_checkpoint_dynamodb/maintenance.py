@@ -81,10 +81,15 @@ class ThreadMaintenance:
         return maintain.delete_for_runs(self._context(), arguments.identifiers("run_ids", run_ids))
 
     def copy_thread(self, source_thread_id: Id, target_thread_id: Id) -> None:
-        """Copy a thread as it is stored, without deserializing it.
+        """Copy a thread as it is stored, without deserializing its values.
 
-        It can be repeated after a failure. A source that does not exist copies
-        nothing.
+        Where a checkpoint's metadata names the source as `thread_id`, as LangGraph Server's does,
+        the copy's names the target. It can be repeated after a failure. A source that does not
+        exist copies nothing.
+
+        Args:
+            source_thread_id: The thread to copy.
+            target_thread_id: The thread to copy to, which holds nothing else.
 
         Raises:
             InvalidInputError: An id that cannot be a thread's.
