@@ -181,7 +181,8 @@ def _still_referred(
     """What all but the bodies that were sealed again refers to."""
     where = f"thread {source!r}"
     others = [item for item in found if items.sort_key(item) not in changed]
-    referred = yield from refs_of(context, source, others, where)
+    now, before = yield from refs_of(context, source, others, where)
+    referred = now | before
     opened = [one.opened for one in changed.values()]
     records = bodies.records_of(one.body for one in opened)
     nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
