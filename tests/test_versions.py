@@ -27,7 +27,7 @@ LANGGRAPHS = InMemorySaver().get_next_version
         41.25,
         "00000000000000000000000000000007.0.4418120436582",
         "00000000000000000000000000000009.0000000.9999999999",
-        LANGGRAPHS(None, None),
+        pytest.param(LANGGRAPHS(None, None), id="of InMemorySaver"),
     ],
 )
 def test_versions_increase_and_keep_their_type(start: Any) -> None:
@@ -78,7 +78,11 @@ def test_a_thread_goes_to_and_fro_between_savers(turns: list[bool], first: bool)
 
 @pytest.mark.parametrize(
     "parent",
-    [None, "00000000000000000000000000000007.0.5", LANGGRAPHS(None, None)],
+    [
+        None,
+        "00000000000000000000000000000007.0.5",
+        pytest.param(LANGGRAPHS(None, None), id="of InMemorySaver"),
+    ],
 )
 def test_forks_of_one_checkpoint_never_share_a_version(parent: Any) -> None:
     assert len({next_version(parent) for _ in range(50)}) == 50
