@@ -116,7 +116,7 @@ def _layer(
         node = Node(f"node {number}{column}", tuple(chance.choices(choices, k=count)))
         if width == 1 and chance.random() < 0.25:
             node = replace(node, is_subgraph=True, memory=chance.choice((None, True)))
-        elif width == 1 and restyles and chance.random() < 0.7:
+        elif width == 1 and restyles:
             node = replace(node, actions=("restyle",))
         if in_place and number and not node.is_subgraph:
             then = chance.choice(((), (), node.actions[:1], ("give_back",)))

@@ -79,13 +79,15 @@ def octets(chance: random.Random) -> bytes:
     return DOCUMENT[:cut] + chance.randbytes(min(size - cut, 50)) + DOCUMENT[cut + 50 : size]
 
 
-def nested(chance: random.Random, depth: int = 3) -> Any:
-    """Dicts and lists within each other, in whatever order of keys."""
+def nested(chance: random.Random, depth: int = 3, *, plain: bool = False) -> Any:
+    """Dicts and lists within each other, in whatever order of keys; `plain` is without enums."""
     if depth == 0 or chance.random() < 0.3:
-        return chance.choice((None, True, 0, 1, 1.5, "", text(chance, 12), Color.RED))
+        leaves = (None, True, 0, 1, 1.5, "", text(chance, 12), "red" if plain else Color.RED)
+        return chance.choice(leaves)
     if chance.random() < 0.5:
-        return [nested(chance, depth - 1) for _ in range(chance.randrange(4))]
-    return {key: nested(chance, depth - 1) for key in chance.sample("abcdef", chance.randrange(5))}
+        return [nested(chance, depth - 1, plain=plain) for _ in range(chance.randrange(4))]
+    keys = chance.sample("abcdef", chance.randrange(5))
+    return {key: nested(chance, depth - 1, plain=plain) for key in keys}
 
 
 _VALUES: tuple[Callable[[random.Random], Any], ...] = (
@@ -121,7 +123,7 @@ def kwargs(chance: random.Random) -> dict[str, Any]:
     made = {
         key: chance.choice(("red", 1, None, text(chance, 9))) for key in chance.sample("bac", 2)
     }
-    return {**made, "deep": nested(chance)} if draw > 0.8 else made
+    return {**made, "deep": nested(chance, plain=draw < 0.97)} if draw > 0.8 else made
 
 
 def message(chance: random.Random, message_id: str, content: str | None = None) -> BaseMessage:
@@ -172,7 +174,9 @@ def _system(chance: random.Random, fields: dict[str, Any]) -> BaseMessage:
 
 def _tool(chance: random.Random, fields: dict[str, Any]) -> BaseMessage:
     status = chance.choice(("success", "error"))
-    return ToolMessage(**fields, tool_call_id="c0", artifact=nested(chance), status=status)
+    return ToolMessage(
+        **fields, tool_call_id="c0", artifact=nested(chance, plain=True), status=status
+    )
 
 
 def _function(chance: random.Random, fields: dict[str, Any]) -> BaseMessage:
@@ -186,7 +190,7 @@ def _chat(chance: random.Random, fields: dict[str, Any]) -> BaseMessage:
 def restyled(chance: random.Random, old: BaseMessage) -> BaseMessage:
     """A message that equals another and is not the same: other types, another order of keys."""
     items = list(old.additional_kwargs.items())
-    items = items if len(items) > 1 else [("b", "red"), ("a", 1)]
+    items = items if len(items) > 1 else [("b", "red"), ("a", chance.choice(("blue", 1)))]
     chance.shuffle(items)
     styled = {key: _other_type(chance, one) for key, one in items}
     return old.model_copy(update={"additional_kwargs": styled})
