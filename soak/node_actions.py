@@ -37,7 +37,8 @@ def restyle(chance: random.Random, state: Any) -> Update:
     """Messages that equal those that are there, and are not the same."""
     if not state.get("messages"):
         return say(chance, state)
-    return {"messages": [restyled(chance, one) for one in state["messages"][-3:]]}
+    enums = chance.random() < 0.2
+    return {"messages": [restyled(chance, one, enums=enums) for one in state["messages"][-8:]]}
 
 
 def remove(chance: random.Random, state: Any) -> Update:

@@ -187,18 +187,18 @@ def _chat(chance: random.Random, fields: dict[str, Any]) -> BaseMessage:
     return ChatMessage(**fields, role=chance.choice(("critic", "user")))
 
 
-def restyled(chance: random.Random, old: BaseMessage) -> BaseMessage:
+def restyled(chance: random.Random, old: BaseMessage, *, enums: bool) -> BaseMessage:
     """A message that equals another and is not the same: other types, another order of keys."""
-    items = list(old.additional_kwargs.items())
-    items = items if len(items) > 1 else [("b", "red"), ("a", chance.choice(("blue", 1)))]
+    items = [("b", "red"), ("a", "blue"), *old.additional_kwargs.items()]
+    items = list(dict(items).items())
     chance.shuffle(items)
-    styled = {key: _other_type(chance, one) for key, one in items}
+    styled = {key: _other_type(chance, one, enums=enums) for key, one in items}
     return old.model_copy(update={"additional_kwargs": styled})
 
 
-def _other_type(chance: random.Random, one: Any) -> Any:
+def _other_type(chance: random.Random, one: Any, *, enums: bool) -> Any:
     if one in ("red", "blue") and isinstance(one, str):
-        return chance.choice((Color(one), Color(one).value))
+        return Color(one) if enums else Color(one).value
     if isinstance(one, int | float) and one in (0, 1):
         return chance.choice((bool(one), int(one), float(one)))
     return one
