@@ -44,7 +44,7 @@ Play = Callable[[fleets.Fleet, random.Random, str, Counter[str]], None]
 
 def _compared(traits: Traits) -> Play:
     def play(fleet: fleets.Fleet, chance: random.Random, name: str, figures: Counter[str]) -> None:
-        Thread(fleet, chance, traits, name, figures).play(chance.randint(3, 8))
+        Thread(fleet, chance, traits, name, figures).play(chance.randint(3, 6))
 
     return play
 
@@ -84,6 +84,7 @@ def run(
     figures: Counter[str] = Counter(cases=0, turns=0, differences=0)
     order = random.Random(seed).sample(SHARES, len(SHARES))
     with fleets.open_table(endpoint, saver_class) as table:
+        fleets.connect(table)
         for number in range(cases) if case is None else (case,):
             kind = only or order[number % len(order)]
             where = f"seed {seed}, case {number}, {kind}"

@@ -165,7 +165,8 @@ class Graph:
         self.chance, self.change = chance, change
         self.size = chance.choice((60, 200, 400))
         self.length = chance.choice((100, 900, 900))
-        self.milliseconds = chance.choice((10, 25, 25))
+        self.milliseconds = chance.choice((25, 50, 100))
+        self.pause = chance.choice((0.0001, 0.0003, 0.001))
         self.ending = chance.choice(("fail", "fail", "return", "give back"))
         self.in_thread = chance.random() < 0.3
 
@@ -209,17 +210,17 @@ class Graph:
             self.change.make(state, number)
             if time.monotonic() > ends:
                 break
-            time.sleep(0.0001 if number % 3 else 0)
+            time.sleep(self.pause)
 
 
 def racing(fleet: Fleet, chance: random.Random, name: str, figures: Counter[str]) -> None:
     """Some turns; after each, a new process reads all that is stored."""
-    kind = chance.choice((*CHANGES, APPEND, APPEND, APPEND))
+    kind = APPEND if chance.random() < 0.5 else chance.choice(tuple(CHANGES))
     made = Graph(chance, CHANGES[kind])
     config: Any = {"configurable": {"thread_id": name}}
     graph = made.compile(fleet.savers[0])
     for turn in range(2):
-        durability = chance.choice(("async", "async", "async", "sync", "exit"))
+        durability = chance.choice(("async", "async", "async", "async", "sync", "exit"))
         given = {"turn": turn, "messages": [HumanMessage("fill", id=f"q{turn} 0")]}
         try:
             if chance.random() < 0.4:
