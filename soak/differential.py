@@ -59,7 +59,7 @@ KINDS: dict[str, tuple[int, Play, dict[str, Any]]] = {
     "graphs": (12, _compared(Traits()), {"caches": (None, 200_000)}),
     "in_place": (6, _compared(Traits(in_place=True, small=True)), {"caches": (*SMALL, None)}),
     "alike": (3, _compared(Traits(restyles=True)), {"caches": (None,)}),
-    "expiry": (4, _compared(Traits(expires=True)), {"caches": (None, 200_000)}),
+    "expiry": (4, _compared(Traits(expires=True)), {"caches": (None,), "count": 1}),
     "mixed": (6, _compared(Traits(True, True, True, True)), {}),
     "callers": (3, direct_callers.callers, {"caches": (None,), "fence": False}),
     "racing": (2, racing_nodes.racing, {"fence": False}),

@@ -189,7 +189,8 @@ class Fleet:
         self.savers[at] = self.open()
 
     def pass_time(self) -> None:
-        step = self.left * self.chance.choice((0.02, 0.3, 0.6, 0.9)) * self.chance.random()
+        part = self.chance.random()
+        step = self.left * self.chance.choice((part / 10, part, 0.6))
         self.left -= step
         self.now += step
 

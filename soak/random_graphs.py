@@ -96,7 +96,7 @@ def draw_plan(chance: random.Random, *, in_place: bool = False, restyles: bool =
         layers=tuple(layers),
         messages=chance.choice(("all", "all", "window", "delta")),
         window=chance.choice((2, 6, 80)),
-        frequency=chance.choice((1, 2, 5, 50)),
+        frequency=chance.choice((1, 2, 5, 50, 50)),
         stops=stops,
     )
 

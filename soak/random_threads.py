@@ -293,7 +293,7 @@ def _make_input(seed: str, extra: bool, side: int) -> Any:
         made["data"] = {chance.choice("abcd"): random_values.value(chance)}
     if chance.random() < 0.3:
         made["note"] = random_values.value(chance)
-    if chance.random() < 0.2:
+    if chance.random() < 0.5:
         made["delta"] = ["from outside"]
     if extra and chance.random() < 0.5:
         made = {"log": [random_values.nested(chance)], "note": random_values.value(chance)}
