@@ -80,7 +80,7 @@ def values(saver: DynamoDBSaver) -> None:
     put(saver, "values", 1, {"none": None, "number": 1.5, "bytes": CHANCE.randbytes(30_000)})
     put(saver, "values", 2, {f"channel-{n}": CHANCE.randbytes(40) for n in range(500)})
     long = "node:" + "x" * 500
-    config = put(saver, "values", 1, {"inner": "hashed"}, ns=long, parents={"": identity(2)})
+    config = put(saver, "values", 9, {"inner": "hashed"}, ns=long, parents={"": identity(2)})
     saver.put_writes(config, [("inner", 1)], "task-" + "y" * 400)
 
 

@@ -26,6 +26,8 @@ T = TypeVar("T")
 _STRATEGIES = {"keep_latest": True, "delete": False, "delete_all": False}
 """What `prune` can be told, and whether it keeps anything; LangGraph Server says `delete_all`."""
 
+_SHOWN = 100  # characters of a value, in an error
+
 _STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
 _STACK_ARN = re.compile(r"arn:[a-z-]+:cloudformation:([a-z0-9-]+):\d+:stack/[a-zA-Z][^:]*")
 
@@ -166,6 +168,38 @@ def _configurable(config: Any) -> Mapping[str, Any]:
             "config={'configurable': {'thread_id': '…'}}"
         )
     return configurable
+
+
+def mapping(name: str, value: Any) -> Mapping[str, Any]:
+    """A mapping by names, such as metadata."""
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(f"{name}={value!r}: use a mapping, {{}} if there is nothing to say")
+    return value
+
+
+def writes(values: Any) -> list[tuple[str, Any]]:
+    """Pending writes, each a channel's name and a value."""
+    pairs = None if isinstance(values, str | bytes | Mapping) else _listed(values)
+    if pairs is None or not all(
+        isinstance(one, tuple | list) and len(one) == 2 and isinstance(one[0], str)  # noqa: PLR2004
+        for one in pairs
+    ):
+        raise InvalidInputError(
+            f"writes={_short(values)}: use a sequence of pairs of a channel's name and a value"
+        )
+    return [(channel, value) for channel, value in pairs]
+
+
+def _listed(values: Any) -> list[Any] | None:
+    try:
+        return list(values)
+    except TypeError:
+        return None
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def checkpoint(value: Any) -> None:

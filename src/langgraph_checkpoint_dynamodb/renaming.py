@@ -14,7 +14,7 @@ from uuid import UUID
 from . import bodies, chunks, items
 from .bodies import CheckpointHeader
 from .context import Context
-from .errors import CorruptCheckpointError, DeserializationError
+from .errors import CorruptCheckpointError, DeserializationError, UnsupportedFormatError
 from .opening import Opened, open_bodies, refs_of
 from .operation import Compute, Item, Operation
 
@@ -72,7 +72,7 @@ def renamed(
         left = {ref for opened in cut for ref in _located(opened, opened.refs)}
         try:
             left -= yield from _still_referred(context, source, found, renaming.checkpoints)
-        except CorruptCheckpointError:
+        except (CorruptCheckpointError, UnsupportedFormatError):
             return renaming  # what the damaged item refers to is not known
         renaming.left = left
     return renaming
@@ -105,7 +105,7 @@ def _read(
             ],
             lambda: sum(map(items.body_size, found)),
         )
-    except (CorruptCheckpointError, DeserializationError):
+    except (CorruptCheckpointError, DeserializationError, UnsupportedFormatError):
         if len(found) == 1:
             return {}
         read: dict[str, tuple[Opened, CheckpointHeader]] = {}

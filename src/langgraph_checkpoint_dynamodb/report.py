@@ -68,8 +68,8 @@ class VerifyReport:
         chunks: Chunks.
         young: Chunks that nothing refers to yet, and that are within the grace time.
         expiring: Items that nothing needs any more, and that will expire.
-        under_way: Writes that are newer than the newest checkpoint: its put is under way, or
-            never came.
+        under_way: Writes of the last hour, or newer than the newest checkpoint, without one of
+            their own: its put is under way, was refused, or never came.
         problems: The broken promises.
     """
 

@@ -220,6 +220,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         self, config: RunnableConfig, channels: Sequence[str]
     ) -> Operation[dict[str, DeltaChannelHistory]]:
         place, checkpoint_id = arguments.address(config)
+        channels = arguments.identifiers("channels", channels, arguments.text)
         return history.get_delta_channel_history(self._context(), place, checkpoint_id, channels)
 
     # Writing
@@ -272,6 +273,8 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     ) -> Operation[None]:
         place, parent_id = arguments.address(config)
         arguments.checkpoint(checkpoint)
+        arguments.mapping("metadata", metadata)
+        arguments.mapping("new_versions", new_versions)
         context = self._context()
         merged = snapshot(get_checkpoint_metadata(config, metadata))
         fenced = fence.of(context, place, config, checkpoint["id"], merged, parent_id)
@@ -322,7 +325,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     ) -> Operation[None]:
         place, checkpoint_id = arguments.required_address(config)
         arguments.text("task_id", task_id)
-        taken = snapshot(list(writes))
+        taken = snapshot(arguments.writes(writes))
         return pending.put_writes(self._context(), place, checkpoint_id, taken, task_id, task_path)
 
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002

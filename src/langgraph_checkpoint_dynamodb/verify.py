@@ -259,7 +259,8 @@ class _Thread:
         for item in namespace.stray:
             key = keys.parse(items.sort_key(item))
             newer = key.checkpoint_id > newest
-            if newer and may_be_under_way(self._context, key.checkpoint_id):
+            dated = keys.made_at(key.checkpoint_id) is not None  # a refused one is not the newest
+            if (newer or dated) and may_be_under_way(self._context, key.checkpoint_id):
                 self._count["under_way"] += 1
             elif items.kept_until(self._context, item) < float("inf"):
                 self._count["expiring"] += 1

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from langgraph.checkpoint.base import (
     ChannelVersions,
@@ -136,7 +137,7 @@ def _store_chunks(
 def _put_item(context: Context, new: Put, body: bytes, lifetime: Lifetime) -> Operation[None]:
     place, run_id = new.place, new.metadata.get("run_id")
     sort_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), new.id)
-    run = run_id if isinstance(run_id, str) else None
+    run = str(run_id) if isinstance(run_id, str | UUID) else None
     item = items.stored(context, place.thread_id, sort_key, body, lifetime, run)
     if new.fence is not None:
         yield from fence.claim(context, new.fence)
