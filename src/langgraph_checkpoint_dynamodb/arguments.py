@@ -202,8 +202,10 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
-def checkpoint(value: Any) -> None:
-    """A checkpoint has an id, values and versions."""
+def checkpoint(value: Any, metadata: Any, new_versions: Any) -> None:
+    """A checkpoint has an id, values and versions; what comes with it are mappings."""
+    mapping("metadata", metadata)
+    mapping("new_versions", new_versions)
     for name in ("id", "channel_values", "channel_versions"):
         if not isinstance(value, Mapping) or name not in value:
             raise InvalidInputError(

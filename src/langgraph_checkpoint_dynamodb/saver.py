@@ -40,9 +40,9 @@ T = TypeVar("T")
 class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[str]):
     """A LangGraph checkpointer on one DynamoDB table, sync and async.
 
-    Making a saver sends nothing unless `deploy` is set. All methods may be called
-    from several threads and event loops at once. The `a*` methods use aiobotocore
-    if it is installed (extra `async` or `aioboto3`), else worker threads.
+    Making a saver sends nothing unless `deploy` is set. All methods may be called from several
+    threads and event loops at once. The `a*` methods use aiobotocore if it is installed (extra
+    `async` or `aioboto3`), else worker threads. Nothing is kept of what callers pass or get.
 
     Args:
         config: Table, connection and retries; the defaults are a table
@@ -92,8 +92,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
 
     def _context(self) -> Context:
         table = self.config.table_config
-        # Looked up at every call: users assign it after construction, and `with_allowlist`
-        # clones the saver and swaps it.
+        # Looked up at every call: users assign it, and `with_allowlist` clones and swaps it.
         serde, encrypts = self._inspection.of(self.serde)
         return Context(
             table=table.table_name,
@@ -148,16 +147,14 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
 
         Args:
             config: `thread_id`, optionally `checkpoint_ns` (default: all, merged) and
-                `checkpoint_id` (only this one). `None` lists every thread by a scan
-                of the table, thread after thread: DynamoDB keeps no order
-                between partitions.
+                `checkpoint_id` (only this one). `None` lists every thread by a scan, thread
+                after thread: DynamoDB keeps no order between partitions.
             filter: Metadata values that must be equal; applied before `limit`.
             before: Only checkpoints whose id sorts before this one's `checkpoint_id`.
             limit: At most so many; 0 or more.
 
         Raises:
-            InvalidInputError: An argument that cannot work; raised by the call, not
-                by the first `next`.
+            InvalidInputError: An argument that cannot work; raised by the call itself.
             CorruptCheckpointError: Something that a checkpoint needs is missing.
             StorageError: DynamoDB could not answer.
         """
@@ -220,8 +217,8 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         self, config: RunnableConfig, channels: Sequence[str]
     ) -> Operation[dict[str, DeltaChannelHistory]]:
         place, checkpoint_id = arguments.address(config)
-        channels = arguments.identifiers("channels", channels, arguments.text)
-        return history.get_delta_channel_history(self._context(), place, checkpoint_id, channels)
+        names = arguments.identifiers("channels", channels, arguments.text)
+        return history.get_delta_channel_history(self._context(), place, checkpoint_id, names)
 
     # Writing
 
@@ -272,15 +269,12 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         new_versions: ChannelVersions,
     ) -> Operation[None]:
         place, parent_id = arguments.address(config)
-        arguments.checkpoint(checkpoint)
-        arguments.mapping("metadata", metadata)
-        arguments.mapping("new_versions", new_versions)
+        arguments.checkpoint(checkpoint, metadata, new_versions)
         context = self._context()
         merged = snapshot(get_checkpoint_metadata(config, metadata))
         fenced = fence.of(context, place, config, checkpoint["id"], merged, parent_id)
-        new = write.Put(
-            place, snapshot(dict(checkpoint)), merged, parent_id, dict(new_versions), fenced
-        )
+        taken = snapshot(dict(checkpoint))
+        new = write.Put(place, taken, merged, parent_id, dict(new_versions), fenced)
         return write.put(context, new)
 
     def put_writes(
