@@ -153,18 +153,19 @@ def write(
     """
     memo = memo or Memo()
     made = prototypes(messages)
-    pairs = zip(memo.prototypes, made, strict=False)
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    same = _count_same(memo.prototypes, made)
     origins = [*range(same), *_origins(memo.prototypes, made, same)]
     plan = reuse.plan(reuse.Stored(memo.sizes, memo.segments), same, origins[same:], known)
-    found = [None if one is None else memo.prototypes[one] for one in origins]
+    found: list[bytes | None] = [*memo.prototypes[:same]]
+    found += (None if one is None else memo.prototypes[one] for one in origins[same:])
     loose = plan.loose
     kind, data = serialize(_at(messages, found, loose))
     offsets = element_offsets(data) if loose else [len(data)]
     if kind != MSGPACK or offsets is None or len(offsets) != len(loose) + 1:
         return None
     pieces = dict(zip(loose, pairwise(offsets), strict=True))
-    sizes = array("Q", (0 if one is None else memo.sizes[one] for one in origins))
+    sizes = array("Q", memo.sizes[:same])
+    sizes.extend(0 if one is None else memo.sizes[one] for one in origins[same:])
     for number, (begin, end) in pieces.items():
         sizes[number] = end - begin
     new = [number for number in loose if found[number] is None]
@@ -180,6 +181,14 @@ def write(
         sizes,
         data if len(loose) == len(messages) else None,
     )
+
+
+def _count_same(before: Sequence[bytes], made: Sequence[bytes | None]) -> int:
+    """How many messages at the start are those before."""
+    if made[: len(before)] == before:  # mostly: an append
+        return len(before)
+    pairs = zip(before, made, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _origins(before: Sequence[bytes], made: Sequence[bytes | None], same: int) -> list[int | None]:
@@ -201,4 +210,6 @@ def _at(
 
 def _whole(made: Sequence[bytes | None]) -> list[bytes]:
     """The prototypes of the first messages, up to one that has none."""
+    if None not in made:
+        return list(made)  # type: ignore[arg-type]
     return [one for one in takewhile(lambda one: one is not None, made) if one is not None]

@@ -63,9 +63,13 @@ _set_private = BaseMessage.__pydantic_private__.__set__  # type: ignore[union-at
 _do_all = deque[None](maxlen=0).extend
 
 
+def _more_of(message: BaseMessage) -> Any:
+    return message.__pydantic_extra__ or message.__pydantic_private__
+
+
 def prototype(message: BaseMessage) -> bytes | None:
     """The state of a message of one of the `KINDS`; `None` if it is more than plain data."""
-    if message.__pydantic_extra__ or message.__pydantic_private__:
+    if _more_of(message):
         return None
     try:
         return _pack([type(message).__name__, message.__dict__], option=_EXACT)
@@ -75,6 +79,14 @@ def prototype(message: BaseMessage) -> bytes | None:
 
 def prototypes(messages: Sequence[Any]) -> list[bytes | None]:
     """A prototype of each message; `None` for what is none, or is more than plain data."""
+    try:
+        if KINDS.issuperset(map(type, messages)) and not any(map(_more_of, messages)):
+            return [
+                _pack([type(message).__name__, message.__dict__], option=_EXACT)
+                for message in messages
+            ]
+    except (TypeError, ValueError, RecursionError):
+        pass  # one by one, then: a long list takes a third less time so
     return [prototype(message) if type(message) in KINDS else None for message in messages]
 
 
