@@ -234,8 +234,9 @@ class _Maker:
         sizes = {channel: value.record.size for channel, value in values.items()}
         bodies.check_new(context, sizes, f"{new.place}, checkpoint {new.id!r}")
         refs = frozenset[bytes]().union(*(value.refs for value in values.values()))
-        missing = refs - pieces.keys() - self.stored_already
-        written = len(missing) + len(pieces.keys() - self.stored_already)
+        already = self.stored_already
+        missing = refs - pieces.keys() - already
+        written = len(missing) + len(pieces.keys() - already)
         if parent is not None and parent.lifetime.generation == self.lifetime.generation:
             written += parent.written
         body = Body(
