@@ -16,7 +16,7 @@ PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 
 # Each level imports modules of earlier levels, or of its own.
 LEVELS = [
-    {"errors", "operation", "processes", "cache", "in_flight"},
+    {"errors", "operation", "processes", "cache", "garbage", "in_flight"},
     {
         "table_config",
         "elements",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import datetime
 import enum
+import gc
 import math
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from pydantic import BaseModel
 
 from langgraph_checkpoint_dynamodb.message_prototypes import (
     KINDS,
+    count_same,
     make_messages,
     prototype,
     prototypes,
@@ -142,9 +145,6 @@ def test_fields_of_the_users_own_have_no_prototype() -> None:
     extra = HumanMessage("text", own="field")
     assert extra.__pydantic_extra__
     assert prototype(extra) is None
-    private = HumanMessage("text")
-    object.__setattr__(private, "__pydantic_private__", {"_own": 1})
-    assert prototype(private) is None
 
 
 def test_what_is_not_a_number_is_what_it_is() -> None:
@@ -213,3 +213,55 @@ def test_a_made_message_is_one_of_pydantics() -> None:
     assert made.pretty_repr() != read.pretty_repr()
     assert make_messages([]) == []
     assert make_messages([prototype(by_serde(RemoveMessage(id="7"))) or b""])[0].id == "7"
+
+
+def test_the_collector_is_left_as_it_was() -> None:
+    made_of = [prototype(HumanMessage("a")) or b""]
+    assert gc.isenabled()
+    make_messages(made_of)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        make_messages(made_of)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_no_collection_starts_while_messages_are_made() -> None:
+    made_of = [prototype(HumanMessage("a")) or b""] * 3000
+    started: list[int] = []
+
+    def note(phase: str, _: dict[str, int]) -> None:
+        started.append(phase == "start")
+
+    gc.collect()
+    gc.callbacks.append(note)
+    try:
+        messages = make_messages(made_of)
+    finally:
+        gc.callbacks.remove(note)
+    assert len(messages) == 3000
+    assert sum(started) <= 1  # after the last message was made
+
+
+def test_threads_that_make_messages_at_once_leave_the_collector_enabled() -> None:
+    made_of = [prototype(HumanMessage("a")) or b""] * 300
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: make_messages(made_of), range(200)))
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 127, 128, 129, 300])
+def test_the_same_are_counted_across_blocks(length: int) -> None:
+    messages = [HumanMessage(f"text {number}") for number in range(length)]
+    before = [one for one in prototypes(messages) if one]
+    assert count_same(before, messages) == length
+    assert count_same(before, [*messages, AIMessage("more")]) == length
+    assert count_same(before, messages[:-1]) == length - 1
+    for number in {0, length // 2, length - 1}:
+        edited = [*messages]
+        edited[number] = HumanMessage(f"text {number}", name="other")
+        assert count_same(before, edited) == number
+        edited[number] = HumanMessage(f"text {number}", own="field")
+        assert count_same(before, edited) == number

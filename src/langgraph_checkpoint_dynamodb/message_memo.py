@@ -14,6 +14,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise, takewhile
 from typing import Any
 
@@ -25,7 +26,7 @@ from .chunking import Elements
 from .codec import Typed
 from .elements import array_header, element_offsets
 from .leaves import Segment
-from .message_prototypes import KINDS, make_messages, prototypes, prototypes_read
+from .message_prototypes import KINDS, count_same, make_messages, prototypes, prototypes_read
 from .serializers import MSGPACK, is_langgraphs
 
 _MAX_MESSAGES = 8192
@@ -42,7 +43,7 @@ _SEGMENT_OVERHEAD = 300
 """Bytes of Python objects around a prototype, and of a segment."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Memo:
     """What is kept of a stored list of messages.
 
@@ -61,7 +62,7 @@ class Memo:
         """Whether the list can be made without its bytes."""
         return len(self.prototypes) == len(self.sizes)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """About how many bytes of memory it takes."""
         packed = sum(map(len, self.prototypes))
@@ -152,9 +153,8 @@ def write(
         `None` if the bytes are not a list of as many elements.
     """
     memo = memo or Memo()
-    made = prototypes(messages)
-    same = _count_same(memo.prototypes, made)
-    origins = [*range(same), *_origins(memo.prototypes, made, same)]
+    same = count_same(memo.prototypes, messages)
+    origins = [*range(same), *_origins(memo.prototypes, prototypes(messages[same:]), same)]
     plan = reuse.plan(reuse.Stored(memo.sizes, memo.segments), same, origins[same:], known)
     found: list[bytes | None] = [*memo.prototypes[:same]]
     found += (None if one is None else memo.prototypes[one] for one in origins[same:])
@@ -183,18 +183,10 @@ def write(
     )
 
 
-def _count_same(before: Sequence[bytes], made: Sequence[bytes | None]) -> int:
-    """How many messages at the start are those before."""
-    if made[: len(before)] == before:  # mostly: an append
-        return len(before)
-    pairs = zip(before, made, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
 def _origins(before: Sequence[bytes], made: Sequence[bytes | None], same: int) -> list[int | None]:
-    """Where in the list before each message stood, from number `same` on."""
+    """Where in the list before, from number `same` on, each message stood."""
     numbers = {one: number for number, one in enumerate(before[same:], same)}
-    return [None if one is None else numbers.get(one) for one in made[same:]]
+    return [None if one is None else numbers.get(one) for one in made]
 
 
 def _at(
