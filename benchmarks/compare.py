@@ -23,17 +23,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
 import pictures
 import prices
 import timing_rounds
 from environments import ROOT, python_of
 from report import Run, markdown
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from savers import SAVERS, Saver
 from workloads import COST, TIMING, WORKLOADS, Workload
 
-sys.path.append(str(ROOT / "tests"))
+sys.path.append(str(ROOT / "tests" / "support"))
 from engine import EngineMissingError, run_engine
 
 HERE = Path(__file__).resolve().parent

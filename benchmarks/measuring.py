@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.memory import InMemorySaver
+
 import floor
 import scripts
 from calls import DURABLE, RESUME, Call, OverdueError, Recorder, by_method
 from capacity import Cost, Meter
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
-from langgraph.checkpoint.memory import InMemorySaver
 from scripts import Script, Turn, plain, texts
 
 LIMIT = 10

@@ -21,7 +21,8 @@ from langgraph.checkpoint.base import (
     get_checkpoint_id,
 )
 
-from langgraph_checkpoint_dynamodb import DynamoDBConfig, service
+from langgraph_checkpoint_dynamodb import DynamoDBConfig
+from langgraph_checkpoint_dynamodb.drivers import client_config
 
 BODY = bytes(512)
 """What is stored: under one write unit, as most of a small turn's items are."""
@@ -33,7 +34,7 @@ class NullSaver(BaseCheckpointSaver[str]):
     def __init__(self, table: str) -> None:
         super().__init__()
         self._table = table
-        self._arguments = service.client_arguments(DynamoDBConfig())
+        self._arguments = client_config.client_arguments(DynamoDBConfig())
         self._client = boto3.Session().client("dynamodb", **self._arguments)
         self._opened: Any = None
         self._async_client: Any = None

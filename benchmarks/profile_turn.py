@@ -21,7 +21,7 @@ from timing_stub import StubSession
 OWN = "langgraph_checkpoint_dynamodb"
 STUB = "the table's stand-in"
 GROUPS = (
-    (rf"{OWN}/(\w+)\.py", rf"{OWN}.\1"),
+    (rf"{OWN}/(\w+)/\w+\.py", rf"{OWN}.\1"),
     (r"langgraph/checkpoint/serde", "langgraph.checkpoint.serde"),
     (r"langgraph/checkpoint", "langgraph.checkpoint"),
     (r"langchain_core|pydantic", "langchain_core and pydantic: messages"),

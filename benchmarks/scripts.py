@@ -13,6 +13,7 @@ from uuid import UUID
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, Send, interrupt
+
 from words import Text
 
 SEED = 20_240_607

@@ -12,6 +12,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.base import empty_checkpoint
+
 from scripts import Author
 
 TICK = 0.001

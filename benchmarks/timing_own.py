@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
+
 from timing_stub import StubSession
 
 METHODS = ("put", "put_writes", "get_tuple")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+
 import calls
 from capacity import Meter
 from measuring import Bench, Result

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 
 from langgraph_checkpoint_dynamodb import DynamoDBTableConfig
-from langgraph_checkpoint_dynamodb.infra import DynamoDBCheckpointStack
+from langgraph_checkpoint_dynamodb.infra.cdk import DynamoDBCheckpointStack
 
 app = cdk.App()
 

@@ -8,7 +8,8 @@ from email.parser import Parser
 
 _PACKAGE = "langgraph_checkpoint_dynamodb"
 _FILES = tuple(
-    f"{_PACKAGE}/{name}" for name in ("py.typed", "template.yaml", "dictionary-1.zstd", "saver.py")
+    f"{_PACKAGE}/{name}"
+    for name in ("py.typed", "infra/template.yaml", "format/dictionary-1.zstd", "saver/saver.py")
 )
 _ASYNC = ("aiobotocore", "aioboto3")
 

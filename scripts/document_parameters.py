@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from langgraph_checkpoint_dynamodb.template import SETTINGS, load_template
+from langgraph_checkpoint_dynamodb.infra.template import SETTINGS, load_template
 
 PAGE = Path(__file__).parents[1] / "docs" / "infrastructure.md"
 _SWITCH = ["true", "false"]

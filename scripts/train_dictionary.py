@@ -2,7 +2,7 @@
 
 Compressed bytes name their dictionary in their first byte, so a dictionary that was
 released never changes: train a new one into a new file and give it a format byte
-in `codec.py`. Run: `python scripts/train_dictionary.py OUT` with the packages of
+in `format/compression.py`. Run: `python scripts/train_dictionary.py OUT` with the packages of
 the test group installed.
 
 The samples are what the saver stores while typical graphs run: chats and
@@ -27,7 +27,8 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, Send, interrupt
 from moto import mock_aws
 
-from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, codec
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver
+from langgraph_checkpoint_dynamodb.format import body as bodies
 
 DICTIONARY_BYTES = 8192
 RANDOM = random.Random(20260101)
@@ -166,15 +167,15 @@ def approval_graph() -> Any:
 
 def run_samples() -> list[bytes]:
     samples: list[bytes] = []
-    pack = codec.pack_body
+    pack = bodies.pack_body
 
-    def recording_pack(body: codec.Body) -> bytes:
+    def recording_pack(body: bodies.Body) -> bytes:
         packed = pack(body)
         samples.append(packed)
         return packed
 
     session = boto3.Session("test", "test", region_name="us-east-1")
-    with mock_aws(), patch.object(codec, "pack_body", recording_pack):
+    with mock_aws(), patch.object(bodies, "pack_body", recording_pack):
         saver = DynamoDBSaver(DynamoDBConfig(session=session), deploy=True)
         for node in ("chat", "chatbot", "call_model", "model", "llm"):
             run_thread(chat_graph(node).compile(checkpointer=saver), turns=12)

@@ -20,7 +20,7 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.types import INTERRUPT, RESUME, _DeltaSnapshot
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "tests"))
+sys.path.append(str(ROOT / "tests" / "support"))
 from golden_table import KEY, NOW, TTL, GoldenTable, summary  # noqa: E402
 from langgraph_checkpoint_dynamodb import DynamoDBSaver  # noqa: E402
 

@@ -7,8 +7,9 @@ undo what was acknowledged. Writers may see errors; they do the step again.
 import tempfile
 from pathlib import Path
 
-import ledger
 from botocore.config import Config
+
+import ledger
 from chaos_proxy import run_proxy
 from crowd import Crowd
 from tables import config, new_table

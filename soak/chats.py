@@ -20,10 +20,9 @@ from typing import Any
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 
 from expiry import FakeSaver
-
 from fake_table import TABLE, FakeTable
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBTableConfig
 from sizes import item_bytes

@@ -13,7 +13,6 @@ from typing import Any
 
 import ledger
 import work
-
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, StorageError
 
 

@@ -31,9 +31,8 @@ import concurrent_threads
 import direct_callers
 import fleet as fleets
 import racing_nodes
-from random_threads import Thread, Traits
-
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
+from random_threads import Thread, Traits
 
 TITLE = "2,000 random graphs compared with InMemorySaver"
 SHORT = {"cases": 40}

@@ -11,11 +11,12 @@ import random
 from collections import Counter
 from typing import Any
 
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.base.id import uuid6
+
 import random_values
 import seen
 from fleet import Fleet
-from langgraph.checkpoint.base import empty_checkpoint
-from langgraph.checkpoint.base.id import uuid6
 from random_values import message, value
 
 CHANNELS = ("messages", "plain", "nested", "other")

@@ -26,16 +26,12 @@ from typing import Any
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 
 from fake_table import TABLE, FakeTable
-from langgraph_checkpoint_dynamodb import (
-    DynamoDBConfig,
-    DynamoDBSaver,
-    DynamoDBTableConfig,
-    keys,
-    opening,
-)
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+from langgraph_checkpoint_dynamodb.format import keys
+from langgraph_checkpoint_dynamodb.storage import body_reader
 
 TITLE = "Weeks of TTL use, its length changed on the way"
 SHORT = {"steps": 80}
@@ -379,7 +375,7 @@ class Campaign:
             kept = float(item.get("ttl", {"N": "inf"})["N"])
             if not sort_key.startswith(keys.CHECKPOINTS) or kept <= self.now:
                 continue
-            referred, _ = self.table.run(opening.refs_of(context, thread_id, [item], sort_key))
+            referred, _ = self.table.run(body_reader.refs_of(context, thread_id, [item], sort_key))
             lasts: dict[bytes, float] = {}
             for generation, ref in referred:
                 chunk = self.table.items.get((thread_id, keys.chunk(generation, ref)))

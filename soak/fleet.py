@@ -16,13 +16,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
-import random_values
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
-from tables import KEYS, REGION, new_table
 
+import random_values
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+from tables import KEYS, REGION, new_table
 
 CACHES = (0, 2_000, 20_000, 200_000, None, None)
 """Sizes of a saver's cache in bytes; `None` for the default."""

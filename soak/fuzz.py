@@ -20,25 +20,22 @@ from typing import Any
 
 import ormsgpack
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 
 from langgraph.checkpoint.base import empty_checkpoint
 
 from fake_table import FakeTable, context
-from langgraph_checkpoint_dynamodb import (
-    StorageError,
-    history,
-    keys,
-    maintain,
-    pending,
-    read,
-    write,
-)
-from langgraph_checkpoint_dynamodb.chunking import digest_of
-from langgraph_checkpoint_dynamodb.codec import compress, decompress, seal, unseal
-from langgraph_checkpoint_dynamodb.context import Place
-from langgraph_checkpoint_dynamodb.listing import Listing, Query
-from langgraph_checkpoint_dynamodb.selection import Keep
+from langgraph_checkpoint_dynamodb import StorageError
+from langgraph_checkpoint_dynamodb.checkpoints import delta_history, get, put, put_writes
+from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing, Query
+from langgraph_checkpoint_dynamodb.chunking.boundaries import digest_of
+from langgraph_checkpoint_dynamodb.format import keys
+from langgraph_checkpoint_dynamodb.format.body import seal, unseal
+from langgraph_checkpoint_dynamodb.format.compression import compress, decompress
+from langgraph_checkpoint_dynamodb.maintenance import copy as copies
+from langgraph_checkpoint_dynamodb.maintenance import delete, prune
+from langgraph_checkpoint_dynamodb.maintenance.retention import RetentionPolicy
+from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
 
 TITLE = "40,000 tables of mutated items read"
 SHORT = {"cases": 1_000}
@@ -103,24 +100,24 @@ def _limited(where: str) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def place_of(ns: str = "") -> Place:
-    return Place(_THREAD, ns)
+def place_of(ns: str = "") -> ThreadNamespace:
+    return ThreadNamespace(_THREAD, ns)
 
 
 def _put_child(table: FakeTable, surroundings: Any) -> None:
-    found = table.run(read.get_tuple(surroundings, place_of(), None))
+    found = table.run(get.get_tuple(surroundings, place_of(), None))
     if found is None:
         return
     checkpoint = {**found.checkpoint, "id": "9"}
     parent_id = found.checkpoint["id"]
-    new = write.Put(place_of(), checkpoint, {}, parent_id, {"document": "9"})
-    table.run(write.put(surroundings, new))
-    assert table.run(read.get_tuple(surroundings, place_of(), "9")) is not None
+    new = put.Put(place_of(), checkpoint, {}, parent_id, {"document": "9"})
+    table.run(put.put(surroundings, new))
+    assert table.run(get.get_tuple(surroundings, place_of(), "9")) is not None
 
 
 def _merge(table: FakeTable, surroundings: Any) -> None:
     writes = [(f"c{index}", index) for index in range(6)]
-    table.run(pending.put_writes(surroundings, place_of(), "4", writes, "task", "path"))
+    table.run(put_writes.put_writes(surroundings, place_of(), "4", writes, "task", "path"))
 
 
 def _list(table: FakeTable, surroundings: Any) -> None:
@@ -130,20 +127,20 @@ def _list(table: FakeTable, surroundings: Any) -> None:
 
 
 CALLS: list[tuple[str, Callable[[FakeTable, Any], Any]]] = [
-    ("get_tuple", lambda table, to: table.run(read.get_tuple(to, place_of(), None))),
-    ("get_tuple of 4", lambda table, to: table.run(read.get_tuple(to, place_of(), "4"))),
+    ("get_tuple", lambda table, to: table.run(get.get_tuple(to, place_of(), None))),
+    ("get_tuple of 4", lambda table, to: table.run(get.get_tuple(to, place_of(), "4"))),
     ("get_tuple of a long namespace", lambda table, to: table.run(
-        read.get_tuple(to, place_of(_LONG_NS), None)
+        get.get_tuple(to, place_of(_LONG_NS), None)
     )),
     ("list", _list),
     ("get_delta_channel_history", lambda table, to: table.run(
-        history.get_delta_channel_history(to, place_of(), None, ["log", "document"])
+        delta_history.get_delta_channel_history(to, place_of(), None, ["log", "document"])
     )),
     ("put", _put_child),
     ("put_writes", _merge),
-    ("prune", lambda table, to: table.run(maintain.prune(to, _THREAD, Keep(last=1)))),
-    ("copy_thread", lambda table, to: table.run(maintain.copy_thread(to, _THREAD, "copy"))),
-    ("delete_thread", lambda table, to: table.run(maintain.delete_thread(to, _THREAD))),
+    ("prune", lambda table, to: table.run(prune.prune(to, _THREAD, RetentionPolicy(last=1)))),
+    ("copy_thread", lambda table, to: table.run(copies.copy_thread(to, _THREAD, "copy"))),
+    ("delete_thread", lambda table, to: table.run(delete.delete_thread(to, _THREAD))),
 ]  # fmt: skip
 
 
@@ -173,11 +170,11 @@ def genuine_items(rng: random.Random) -> Items:
             checkpoint["channel_versions"] = {**dict.fromkeys(values, str(number)), "log": "1"}
             of_run = {"run_id": "run", **deltas}
             changed = dict.fromkeys(values, str(number))
-            table.run(write.put(to, write.Put(place, checkpoint, of_run, parent, changed)))
+            table.run(put.put(to, put.Put(place, checkpoint, of_run, parent, changed)))
         small = [("log", [number]), ("c1", "x"), ("__error__", "no")]
-        table.run(pending.put_writes(to, place_of(), str(number), small, "task", "path"))
+        table.run(put_writes.put_writes(to, place_of(), str(number), small, "task", "path"))
         large = [("log", text[: 20_000 + number])]
-        table.run(pending.put_writes(to, place_of(), str(number), large, "x" * 400, "path"))
+        table.run(put_writes.put_writes(to, place_of(), str(number), large, "x" * 400, "path"))
         parent = str(number)
     return table.items
 

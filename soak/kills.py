@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
+from aiobotocore.session import AioSession
+
 import ledger
 import work
-from aiobotocore.session import AioSession
-from tables import KEYS, REGION, config, new_table
-
 from langgraph_checkpoint_dynamodb import DynamoDBConfig
+from tables import KEYS, REGION, config, new_table
 
 TITLE = "SIGKILL of a writing process at a random moment"
 SHORT = {"kills": 10}

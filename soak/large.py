@@ -17,9 +17,10 @@ from typing import Any
 
 from langgraph.checkpoint.base import empty_checkpoint
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 
 from conftest import async_session, sync_session
+
 from costs import Costs
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 

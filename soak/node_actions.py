@@ -9,10 +9,11 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import random_values
 from langchain_core.messages import RemoveMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Command, Overwrite, Send, interrupt
+
+import random_values
 from random_values import message, restyled, text, value
 
 Update = dict[str, Any]

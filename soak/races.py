@@ -25,22 +25,17 @@ from typing import Any
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
 from fake_table import FakeTable, context
-from langgraph_checkpoint_dynamodb import (
-    ConflictError,
-    CorruptCheckpointError,
-    history,
-    maintain,
-    pending,
-    read,
-    write,
-)
-from langgraph_checkpoint_dynamodb.context import Context, Place
-from langgraph_checkpoint_dynamodb.operation import Done, Join, Operation, advance
-from langgraph_checkpoint_dynamodb.selection import GRACE_SECONDS, Keep
-from langgraph_checkpoint_dynamodb.verify import Verification
+from langgraph_checkpoint_dynamodb import ConflictError, CorruptCheckpointError
+from langgraph_checkpoint_dynamodb.checkpoints import delta_history, get, put, put_writes
+from langgraph_checkpoint_dynamodb.maintenance import copy as copies
+from langgraph_checkpoint_dynamodb.maintenance import delete, prune
+from langgraph_checkpoint_dynamodb.maintenance.retention import GRACE_SECONDS, RetentionPolicy
+from langgraph_checkpoint_dynamodb.maintenance.verify import Verification
+from langgraph_checkpoint_dynamodb.runtime.context import Context, ThreadNamespace
+from langgraph_checkpoint_dynamodb.runtime.effects import Done, Join, Operation, advance
 
 TITLE = "10,000 interleavings of runs with prune, deletion, copies and kills"
 SHORT = {"interleavings": 100}
@@ -218,9 +213,9 @@ class World:
             self.excuse(thread_id, checkpoint_id)
 
         around = self.context(process)
-        place = Place(thread_id, "")
-        new = write.Put(place, made, metadata, parent_id, new_versions)
-        return write.put(around, new), acknowledge
+        place = ThreadNamespace(thread_id, "")
+        new = put.Put(place, made, metadata, parent_id, new_versions)
+        return put.put(around, new), acknowledge
 
     def excuse(self, thread_id: str, checkpoint_id: str) -> None:
         """If what it is put on may have been deleted before it was there."""
@@ -254,7 +249,7 @@ class World:
                 return
             parent_id = found.checkpoint["id"] if found else None
 
-        yield [(read.get_tuple(self.context(process), Place(thread_id, ""), None), take)]
+        yield [(get.get_tuple(self.context(process), ThreadNamespace(thread_id, ""), None), take)]
         for _ in range(steps):
             if parent_id is not None and self.draw.random() < 0.5:
                 yield [self.put_log(process, thread_id, parent_id)]
@@ -271,10 +266,10 @@ class World:
     def put_writes(
         self, process: Context, thread_id: str, parent_id: str, channel: str, value: Any
     ) -> Operation[Any]:
-        place = Place(thread_id, "")
+        place = ThreadNamespace(thread_id, "")
         task = f"task-{self.draw.randrange(10**9)}"
         around = self.context(process)
-        return pending.put_writes(around, place, parent_id, [(channel, value)], task, "")
+        return put_writes.put_writes(around, place, parent_id, [(channel, value)], task, "")
 
     def put_log(
         self, process: Context, thread_id: str, parent_id: str
@@ -303,7 +298,7 @@ class World:
         # A checkpoint may be deleted as soon as it is not among the last: from the beginning.
         give_up(None)
         pruning.seen = None
-        operation = maintain.prune(self.context(context()), thread_id, Keep(last=last))
+        operation = prune.prune(self.context(context()), thread_id, RetentionPolicy(last=last))
         yield [(operation, give_up)]
 
     def delete_for_runs(self, run_ids: list[str]) -> Actor:
@@ -316,7 +311,7 @@ class World:
 
         self.is_quiet = False
         give_up(None)
-        yield [(maintain.delete_for_runs(self.context(context()), run_ids), give_up)]
+        yield [(delete.delete_for_runs(self.context(context()), run_ids), give_up)]
 
     def delete_thread(self, thread_id: str) -> Actor:
         def give_up(_: Any) -> None:
@@ -327,7 +322,7 @@ class World:
 
         self.is_quiet = False
         give_up(None)
-        yield [(maintain.delete_thread(self.context(context()), thread_id), give_up)]
+        yield [(delete.delete_thread(self.context(context()), thread_id), give_up)]
 
     def copy(self, source: str, target: str) -> Actor:
         there = dict(self.threads.get(source, {}))
@@ -353,7 +348,7 @@ class World:
                 copy.writes = written[checkpoint_id]
                 copy.acknowledged = checkpoint_id in complete
 
-        yield [(maintain.copy_thread(self.context(context()), source, target), finish)]
+        yield [(copies.copy_thread(self.context(context()), source, target), finish)]
 
     def read(self, thread_id: str) -> Actor:
         for _ in range(3):
@@ -362,7 +357,12 @@ class World:
             def check(found: Any, newest: str = newest) -> None:
                 self.check_read(thread_id, newest, found)
 
-            yield [(read.get_tuple(self.context(context()), Place(thread_id, ""), None), check)]
+            yield [
+                (
+                    get.get_tuple(self.context(context()), ThreadNamespace(thread_id, ""), None),
+                    check,
+                )
+            ]
 
     def verify(self, thread_id: str) -> Actor:
         verification = Verification(thread_id)
@@ -446,7 +446,7 @@ class World:
             excused = any(one.excused for one in (*self.threads[thread_id].values(), *source))
             around = self.context(context())
             try:
-                self.table.run(maintain.prune(around, thread_id, Keep(last=1_000)))
+                self.table.run(prune.prune(around, thread_id, RetentionPolicy(last=1_000)))
             except CorruptCheckpointError as error:
                 assert excused, f"{self.name}: {error}"
                 continue
@@ -462,11 +462,11 @@ class World:
             assert verification.report.young == 0, self.name
 
     def _check_stored(self, thread_id: str, checkpoint_id: str, stored: Stored) -> None:
-        place = Place(thread_id, "")
+        place = ThreadNamespace(thread_id, "")
         where = f"{self.name}: {thread_id}, {checkpoint_id}"
         around = self.context(context())
         try:
-            found = self.table.run(read.get_tuple(around, place, checkpoint_id))
+            found = self.table.run(get.get_tuple(around, place, checkpoint_id))
         except CorruptCheckpointError as error:
             assert stored.excused, f"{where}: {error}"
             self.counts["cut off"] += 1
@@ -481,14 +481,16 @@ class World:
             self._check_log(around, place, checkpoint_id, where)
         self.counts["loaded"] += 1
 
-    def _check_log(self, around: Context, place: Place, checkpoint_id: str, where: str) -> None:
+    def _check_log(
+        self, around: Context, place: ThreadNamespace, checkpoint_id: str, where: str
+    ) -> None:
         known = self.threads[place.thread_id]
         if "log" not in self.versions[place.thread_id, checkpoint_id]:
             return
         if "log" in known[checkpoint_id].values:
             return
         found = self.table.run(
-            history.get_delta_channel_history(around, place, checkpoint_id, ["log"])
+            delta_history.get_delta_channel_history(around, place, checkpoint_id, ["log"])
         )["log"]
         expected: list[Any] = []
         seed = None

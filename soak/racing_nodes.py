@@ -15,14 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, NamedTuple
 
-import seen
-from fleet import Fleet
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict
+
+import seen
+from fleet import Fleet
 from random_graphs import merge
 from random_values import Point, Profile
-from typing_extensions import TypedDict
 
 _LIMIT = 2_000
 """Changes of one node."""

@@ -19,11 +19,12 @@ from langgraph.channels.delta import DeltaChannel
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import Command, interrupt
-from node_actions import ACTIONS, ALONE, MERGED, Update, change_in_place, say
-from random_values import text, value
 from typing_extensions import TypedDict
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+from node_actions import ACTIONS, ALONE, MERGED, Update, change_in_place, say
+from random_values import text, value
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from play import in_run_context
 
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+
 import random_graphs
 import random_values
 import seen
 from fleet import Fleet
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.types import Command
 
 DURABILITIES = ("sync", "async", "exit")
 

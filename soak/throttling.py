@@ -18,8 +18,9 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
-import ledger
 from aiobotocore.session import AioSession
+
+import ledger
 from crowd import Crowd
 from tables import KEYS, REGION, config, new_table
 

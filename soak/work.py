@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 
 from langgraph_checkpoint_dynamodb import StorageError
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from play import in_run_context
 
 DURABILITIES = ("sync", "async", "exit")

@@ -1,6 +1,7 @@
 """A LangGraph checkpointer on one DynamoDB table."""
 
-from .config import DynamoDBConfig
+from .config.saver_config import DynamoDBConfig
+from .config.table_config import BillingMode, DynamoDBTableConfig, TableClass
 from .errors import (
     AccessDeniedError,
     CallerError,
@@ -23,10 +24,9 @@ from .errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
-from .plan import Drift, Plan
-from .report import Problem, ProblemKind, VerifyReport
-from .saver import DynamoDBSaver
-from .table_config import BillingMode, DynamoDBTableConfig, TableClass
+from .infra.plan import Drift, Plan
+from .maintenance.verify_report import Problem, ProblemKind, VerifyReport
+from .saver.saver import DynamoDBSaver
 
 __all__ = [
     "AccessDeniedError",

@@ -7,6 +7,9 @@ errors carry `retryable`: whether the same call may succeed later unchanged.
 
 from __future__ import annotations
 
+DISTRIBUTION = "langgraph-checkpoint-amazon-dynamodb"
+"""The package's name on PyPI, for messages."""
+
 
 class DynamoDBSaverError(Exception):
     """Base of every error this package raises."""

@@ -1,0 +1,167 @@
+"""The ancestors that a delta channel is rebuilt from: looked up, and kept as long as it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from ..errors import CorruptCheckpointError
+from ..format import items, keys, requests
+from ..format.expiry import FOR_EVER, NEVER, new_lifetime
+from ..runtime.context import Context, ThreadNamespace
+from ..runtime.effects import Call, Item, Operation
+from ..serialization import headers
+from ..storage import batches, chunk_writer
+from ..storage.body_reader import CheckpointEntry, refs_of
+from .get import (
+    Group,
+    collect,
+    get_ancestor,
+    read_headers,
+)
+
+_ITEMS_A_STEP = 4  # a checkpoint and some tasks' writes
+_MAX_PAGE = 4096
+
+
+def keep_ancestors(
+    context: Context,
+    place: ThreadNamespace,
+    checkpoint_id: str,
+    channels: Iterable[str],
+    until: float,
+) -> Operation[float]:
+    """Keep a checkpoint, and its ancestors back to the last value of each channel.
+
+    Until a time in epoch seconds, at least; returns until when.
+    """
+    group = yield from get_ancestor(context, place, checkpoint_id)
+    if group is None:
+        return math.inf
+    (entry,) = yield from read_headers(context, place.thread_id, [group])
+    missing = set(channels) - set(entry.header.channels)
+    ancestors = Ancestors(context, place, group, expected_items(entry, list(missing)))
+    read = [entry]
+    met = {entry.checkpoint_id}
+    while missing and entry.header.parent_id:
+        check_descent(met, entry)
+        parent = yield from ancestors.get(entry.header.parent_id)
+        if parent is None:
+            break
+        entry = parent
+        read.append(entry)
+        missing -= set(entry.header.channels)
+    return (yield from renew(context, read, until))
+
+
+def expected_items(target: CheckpointEntry, channels: Sequence[str]) -> int:
+    """About how many items lie between a checkpoint and the oldest snapshot it needs.
+
+    The metadata counts the supersteps since each channel's last snapshot.
+    """
+    counters = headers.unstored_deltas(target.header, target.where)
+    steps = max((counters.get(channel, 0) for channel in channels), default=0)
+    return _ITEMS_A_STEP * (max(steps, 0) + 1)
+
+
+def check_descent(met: set[str], entry: CheckpointEntry) -> None:
+    """Note an entry's parent; a chain that comes back to where it was would be walked for ever."""
+    parent_id = str(entry.header.parent_id)
+    if parent_id in met:
+        raise CorruptCheckpointError(f"{entry.where}: its parent {parent_id!r} descends from it")
+    met.add(parent_id)
+
+
+class Ancestors:
+    """The checkpoints before one, looked up by id; read backwards in pages."""
+
+    def __init__(
+        self, context: Context, place: ThreadNamespace, target: Group, expected: int
+    ) -> None:
+        self._context = context
+        self._place = place
+        ns = keys.namespace(place.checkpoint_ns)
+        low, _ = keys.below(f"{keys.CHECKPOINTS}{ns}")
+        high = keys.checkpoint(ns, target.key.checkpoint_id)
+        self._call: Call | None = requests.query(
+            context.table,
+            place.thread_id,
+            (low, high),
+            newest_first=True,
+            limit=min(expected, _MAX_PAGE),
+            start=requests.key(place.thread_id, high),
+        )
+        self._seen: dict[str, Group] = {}
+        self._carried: list[Item] = []
+        self._lowest: str | None = None
+
+    def get(self, checkpoint_id: str) -> Operation[CheckpointEntry | None]:
+        """The checkpoint of this id, or `None`."""
+        while (
+            checkpoint_id not in self._seen
+            and self._call is not None
+            and (self._lowest is None or checkpoint_id < self._lowest)
+        ):
+            yield from self._read_page()
+        group = self._seen.pop(checkpoint_id, None)
+        if group is None:  # ids that do not sort in the order they were made in
+            group = yield from get_ancestor(self._context, self._place, checkpoint_id)
+        if group is None:
+            return None
+        (entry,) = yield from read_headers(self._context, self._place.thread_id, [group])
+        return entry
+
+    def _read_page(self) -> Operation[None]:
+        call = self._call
+        assert call is not None  # noqa: S101 - the caller's loop has checked it
+        (reply,) = yield [call]
+        for group in collect(self._context, reply["Items"], self._carried, items.gone):
+            self._seen[group.key.checkpoint_id] = group
+            self._lowest = group.key.checkpoint_id
+        self._call = batches.next_page(call, reply)
+        if self._call is not None:
+            self._call.params["Limit"] = min(call.params["Limit"] * 2, _MAX_PAGE)
+
+
+def renew(context: Context, entries: Sequence[CheckpointEntry], least: float) -> Operation[float]:
+    """Keep what a living checkpoint is rebuilt from, at least until `least`.
+
+    And for over two TTL periods from now, once less than one and a half are left: then what is
+    put in the next half period does not outlive its ancestors. A saver that gives no
+    expiry keeps them for ever. Returns until when they are kept at least.
+    """
+    ttl = context.ttl_seconds
+    until = new_lifetime(context, delta=True, floor=least).generation
+    if ttl is None or until == NEVER:
+        until, due = FOR_EVER, float(FOR_EVER)
+    else:
+        due = max(context.now + 1.5 * ttl, least)
+    for entry in entries:
+        found = [entry.item, *entry.writes]
+        short = [item for item in found if items.kept_until(context, item) < due]
+        if short:
+            yield from _keep(context, entry, short, until)
+    return due
+
+
+def _keep(
+    context: Context, entry: CheckpointEntry, found: Sequence[Item], until: int
+) -> Operation[None]:
+    """Keep some items for longer, after their chunks were copied to a generation as long."""
+    thread_id = entry.place.thread_id
+    referred, _ = yield from refs_of(context, thread_id, found, entry.where)
+    latest = {ref: generation for generation, ref in sorted(referred)}
+    wanted = frozenset(
+        (generation, ref) for ref, generation in latest.items() if generation < until
+    )
+    yield from chunk_writer.move(context, (thread_id, until), wanted)
+    yield [
+        requests.keep(
+            context.table,
+            requests.key(thread_id, items.sort_key(item)),
+            context.ttl_attribute,
+            until,
+            items.EXPIRY,
+        )
+        for item in found
+    ]

@@ -1,0 +1,258 @@
+"""Listing checkpoints, newest first, as lazily as a key-value store allows.
+
+A namespace is one range of keys and read backwards in pages. Several namespaces
+are merged by checkpoint id. Each has a bound, the newest id that may still come from it, so only
+those are read whose turn it may be.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph.checkpoint.base import CheckpointTuple
+
+from ..format import items, keys, requests
+from ..runtime.context import Context
+from ..runtime.effects import Call, Item, Operation
+from ..storage import batches, discovery
+from ..storage.body_reader import CheckpointEntry
+from .get import Group, collect, read_headers, read_standing, whole
+
+_FIRST_PAGE = 64
+_MIN_PAGE = 16
+_PAGE_GROWTH = 16
+_MAX_PAGE = 4096
+_PAGE_BYTES = 32 << 20
+"""Bytes of values that are held at once; a larger checkpoint is read alone."""
+
+_ITEMS_A_CHECKPOINT = 3
+_NAMESPACES_A_ROUND = 128
+_BREADTH_GROWTH = 4
+"""How many more namespaces are read at once after those that were read held nothing to list."""
+
+_ROOT = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to list.
+
+    Attributes:
+        thread_id: `None` for every thread.
+        checkpoint_ns: `None` for every namespace.
+        checkpoint_id: Only this one.
+        before_id: Only ids that sort before this one.
+        filter: Metadata values that must be equal.
+    """
+
+    thread_id: str | None
+    checkpoint_ns: str | None
+    checkpoint_id: str | None
+    before_id: str | None
+    filter: Mapping[str, Any]
+
+    def wants(self, checkpoint_id: str) -> bool:
+        """Whether an id passes, before its item is read."""
+        return self.before_id is None or checkpoint_id < self.before_id
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether the metadata passes the filter."""
+        return all(metadata.get(name) == value for name, value in self.filter.items())
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """One namespace, read backwards.
+
+    Attributes:
+        call: What brings its next page; `None` after the last.
+        reply: The reply to `call`, if it is there already.
+        bound: The newest id that may come; `None` if that is not known.
+        ready: What has come and was not listed yet.
+        carried: Writes whose checkpoint has not come.
+    """
+
+    call: Call | None
+    reply: Any = None
+    bound: str | None = None
+    ready: deque[CheckpointEntry] = field(default_factory=deque)
+    carried: list[Item] = field(default_factory=list)
+
+    def may_precede(self, checkpoint_id: str | None) -> bool:
+        """Whether something that is not read yet may be listed before a checkpoint."""
+        if self.ready or self.call is None:
+            return False
+        return checkpoint_id is None or self.bound is None or self.bound > checkpoint_id
+
+
+class ThreadScan:
+    """The threads of a table, one after another; or the one that is wanted.
+
+    A scan returns a partition's items one after another.
+    """
+
+    def __init__(
+        self, scan: Callable[[str, Item | None], Call], thread_id: str | None = None
+    ) -> None:
+        self._scan = scan
+        self._threads: deque[str] = deque([] if thread_id is None else [thread_id])
+        self._last: str | None = None
+        self._start: Item | None = None
+        self._scanned = thread_id is not None
+
+    def next(self, context: Context) -> Operation[str | None]:
+        """The next thread's id; `None` after the last."""
+        while not self._threads and not self._scanned:
+            (reply,) = yield [self._scan(context.table, self._start)]
+            for item in reply["Items"]:
+                thread_id = item["PK"]["S"]
+                if thread_id != self._last:
+                    self._threads.append(thread_id)
+                    self._last = thread_id
+            self._start = reply.get("LastEvaluatedKey")
+            self._scanned = self._start is None
+        return self._threads.popleft() if self._threads else None
+
+
+class Listing:
+    """The state of one `list`: call `page` until it returns `None`."""
+
+    def __init__(self, query: Query, limit: int | None) -> None:
+        self._query = query
+        self._left = limit
+        self._page_items = _FIRST_PAGE if limit is None else _ITEMS_A_CHECKPOINT * limit + 4
+        self._breadth = limit
+        self._cursors: list[_Cursor] | None = None
+        self._threads = ThreadScan(requests.scan_checkpoints, query.thread_id)
+
+    def page(self, context: Context) -> Operation[list[CheckpointTuple] | None]:
+        """The next checkpoints, newest first within a thread; `None` after the last."""
+        while self._left is None or self._left > 0:
+            if self._cursors is None and not (yield from self._open_thread(context)):
+                return None
+            entries = yield from self._next_entries(context)
+            if entries:
+                tuples = yield from read_standing(context, entries[0].place.thread_id, entries)
+                if self._left is not None:
+                    self._left -= len(tuples)
+                return tuples
+        return None
+
+    def _open_thread(self, context: Context) -> Operation[bool]:
+        thread_id = yield from self._threads.next(context)
+        if thread_id is None:
+            return False
+        if self._query.checkpoint_ns is not None:
+            ns = keys.namespace(self._query.checkpoint_ns)
+            call = self._first_call(context, thread_id, ns, self._page_items)
+            self._cursors = [_Cursor(call)]
+        else:
+            self._cursors = yield from self._open_namespaces(context, thread_id)
+        return True
+
+    def _open_namespaces(self, context: Context, thread_id: str) -> Operation[list[_Cursor]]:
+        """Look for namespaces, and at once for what most often is the only one: the root's."""
+        call = self._first_call(context, thread_id, _ROOT, self._page_items)
+        first, reply = yield [discovery.first_page(context, thread_id), call]
+        found = yield from discovery.find(context, thread_id, first)
+        # Each namespace may hold the newest checkpoint, but hardly all of the newest ones.
+        size = max(self._page_items // (len(found) + 1), _MIN_PAGE)
+        size = min(size, self._page_items)
+        wanted = self._query.checkpoint_id or ""
+        return [
+            _Cursor(call, reply),
+            *(
+                _Cursor(self._first_call(context, thread_id, ns, size), bound=newest)
+                for ns, newest in found.items()
+                if newest >= wanted
+            ),
+        ]
+
+    def _first_call(self, context: Context, thread_id: str, ns: str, size: int) -> Call:
+        query = self._query
+        low, high = keys.below(f"{keys.CHECKPOINTS}{ns}")
+        if query.checkpoint_id is not None:
+            low, high = keys.below(keys.checkpoint(ns, query.checkpoint_id))
+        elif query.before_id is not None:
+            high = keys.checkpoint(ns, query.before_id)
+        return requests.query(context.table, thread_id, (low, high), newest_first=True, limit=size)
+
+    def _next_entries(self, context: Context) -> Operation[list[CheckpointEntry]]:
+        """The next entries in merged order, as far as all cursors can tell it."""
+        cursors = self._cursors or []
+        yield from self._fill(context, self._to_fill(cursors))
+        found: list[CheckpointEntry] = []
+        size = 0
+        while self._left is None or len(found) < self._left:
+            newest = _newest(cursors)
+            next_id = newest.ready[0].checkpoint_id if newest else None
+            if any(cursor.may_precede(next_id) for cursor in cursors):
+                break
+            if newest is None:
+                self._cursors = None  # this thread has been read to its end
+                break
+            size += newest.ready[0].size
+            if found and size > _PAGE_BYTES:
+                break
+            found.append(newest.ready.popleft())
+        if found:
+            self._breadth = self._left
+        elif self._breadth is not None:
+            self._breadth *= _BREADTH_GROWTH
+        return found
+
+    def _to_fill(self, cursors: Sequence[_Cursor]) -> list[_Cursor]:
+        """The cursors to read next: with a limit, only as many as may come first."""
+        newest = _newest(cursors)
+        next_id = newest.ready[0].checkpoint_id if newest else None
+        urgent = [cursor for cursor in cursors if cursor.may_precede(next_id)]
+        if not urgent:
+            return []
+        if self._breadth is None:
+            urgent = [cursor for cursor in cursors if cursor.may_precede(None)]
+        first = [cursor for cursor in urgent if cursor.bound is None]
+        rest = [cursor for cursor in urgent if cursor.bound is not None]
+        rest.sort(key=lambda cursor: cursor.bound or "", reverse=True)
+        breadth = _NAMESPACES_A_ROUND if self._breadth is None else self._breadth
+        return [*first, *rest][: min(breadth, _NAMESPACES_A_ROUND) + len(first)]
+
+    def _fill(self, context: Context, cursors: Sequence[_Cursor]) -> Operation[None]:
+        asking = [cursor for cursor in cursors if cursor.call and cursor.reply is None]
+        if asking:
+            replies = yield [cursor.call for cursor in asking if cursor.call]
+            for cursor, reply in zip(asking, replies, strict=True):
+                cursor.reply = reply
+        for cursor in cursors:
+            call, reply, cursor.reply = cursor.call, cursor.reply, None
+            if call is None:
+                continue
+            groups = [
+                group
+                for group in collect(context, reply["Items"], cursor.carried)
+                if self._query.wants(group.key.checkpoint_id)
+            ]
+            cursor.call = batches.next_page(call, reply)
+            if cursor.call is not None:
+                cursor.call.params["Limit"] = min(call.params["Limit"] * _PAGE_GROWTH, _MAX_PAGE)
+                cursor.bound = items.parse_key(
+                    cursor.call.params["ExclusiveStartKey"]
+                ).checkpoint_id
+            yield from self._take(context, call.params, cursor, groups)
+
+    def _take(
+        self, context: Context, params: Mapping[str, Any], cursor: _Cursor, groups: list[Group]
+    ) -> Operation[None]:
+        thread_id = params["ExpressionAttributeValues"][":pk"]["S"]
+        entries = yield from whole(
+            context, thread_id, groups, lambda found: read_headers(context, thread_id, found)
+        )
+        cursor.ready.extend(e for e in entries if self._query.matches(e.header.metadata))
+
+
+def _newest(cursors: Sequence[_Cursor]) -> _Cursor | None:
+    """The cursor that has the next checkpoint ready, of those that have any."""
+    ready = [cursor for cursor in cursors if cursor.ready]
+    return max(ready, key=lambda cursor: cursor.ready[0].checkpoint_id) if ready else None

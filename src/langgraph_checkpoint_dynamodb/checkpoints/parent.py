@@ -1,0 +1,133 @@
+"""The checkpoint that a put continues: as this process remembers it, else as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from langgraph.checkpoint.base import CheckpointMetadata
+
+from ..format import items, keys, requests
+from ..format.expiry import Lifetime
+from ..runtime.context import Context, ThreadNamespace
+from ..runtime.effects import Operation
+from ..serialization import encode
+from ..storage import batches, chunk_reader
+from ..storage.body_reader import open_bodies
+from . import memory, recall
+from .get import Group, exact_group, read_headers, whole
+from .memory import StoredCheckpoint
+
+
+def find(
+    context: Context, place: ThreadNamespace, checkpoint_id: str
+) -> Operation[StoredCheckpoint | None]:
+    """What is stored of a checkpoint; `None` if there is none.
+
+    Reads its items, and lists of refs, if it is not remembered: two requests, and more for one
+    whose body is cut.
+
+    Raises:
+        CorruptCheckpointError: It stands and lacks bytes.
+    """
+    found = memory.remembered(context, place, checkpoint_id)
+    if found is not None:
+        return found
+    key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
+    group = yield from exact_group(context, place.thread_id, key, items.gone)
+    if group is None:
+        return None
+    read = yield from whole(
+        context,
+        place.thread_id,
+        [group],
+        lambda groups: _read(context, place.thread_id, groups),
+        items.gone,
+    )
+    return read[0] if read else None
+
+
+def _read(
+    context: Context, thread_id: str, groups: Sequence[Group]
+) -> Operation[list[StoredCheckpoint]]:
+    found = []
+    for entry in (yield from read_headers(context, thread_id, groups)):
+        writes = yield from open_bodies(context, thread_id, entry.writes, entry.where)
+        records = encode.records_of([entry.opened.body, *(one.body for one in writes)])
+        nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
+        loaded = yield from chunk_reader.load(context, thread_id, nodes, only_lists=True)
+        refs = recall.write_refs(entry, writes, loaded)
+        stored = recall.stored_checkpoint(context, entry, loaded)
+        found.append(replace(stored, write_refs=refs))
+    return found
+
+
+def floor(
+    context: Context,
+    place: ThreadNamespace,
+    parent: StoredCheckpoint | None,
+    metadata: CheckpointMetadata,
+) -> Operation[float]:
+    """When the checkpoints before a new one expire, so that it does not expire earlier.
+
+    That is its parent's time. One that continues another than the newest may follow a sibling
+    that was put with a longer TTL; and the first of a subgraph is read with a checkpoint
+    of the graph around it.
+    """
+    if context.ttl_seconds is None:
+        return 0
+    if parent is None:
+        around = _around(place, metadata)
+        found = (yield from lifetime_of(context, *around)) if around else None
+        return found.expires if found else 0
+    if parent.newest:
+        return parent.lifetime.expires
+    newest = yield from _newest_expires(context, place)
+    return max(parent.lifetime.expires, newest)
+
+
+def _around(
+    place: ThreadNamespace, metadata: CheckpointMetadata
+) -> tuple[ThreadNamespace, str] | None:
+    """The checkpoint of the nearest graph around a subgraph; LangGraph's metadata tells."""
+    parents: Any = metadata.get("parents")
+    outer = [ns for ns in parents if ns != place.checkpoint_ns] if isinstance(parents, dict) else []
+    nearest = max(outer, key=len, default="")
+    if not outer or not keys.is_checkpoint_id(parents[nearest]):
+        return None
+    return ThreadNamespace(place.thread_id, nearest), parents[nearest]
+
+
+def _newest_expires(context: Context, place: ThreadNamespace) -> Operation[float]:
+    bounds = keys.below(f"{keys.CHECKPOINTS}{keys.namespace(place.checkpoint_ns)}")
+    attributes = ("PK", "SK", context.ttl_attribute, items.EXPIRY)
+    (reply,) = yield [
+        requests.query(
+            context.table,
+            place.thread_id,
+            bounds,
+            newest_first=True,
+            limit=1,
+            attributes=attributes,
+        )
+    ]
+    return max((items.expires(context, item) for item in reply["Items"]), default=0.0)
+
+
+def lifetime_of(
+    context: Context, place: ThreadNamespace, checkpoint_id: str
+) -> Operation[Lifetime | None]:
+    """The times of a checkpoint; `None` if there is none. Only of its item, which is read
+    if the checkpoint is not remembered.
+    """
+    found = memory.lifetime_of(context, place, checkpoint_id)
+    if found is not None:
+        return found
+    key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
+    wanted = [requests.key(place.thread_id, key)]
+    stored = yield from batches.get_all(context, wanted, consistent=True)
+    if not stored or items.is_tombstone(stored[0]):
+        return None
+    (opened,) = yield from open_bodies(context, place.thread_id, stored, str(place))
+    return items.lifetime(context, stored[0], opened.made_in)

@@ -1,0 +1,197 @@
+"""Pending writes: the operation that stores a task's writes beside a checkpoint.
+
+The regular writes of one call are one item, put if the task has none yet; what is missing in
+one that is there is merged into it. A write to a special channel is an item of its own
+and replaces the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.checkpoint.base import WRITES_IDX_MAP
+
+from ..errors import ConflictError, CorruptCheckpointError
+from ..format import items, keys, requests
+from ..format.expiry import Lifetime, new_lifetime
+from ..runtime.context import Context, ThreadNamespace
+from ..runtime.effects import Compute, ConditionFailed, Item, Operation
+from ..runtime.single_flight import ChunkScope
+from ..serialization import encode, headers, limits
+from ..serialization.encode import Encoded, Write
+from ..serialization.serializer import serialize
+from ..storage import chunk_reader, chunk_writer, conditional_puts
+from ..storage.body_reader import open_bodies
+from . import memory
+from . import parent as parents
+
+
+def put_writes(
+    context: Context,
+    place: ThreadNamespace,
+    checkpoint_id: str,
+    writes: Sequence[tuple[str, Any]],
+    task_id: str,
+    task_path: str,
+) -> Operation[None]:
+    """Store a task's writes: one item for the regular ones, one for each special channel.
+
+    A regular write that is stored already stays (the task has finished before);
+    a special one is overwritten: LangGraph's `put_writes` contract, see
+    `WRITES_IDX_MAP`. They expire with their checkpoint.
+    """
+    checkpoint_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
+    task_key = keys.writes(checkpoint_key, task_id)
+    hidden = None if keys.decode(keys.parse(task_key).task or "") is not None else task_id
+    known = memory.remembered(context, place, checkpoint_id)
+    entries: list[Write] = yield Compute(
+        lambda: [
+            Write(
+                WRITES_IDX_MAP.get(channel, index),
+                channel,
+                serialize(context.serde, value, f"channel {channel!r}"),
+            )
+            for index, (channel, value) in enumerate(writes)
+        ],
+        lambda: limits.bytes_at_most([value for _, value in writes]),
+    )
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        sizes[entry.channel] = sizes.get(entry.channel, 0) + len(entry.value[1])
+    limits.check_new(context, sizes, f"{place}, checkpoint {checkpoint_id!r}, task {task_id!r}")
+    groups = {task_key: [entry for entry in entries if entry.index >= 0]}
+    for entry in entries:
+        if entry.index < 0:
+            groups[keys.writes(checkpoint_key, task_id, entry.channel)] = [entry]
+    lifetime = known.lifetime if known else (yield from _lifetime(context, place, checkpoint_id))
+    basis = known.known(lifetime.generation) if known else frozenset[bytes]()
+    task = _Task(context, place, checkpoint_id, task_path, hidden, lifetime, basis)
+    with context.in_flight.operation(task.scope, context.now):
+        yield from _store(context, task, groups, task_key)
+
+
+def _lifetime(context: Context, place: ThreadNamespace, checkpoint_id: str) -> Operation[Lifetime]:
+    """The checkpoint's times; those of one put now if it is not there yet."""
+    if context.ttl_seconds is not None:
+        found = yield from parents.lifetime_of(context, place, checkpoint_id)
+        if found is not None:
+            return found
+    return new_lifetime(context, delta=True)
+
+
+def _store(
+    context: Context, task: _Task, groups: dict[str, list[Write]], task_key: str
+) -> Operation[None]:
+    made: dict[str, Item] = {}
+    refs: dict[str, Set[bytes]] = {}
+    for sort_key, group in groups.items():
+        if group:
+            made[sort_key], refs[sort_key] = yield from task.item(sort_key, group)
+    if not made:
+        return
+    replies = yield from conditional_puts.put_new(context, made.values())
+    sent = dict(zip(made, replies, strict=True))
+    regular = sent.pop(task_key, None)
+    yield from conditional_puts.replace(
+        context, [(made[key], reply) for key, reply in sent.items()]
+    )
+    if isinstance(regular, ConditionFailed):
+        yield from task.merge(task_key, groups[task_key], made[task_key], regular.item)
+    elif regular is not None:
+        stored = frozenset((task.lifetime.generation, one) for one in refs[task_key])
+        memory.add_writes(context, task.place, task.checkpoint_id, stored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """The writes of one task on one checkpoint."""
+
+    context: Context
+    place: ThreadNamespace
+    checkpoint_id: str
+    task_path: str
+    hidden_task_id: str | None
+    lifetime: Lifetime
+    known: frozenset[bytes]
+    """Chunks of its generation that the checkpoint refers to."""
+
+    @property
+    def scope(self) -> ChunkScope:
+        """Where its chunks are."""
+        return self.place.thread_id, self.lifetime.generation
+
+    def item(self, sort_key: str, writes: Sequence[Write]) -> Operation[tuple[Item, Set[bytes]]]:
+        """Make a writes item, and write the chunks that it refers to; returns these, too."""
+        context = self.context
+        encoded: Encoded = yield Compute(
+            lambda: encode.encode_writes(
+                context.serde,
+                self.lifetime.generation,
+                writes,
+                self.task_path,
+                self.hidden_task_id,
+                self.known,
+            ),
+            lambda: sum(len(write.value[1]) for write in writes),
+        )
+        yield from chunk_writer.store(context, self.scope, encoded.chunks, self.known)
+        thread_id = self.place.thread_id
+        item = items.checkpoint_or_writes_item(
+            context, thread_id, sort_key, encoded.body, self.lifetime
+        )
+        return item, encoded.chunks.keys()
+
+    def merge(
+        self, sort_key: str, writes: Sequence[Write], item: Item, found: Item | None
+    ) -> Operation[None]:
+        """Add the writes whose index is not stored yet to the task's item."""
+        context = self.context
+        for _ in range(conditional_puts.ATTEMPTS):
+            found = yield from conditional_puts.existing(context, item, found)
+            merged: list[Write] = list(writes)
+            if found is not None and not items.gone(context, found):
+                try:
+                    old = yield from self._writes_in(found)
+                except CorruptCheckpointError:
+                    now = yield from conditional_puts.existing(context, item, None)
+                    if now == found:
+                        raise
+                    found = now  # deleted or replaced while it was read
+                    continue
+                taken = {write.index for write in old}
+                missing = [write for write in writes if write.index not in taken]
+                if not missing:
+                    return
+                merged = sorted([*old, *missing], key=lambda write: write.index)
+            item, _ = yield from self.item(sort_key, merged)
+            call = (
+                requests.put_new(context.table, item)
+                if found is None
+                else requests.put_over(context.table, item, items.stored_bytes(found))
+            )
+            (reply,) = yield [call]
+            if not isinstance(reply, ConditionFailed):
+                return
+            found = reply.item
+        raise ConflictError(
+            f"{self.place}, checkpoint {self.checkpoint_id!r}: the writes of one task were changed "
+            f"by others {conditional_puts.ATTEMPTS} times while they were merged"
+        )
+
+    def _writes_in(self, item: Item) -> Operation[list[Write]]:
+        context, place = self.context, self.place
+        where = f"{place}, checkpoint {self.checkpoint_id!r}, writes {items.sort_key(item)!r}"
+        (opened,) = yield from open_bodies(context, place.thread_id, [item], where)
+        limits.check_size(context, [opened.body], where)
+        loaded = yield from chunk_reader.load(
+            context, place.thread_id, encode.records_of([opened.body])
+        )
+        header = headers.read_writes_header(context, opened.body, where)
+        return [
+            Write(index, channel, (record.type, loaded.join(record, where)))
+            for index, channel, record in zip(
+                header.indexes, header.channels, opened.body.records, strict=True
+            )
+        ]

@@ -1,0 +1,151 @@
+"""What a user configures of the saver: its table and how to reach it.
+
+Configurations are frozen and validated when made, so that a mistake shows
+where it was written and not at the first request of a running graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError
+from ..runtime.context import DEFAULT_MAX_BYTES
+from .table_config import DynamoDBTableConfig, check_integer
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+
+
+_DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamoDBConfig:
+    """How to reach the table, and how hard to try.
+
+    Args:
+        table_config: The table.
+        region_name: AWS region; `None` leaves it to the session or environment.
+        endpoint_url: Another endpoint than AWS's own, such as DynamoDB Local's. The calls
+            to other services that make the table go there too, unless it is one
+            of AWS's own hosts (a VPC endpoint, say).
+        max_retries: How often a call is tried again after a throttle, timeout,
+            dropped connection or 5xx answer. One layer retries: botocore's own
+            retries are switched off.
+        initial_retry_delay: Upper bound of the first delay, in seconds. Delays
+            double from try to try and are drawn at random below their bound.
+        max_retry_delay: Upper bound of every delay, in seconds.
+        aws_access_key_id: With `aws_secret_access_key`, credentials to use
+            instead of the default chain. Never shown in `repr`, logs or errors.
+        aws_secret_access_key: See `aws_access_key_id`.
+        aws_session_token: For temporary credentials.
+        session: A `boto3.Session` to make the client from. Without
+            `async_session` the async methods use it too, in worker threads.
+        async_session: An `aiobotocore.session.AioSession` or an
+            `aioboto3.Session` to make async clients from.
+        botocore_config: Merged over the saver's own `botocore.config.Config`, which waits
+            5 seconds for a connection and 20 for an answer (`connect_timeout`,
+            `read_timeout`); must not set `retries`.
+        max_checkpoint_bytes: The most that the values of a checkpoint, or of one task's writes,
+            may take in serialized form, and a checkpoint together with its pending
+            writes when it is read: else a few crafted items could fill a reader's memory.
+        allow_plaintext: Whether a saver whose serializer encrypts also reads what is stored
+            unencrypted: for a table that moves to encryption, until that is done.
+        fence: Refuse a checkpoint that continues one which is no longer the newest of its
+            namespace, unless it forks on purpose, instead of forking in silence. All
+            writers of a table should agree on it. It costs a write unit and a request
+            for each checkpoint.
+        share_puts: Let small puts that different threads send at the same moment share a
+            request, for processes that serve many threads at once. It needs
+            `dynamodb:PartiQLInsert`; without that, a warning is logged and each put is sent
+            by itself. What is stored is the same:
+            https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.html
+        cache_bytes: Bound of the memory that immutable chunks and the last
+            checkpoints may take, in bytes; 0 switches the cache off.
+
+    Raises:
+        ConfigurationError: A value that cannot work.
+    """
+
+    table_config: DynamoDBTableConfig = field(default_factory=DynamoDBTableConfig)
+    region_name: str | None = None
+    endpoint_url: str | None = None
+    max_retries: int = 3
+    initial_retry_delay: float = 0.1
+    max_retry_delay: float = 1.0
+    aws_access_key_id: str | None = field(default=None, repr=False)
+    aws_secret_access_key: str | None = field(default=None, repr=False)
+    aws_session_token: str | None = field(default=None, repr=False)
+    session: boto3.Session | None = field(default=None, repr=False)
+    async_session: Any = field(default=None, repr=False)
+    botocore_config: Config | None = field(default=None, repr=False)
+    cache_bytes: int = _DEFAULT_CACHE_BYTES
+    max_checkpoint_bytes: int = DEFAULT_MAX_BYTES
+    allow_plaintext: bool = False
+    fence: bool = False
+    share_puts: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.table_config, DynamoDBTableConfig):
+            raise ConfigurationError(
+                f"table_config={self.table_config!r}: pass a DynamoDBTableConfig"
+            )
+        check_integer("max_retries", self.max_retries, 0, None)
+        check_integer("cache_bytes", self.cache_bytes, 0, None)
+        check_integer("max_checkpoint_bytes", self.max_checkpoint_bytes, 1, None)
+        for name in ("allow_plaintext", "fence", "share_puts"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{name}={getattr(self, name)!r}: use True or False")
+        for name in ("initial_retry_delay", "max_retry_delay"):
+            delay = getattr(self, name)
+            if isinstance(delay, bool) or not isinstance(delay, int | float) or not delay >= 0:
+                raise ConfigurationError(f"{name}={delay!r}: use seconds, 0 or more")
+        if self.initial_retry_delay > self.max_retry_delay:
+            raise ConfigurationError(
+                f"initial_retry_delay={self.initial_retry_delay} is over "
+                f"max_retry_delay={self.max_retry_delay}: swap them"
+            )
+        self._check_credentials()
+        self._check_clients()
+        for name in ("region_name", "endpoint_url"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and value):
+                raise ConfigurationError(f"{name}={value!r}: use a string, or None for the default")
+
+    def _check_clients(self) -> None:
+        for name, wrong_makers in (
+            ("session", ("botocore", "aiobotocore", "aioboto3")),
+            ("async_session", ("botocore", "boto3")),
+        ):
+            # aioboto3's session derives from boto3's, so only its module tells them apart.
+            made_by = type(getattr(self, name)).__module__.split(".")[0]
+            if made_by in wrong_makers:
+                raise ConfigurationError(
+                    f"{name} is a session of {made_by}: session takes one of boto3, async_session "
+                    "one of aiobotocore or aioboto3"
+                )
+        if self.botocore_config is not None and getattr(self.botocore_config, "retries", None):
+            raise ConfigurationError(
+                "botocore_config sets retries: one layer retries here; use max_retries, "
+                "initial_retry_delay and max_retry_delay"
+            )
+
+    def _check_credentials(self) -> None:
+        given = [
+            name
+            for name in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+            if getattr(self, name) is not None
+        ]
+        if not given:
+            return
+        if self.aws_access_key_id is None or self.aws_secret_access_key is None:
+            raise ConfigurationError(
+                f"{', '.join(given)} alone: aws_access_key_id and aws_secret_access_key go together"
+            )
+        if self.session is not None or self.async_session is not None:
+            raise ConfigurationError(
+                f"{', '.join(given)} with a session: a session brings its own credentials; "
+                "leave one of the two out"
+            )

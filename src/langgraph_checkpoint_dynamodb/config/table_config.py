@@ -1,0 +1,257 @@
+"""What a user configures of the table: the parameters of `template.yaml`, as Python."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from ..errors import ConfigurationError
+
+RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "B", "N", "R", "T"})
+"""The names of the attributes that items use; see `items.py`."""
+
+_TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+_TAG_VALUE = re.compile(r"[a-zA-Z0-9 _.:/=+@-]{1,256}")
+_KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[a-zA-Z0-9/_-]+")
+_MAX_KMS_KEY = 2048
+_MAX_ATTRIBUTE_NAME_BYTES = 255
+_MAX_TTL_SECONDS = 100 * 365 * 24 * 3600
+_MAX_CAPACITY_UNITS = 10_000_000
+_MAX_RECOVERY_DAYS = 35
+_UTILIZATION = (20, 90)
+
+Choice = TypeVar("Choice", bound=Enum)
+
+
+class BillingMode(str, Enum):
+    """How DynamoDB bills the table.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadWriteCapacityMode.html
+    """
+
+    PAY_PER_REQUEST = "PAY_PER_REQUEST"
+    PROVISIONED = "PROVISIONED"
+
+
+class TableClass(str, Enum):
+    """What DynamoDB's prices favour: requests, or storage.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.TableClasses.html
+    """
+
+    STANDARD = "STANDARD"
+    STANDARD_INFREQUENT_ACCESS = "STANDARD_INFREQUENT_ACCESS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamoDBTableConfig:
+    """The table: what `template.yaml` makes of its parameters, and `deploy=True` of this.
+
+    Args:
+        table_name: 3 to 255 characters of `a-z A-Z 0-9 _ . -`.
+        billing_mode: `PROVISIONED` needs `read_capacity` and `write_capacity`.
+        enable_encryption: Encrypt with a KMS key: `kms_key_arn`, or the AWS
+            managed one. Off means the AWS owned key (DynamoDB always encrypts
+            at rest).
+        enable_point_in_time_recovery: Continuous backups.
+        enable_ttl: Let DynamoDB delete expired items.
+        ttl_attribute: The attribute that holds an item's expiry, in epoch seconds.
+        ttl_seconds: How long a checkpoint lives, in seconds; needs `enable_ttl`.
+            `None` with `enable_ttl` on: the table expires items, but the
+            saver gives them no expiry.
+        read_capacity: Read capacity units a second, `PROVISIONED` only.
+        write_capacity: Write capacity units a second, `PROVISIONED` only.
+        min_read_capacity: Lower bound of read autoscaling, `PROVISIONED` only.
+        max_read_capacity: Upper bound of read autoscaling.
+        min_write_capacity: Lower bound of write autoscaling.
+        max_write_capacity: Upper bound of write autoscaling.
+        target_utilization: Consumed capacity in percent of the provisioned, 20 to
+            90, which autoscaling aims at.
+        max_read_request_units: Upper bound of read request units a second,
+            `PAY_PER_REQUEST` only.
+        max_write_request_units: Upper bound of write request units a second,
+            `PAY_PER_REQUEST` only.
+        point_in_time_recovery_days: How far the continuous backups reach back, 1 to
+            35 days.
+        kms_key_arn: ARN of a customer managed KMS key or of its alias.
+        enable_deletion_protection: Refuse to delete the table.
+        table_class: What the prices favour.
+        enable_run_index: A sparse index that makes `delete_for_runs` a query, for
+            one more write unit a checkpoint.
+        environment: Value of the table's tag `Environment`.
+
+    Raises:
+        ConfigurationError: A value that AWS would refuse or that contradicts another.
+    """
+
+    table_name: str = "langgraph-checkpoint"
+    billing_mode: BillingMode = BillingMode.PAY_PER_REQUEST
+    enable_encryption: bool = True
+    enable_point_in_time_recovery: bool = False
+    enable_ttl: bool = False
+    ttl_attribute: str = "ttl"
+    ttl_seconds: int | None = None
+    read_capacity: int | None = None
+    write_capacity: int | None = None
+    min_read_capacity: int | None = None
+    max_read_capacity: int | None = None
+    min_write_capacity: int | None = None
+    max_write_capacity: int | None = None
+    target_utilization: int = 70
+    max_read_request_units: int | None = None
+    max_write_request_units: int | None = None
+    point_in_time_recovery_days: int = _MAX_RECOVERY_DAYS
+    kms_key_arn: str | None = None
+    enable_deletion_protection: bool = False
+    table_class: TableClass = TableClass.STANDARD
+    enable_run_index: bool = False
+    environment: str | None = None
+
+    def __post_init__(self) -> None:
+        self._check_names()
+        for name, kind in (("billing_mode", BillingMode), ("table_class", TableClass)):
+            object.__setattr__(self, name, _member(name, getattr(self, name), kind))
+        self._check_switches()
+        self._check_ttl()
+        self._check_key()
+        check_integer(
+            "point_in_time_recovery_days", self.point_in_time_recovery_days, 1, _MAX_RECOVERY_DAYS
+        )
+        check_integer("target_utilization", self.target_utilization, *_UTILIZATION)
+        self._check_capacities()
+
+    def _check_names(self) -> None:
+        if not isinstance(self.table_name, str) or not _TABLE_NAME.fullmatch(self.table_name):
+            raise ConfigurationError(
+                f"table_name={self.table_name!r}: AWS wants 3 to 255 characters of "
+                "a-z, A-Z, 0-9, '_', '.' and '-'"
+            )
+        value = self.environment
+        if value is not None and not (isinstance(value, str) and _TAG_VALUE.fullmatch(value)):
+            raise ConfigurationError(
+                f"environment={value!r}: a tag's value has 1 to 256 characters of a-z, A-Z, 0-9, "
+                "spaces and _ . : / = + @ -; leave it out for no tag"
+            )
+
+    def _check_switches(self) -> None:
+        for name in (
+            "enable_encryption",
+            "enable_point_in_time_recovery",
+            "enable_ttl",
+            "enable_deletion_protection",
+            "enable_run_index",
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name}={value!r}: use True or False")
+
+    def _check_ttl(self) -> None:
+        name = self.ttl_attribute
+        if (
+            not isinstance(name, str)
+            or not 0 < len(name.encode(errors="replace")) <= _MAX_ATTRIBUTE_NAME_BYTES
+        ):
+            raise ConfigurationError(
+                f"ttl_attribute={name!r}: an attribute name has 1 to 255 bytes"
+            )
+        if name in RESERVED_ATTRIBUTES:
+            raise ConfigurationError(
+                f"ttl_attribute={name!r}: the saver uses this attribute itself; choose another "
+                f"name than {', '.join(sorted(RESERVED_ATTRIBUTES))}"
+            )
+        if self.ttl_seconds is None:
+            return
+        if not self.enable_ttl:
+            raise ConfigurationError(
+                f"ttl_seconds={self.ttl_seconds!r} without enable_ttl: DynamoDB would never delete "
+                "the expired items; set enable_ttl=True or leave ttl_seconds out"
+            )
+        check_integer("ttl_seconds", self.ttl_seconds, 1, _MAX_TTL_SECONDS)
+
+    def _check_key(self) -> None:
+        arn = self.kms_key_arn
+        if arn is None:
+            return
+        if not isinstance(arn, str) or len(arn) > _MAX_KMS_KEY or not _KMS_KEY.fullmatch(arn):
+            raise ConfigurationError(
+                f"kms_key_arn={arn!r}: use the ARN of a KMS key or alias, such as "
+                "arn:aws:kms:eu-central-1:111122223333:key/…"
+            )
+        if not self.enable_encryption:
+            raise ConfigurationError(
+                f"kms_key_arn={arn!r} with enable_encryption=False: the key would not be used; "
+                "leave one of the two out"
+            )
+
+    def _check_capacities(self) -> None:
+        bounds = ("min_read_capacity", "max_read_capacity", "min_write_capacity")
+        provisioned = ("read_capacity", "write_capacity", *bounds, "max_write_capacity")
+        on_demand = ("max_read_request_units", "max_write_request_units")
+        if self.billing_mode is BillingMode.PAY_PER_REQUEST:
+            self._check_absent(provisioned, BillingMode.PROVISIONED)
+            self._check_units(on_demand)
+            return
+        self._check_absent(on_demand, BillingMode.PAY_PER_REQUEST)
+        self._check_units(provisioned)
+        for kind in ("read", "write"):
+            capacity = getattr(self, f"{kind}_capacity")
+            if capacity is None:
+                raise ConfigurationError(
+                    f"{kind}_capacity is missing: billing_mode=PROVISIONED needs read_capacity "
+                    "and write_capacity"
+                )
+            low, high = getattr(self, f"min_{kind}_capacity"), getattr(self, f"max_{kind}_capacity")
+            _check_scaling(kind, capacity, low, high)
+
+    def _check_absent(self, names: tuple[str, ...], mode: BillingMode) -> None:
+        given = [name for name in names if getattr(self, name) is not None]
+        if given:
+            raise ConfigurationError(
+                f"{', '.join(given)} with billing_mode={self.billing_mode.value}: belongs to "
+                f"billing_mode=BillingMode.{mode.value}; leave it out or change the mode"
+            )
+
+    def _check_units(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), 1, _MAX_CAPACITY_UNITS)
+
+
+def _member(name: str, value: object, kind: type[Choice]) -> Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(str(member.value) for member in kind)
+        raise ConfigurationError(f"{name}={value!r}: use one of {allowed}") from None
+
+
+def _check_scaling(kind: str, capacity: int, low: int | None, high: int | None) -> None:
+    if (low is None) != (high is None):
+        raise ConfigurationError(
+            f"min_{kind}_capacity={low!r}, max_{kind}_capacity={high!r}: autoscaling needs both"
+        )
+    if low is None or high is None:
+        return
+    if low > high:
+        raise ConfigurationError(
+            f"min_{kind}_capacity={low} is over max_{kind}_capacity={high}: swap them"
+        )
+    if not low <= capacity <= high:
+        raise ConfigurationError(
+            f"{kind}_capacity={capacity} is outside min_{kind}_capacity={low} and "
+            f"max_{kind}_capacity={high}: autoscaling would change it at once"
+        )
+
+
+def check_integer(name: str, value: object, low: int, high: int | None) -> None:
+    """Refuse what is not a whole number within bounds.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise ConfigurationError(f"{name}={value!r}: use a whole number from {low} up")
+    if high is not None and value > high:
+        raise ConfigurationError(f"{name}={value!r}: use at most {high}")

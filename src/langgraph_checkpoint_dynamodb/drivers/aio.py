@@ -1,0 +1,228 @@
+"""The async driver: the same operations on an event loop.
+
+Calls go through aiobotocore clients if aiobotocore (or aioboto3, which brings
+it) is installed, else through the sync driver's clients in worker threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from tenacity import AsyncRetrying
+
+from ..config.saver_config import DynamoDBConfig
+from ..errors import StorageError
+from ..runtime.effects import (
+    Backoff,
+    Call,
+    Compute,
+    ConditionFailed,
+    Done,
+    Effect,
+    Join,
+    Operation,
+    Reply,
+    advance,
+)
+from ..runtime.fork import begin_anew_after_fork
+from . import aws_errors, client_config, coalescing, retries
+from .aio_clients import LoopClients
+from .sync import SyncDriver
+
+T = TypeVar("T")
+
+_FEW_CALLS = 2
+"""So many begin at once. Of more, each in its turn: a large one takes milliseconds to serialize."""
+
+
+class AsyncDriver:
+    """Runs operations on the running event loop."""
+
+    def __init__(self, config: DynamoDBConfig, sync_driver: SyncDriver) -> None:
+        self._config = config
+        self._sync_driver = sync_driver
+        self._native = _is_native(config)
+        self._policy = retries.retry_policy(config)
+        self._clients = LoopClients(config)
+        self._gatherings: WeakKeyDictionary[asyncio.AbstractEventLoop, coalescing.Gathering] = (
+            WeakKeyDictionary()
+        )
+        self._senders: set[asyncio.Task[None]] = set()  # a loop alone keeps no task alive
+        self._lock = threading.Lock()
+        begin_anew_after_fork(self)
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Run an operation to its end and return its result.
+
+        On cancellation the operation is closed at the effect that it waits for.
+        """
+        try:
+            effect: Effect | Done[T] = advance(operation)
+            while not isinstance(effect, Done):
+                try:
+                    answer = await self._perform(effect)
+                except Exception as error:  # noqa: BLE001 - the operation decides
+                    effect = advance(operation, error=error)
+                else:
+                    effect = advance(operation, answer)
+            return effect.result
+        finally:
+            operation.close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's clients, and the sync driver."""
+        await self._clients.aclose()
+        if self._sync_driver.has_threads:
+            # What was cancelled may still run in one: not waited for on the loop.
+            await asyncio.to_thread(self._sync_driver.close)
+        else:
+            self._sync_driver.close()
+
+    def close(self) -> None:
+        """Close the clients of other loops, as far as these still run or can."""
+        self._clients.close()
+
+    def after_fork(self) -> None:
+        """Leave to the parent what its loops are sending."""
+        self._gatherings = WeakKeyDictionary()
+        self._senders = set()
+        self._lock = threading.Lock()
+
+    async def _perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Compute):
+            size = effect.size()
+            if size is not None and size <= client_config.SMALL_COMPUTE_BYTES:
+                return effect.function()
+            return await self._in_thread(effect.function)
+        if isinstance(effect, Backoff):
+            bound = retries.backoff_bound(self._config, effect.attempt)
+            await asyncio.sleep(random.uniform(0, bound))  # noqa: S311 - jitter
+            return None
+        if isinstance(effect, Join):
+            await _settled(effect.futures, client_config.JOIN_SECONDS)
+            return [future.done() and future.result() for future in effect.futures]
+        if len(effect) == 1:
+            return [await self._begin(effect[0], self._call)]
+        return await self._call_all(effect)
+
+    async def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
+        run = self._call if len(calls) <= _FEW_CALLS else self._in_turns()
+        begun = (self._begin(call, run) for call in calls)
+        replies = await asyncio.gather(*begun, return_exceptions=True)
+        for reply in replies:
+            if isinstance(reply, BaseException):
+                raise reply
+        return list(replies)
+
+    def _begin(self, call: Call, run: Callable[[Call], Awaitable[Reply]]) -> Awaitable[Reply]:
+        return self._share(call) if call.shareable else run(call)
+
+    def _share(self, call: Call) -> asyncio.Future[Reply]:
+        """Send a call with those that other operations yield in this round of the loop."""
+        if not self._native:
+            return asyncio.wrap_future(self._sync_driver.share(call))
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            gathering = self._gatherings.setdefault(loop, coalescing.Gathering())
+        reply = loop.create_future()
+        gathering.add(call, reply, partial(loop.call_soon, self._send_gathered, gathering))
+        return reply
+
+    def _send_gathered(self, gathering: coalescing.Gathering) -> None:
+        for group in coalescing.groups(gathering.take()):
+            self._send_group(group)
+
+    def _send_group(self, group: Sequence[coalescing.PendingCall]) -> None:
+        sender = asyncio.ensure_future(self.run(coalescing.send_shared(group)))
+        self._senders.add(sender)
+        sender.add_done_callback(self._senders.discard)
+        # Whoever cancels all tasks of a loop may cancel this one before it has begun.
+        sender.add_done_callback(lambda _: coalescing.abandon(group))
+
+    def _in_turns(self) -> Callable[[Call], Awaitable[Reply]]:
+        gate = asyncio.Semaphore(client_config.MAX_CONCURRENT_CALLS)
+        turn = asyncio.Lock()
+
+        async def one(call: Call) -> Reply:
+            async with gate:
+                # A large request takes milliseconds to serialize: others of the loop run between.
+                async with turn:
+                    await asyncio.sleep(0)
+                return await self._call(call)
+
+        return one
+
+    async def _call(self, call: Call) -> Reply:
+        if not self._native:
+            return await self._in_thread(lambda: self._sync_driver.call(call))
+        try:
+            return await self._try(call)
+        except StorageError as error:
+            if not call.retried:
+                raise
+            first = error
+        attempt = retries.after_first(first, self._try)
+
+        async def again() -> Reply:
+            return await attempt(call)
+
+        try:
+            return await AsyncRetrying(**self._policy)(again)
+        except StorageError as error:
+            raise retries.gave_up(error, self._config) from error.__cause__
+
+    async def _try(self, call: Call) -> Reply:
+        try:
+            client = await self._clients.get(call.service)
+            reply = await getattr(client, call.method)(**call.params)
+        except aws_errors.AWS_ERRORS as error:
+            translated = aws_errors.translate(error, self._config, call)
+            if isinstance(translated, ConditionFailed):
+                return translated
+            raise translated from error
+        return aws_errors.whole(reply, self._config, call)
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._sync_driver.submit(function))
+
+
+async def _settled(futures: Sequence[Future[bool]], seconds: float) -> None:
+    """Wait until all futures are done, but not for longer.
+
+    They are another's: who gives up waiting cancels none of them, and they may be set when
+    this event loop is closed.
+    """
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    left = len(futures)
+
+    def one_is_done() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            done.set()
+
+    def tell(_: Future[bool]) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(one_is_done)
+
+    for future in futures:
+        future.add_done_callback(tell)
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(done.wait(), seconds)
+
+
+def _is_native(config: DynamoDBConfig) -> bool:
+    if config.async_session is not None:
+        return True
+    # A boto3 session alone carries credentials that only boto3 can use and refresh.
+    return config.session is None and find_spec("aiobotocore") is not None

@@ -1,0 +1,87 @@
+"""Settings of a botocore client."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.config import Config
+from botocore.session import get_session
+
+from ..config.saver_config import DynamoDBConfig
+from ..errors import DISTRIBUTION
+from ..runtime.effects import DYNAMODB
+
+SMALL_COMPUTE_BYTES = 64 * 1024
+"""Up to this, work takes an event loop about a millisecond; a thread costs as much CPU."""
+
+JOIN_SECONDS = 5.0
+"""How long one operation waits for what another does. The other may never go on: its event
+loop was stopped, or is held up by the very thread that waits."""
+
+MAX_CONCURRENT_CALLS = 16
+"""Calls of one round that run at once, and the size of a client's connection pool."""
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0
+"""How long one try waits for a connection, and for the next bytes of its reply. botocore's minute
+for each would hold a graph up for eight minutes when the network swallows packets. DynamoDB
+answers in milliseconds, and the saver's largest replies have 1 MB."""
+
+_AWS_DOMAINS = (
+    *("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu"),
+    *("api.aws", "api.amazonwebservices.com.cn"),
+)
+
+
+def client_arguments(config: DynamoDBConfig, service: str = DYNAMODB) -> dict[str, Any]:
+    """Keyword arguments that make a service's client of any of the three libraries."""
+    settings = Config(
+        **_user_agent(config),
+        # A tenth of a small graph's CPU time, to check what the saver itself made of input that
+        # it has checked. The other services get names as users wrote them.
+        parameter_validation=service != DYNAMODB,
+        # One layer retries, and it is ours: the delays of `DynamoDBConfig` are honoured.
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=MAX_CONCURRENT_CALLS * 2,
+    )
+    if config.botocore_config is not None:
+        settings = settings.merge(config.botocore_config)
+    return {
+        "region_name": config.region_name,
+        "endpoint_url": _endpoint_url(config, service),
+        "aws_access_key_id": config.aws_access_key_id,
+        "aws_secret_access_key": config.aws_secret_access_key,
+        "aws_session_token": config.aws_session_token,
+        "config": settings,
+    }
+
+
+def _user_agent(config: DynamoDBConfig) -> dict[str, Any]:
+    """The saver's name in the User-Agent header, which CloudTrail shows.
+
+    botocore puts the header together twice for each request, 5 % of a small graph's CPU time,
+    unless the configuration has a whole one. An application id would not be in that, and no
+    session tells of one in public but the default.
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-appid.html
+    """
+    product = f"{DISTRIBUTION}/{version(DISTRIBUTION)}"
+    may_have_id = config.session or config.async_session
+    if may_have_id or getattr(config.botocore_config, "user_agent_appid", None):
+        return {"user_agent_extra": product}
+    session = get_session()
+    if session.get_config_variable("user_agent_appid"):
+        return {"user_agent_extra": product}
+    return {"user_agent": f"{product} {session.user_agent()}"}
+
+
+def _endpoint_url(config: DynamoDBConfig, service: str) -> str | None:
+    """An emulator has one endpoint for all services, each service of AWS its own."""
+    if config.endpoint_url is None or service == DYNAMODB:
+        return config.endpoint_url
+    host = urlsplit(config.endpoint_url).hostname or ""
+    is_aws = any(host == domain or host.endswith(f".{domain}") for domain in _AWS_DOMAINS)
+    return None if is_aws else config.endpoint_url

@@ -1,0 +1,213 @@
+"""Partition and sort keys: how an item's place in the table is spelled.
+
+    C#<ns>#<checkpoint_id>                        a checkpoint
+    C#<ns>#<checkpoint_id>#W#<task_id>            a task's regular writes
+    C#<ns>#<checkpoint_id>#W#<task_id>#<channel>  a task's write to a special channel
+    H#<ns>                                        the head of a namespace (`fence`)
+    S#<generation>#<digest>                       a chunk
+
+Every part is percent-encoded so that no character at or below `%` survives in
+it. The separator `#` is therefore lower than any character of a part, which
+gives two properties: no id reaches into another's range (`1` and `10`), and
+encoded parts sort as the parts themselves do, so the newest checkpoint id has
+the greatest key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote
+
+from ..errors import CorruptCheckpointError, InvalidInputError
+
+MAX_THREAD_ID_BYTES = 2048
+"""A partition key's limit.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
+
+# A sort key holds 1,024 bytes: "C#" + 400 + "#" + 256 + "#W#" + 320 + "#" + 13 fits.
+_MAX_NAMESPACE_BYTES = 400
+_MAX_TASK_BYTES = 320
+_MAX_CHECKPOINT_ID_BYTES = 256
+
+_LOW = re.compile(r"[\x00-%]")
+_HASHED = "%="  # no encoded part holds it: "%" is always followed by two hex digits
+
+# A part as `encode` spells it. A key spelled otherwise could name what another key names.
+_PART = r"[^\x00-%]*(?:%(?:[01][0-9A-F]|2[0-5])[^\x00-%]*)*"
+_HASH = r"%=[A-Za-z0-9_-]{22}"
+_CHECKPOINT_KEY = re.compile(
+    rf"C#({_HASH}|{_PART})#({_PART})(?:#W#({_HASH}|{_PART})(?:#({_PART}))?)?", re.DOTALL
+)
+_CHUNK_KEY = re.compile(r"S#(?:0|[1-9][0-9]{0,15})#([A-Za-z0-9_-]{22})")
+
+CHECKPOINTS = "C#"
+_ALPHABET = sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+"""What a digest's text is made of, in the order of DynamoDB's keys (UTF-8)."""
+
+MAX_CHUNK_RANGES = 1024
+"""A bound on the requests that a number in an item can cause."""
+
+CHUNKS = "S#"
+HEADS = "H#"
+
+UP_TO_CHECKPOINTS = ("\x00", "C$")
+AFTER_CHECKPOINTS = ("C$\x00", "\U0010ffff" * 256)
+"""Bounds that part a thread's items, whatever their keys: checkpoints and writes in one, chunks
+in the other. `$` comes right after `#`, and no sort key is greater than the last of these."""
+
+_CHECKPOINT_OR_WRITES = re.compile(r"C#[^#]*#[^#]+(#W#[^#]*(#[^#]+)?)?", re.DOTALL)
+_UUID_6 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-6[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UNIX_EPOCH_TICKS = 0x01B21DD213814000  # a UUID counts 100 ns from 1582-10-15
+
+
+class CheckpointKey(NamedTuple):
+    """A parsed sort key; `namespace` and `task` are as encoded, and may be hashed."""
+
+    namespace: str
+    checkpoint_id: str
+    task: str | None = None
+    channel: str | None = None
+
+
+def encode(part: str) -> str:
+    """Percent-encode every character at or below `%`, order kept."""
+    return _LOW.sub(lambda match: f"%{ord(match[0]):02X}", part)
+
+
+def decode(part: str) -> str | None:
+    """Undo `encode`; `None` if the part is keyed by its hash."""
+    return None if part.startswith(_HASHED) else unquote(part)
+
+
+def _bounded(part: str, limit: int) -> str:
+    encoded = encode(part)
+    if len(encoded.encode()) <= limit:
+        return encoded
+    return _HASHED + _text(hashlib.blake2b(part.encode(), digest_size=16).digest())
+
+
+def _text(digest: bytes) -> str:
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def namespace(checkpoint_ns: str) -> str:
+    """The key part of a namespace: encoded, or hashed if that is over 400 bytes."""
+    return _bounded(checkpoint_ns, _MAX_NAMESPACE_BYTES)
+
+
+def checkpoint(ns: str, checkpoint_id: str) -> str:
+    """The sort key of a checkpoint; `ns` is a key part made by `namespace`."""
+    encoded = encode(checkpoint_id)
+    if len(encoded.encode()) > _MAX_CHECKPOINT_ID_BYTES:
+        raise InvalidInputError(
+            f"checkpoint_id={checkpoint_id[:40]!r}… takes over {_MAX_CHECKPOINT_ID_BYTES} bytes in "
+            "a sort key; use ids such as LangGraph's own (36 characters)"
+        )
+    return f"{CHECKPOINTS}{ns}#{encoded}"
+
+
+def task(task_id: str) -> str:
+    """The key part of a task: encoded, or hashed if that is over 320 bytes."""
+    return _bounded(task_id, _MAX_TASK_BYTES)
+
+
+def writes(checkpoint_key: str, task_id: str, channel: str | None = None) -> str:
+    """The sort key of a task's writes; `channel` only for a special channel."""
+    key = f"{checkpoint_key}#W#{task(task_id)}"
+    return key if channel is None else f"{key}#{encode(channel)}"
+
+
+def head(ns: str) -> str:
+    """The sort key of a namespace's head; `ns` is a key part made by `namespace`."""
+    return f"{HEADS}{ns}"
+
+
+def chunk(generation: int, digest: bytes) -> str:
+    """The sort key of a chunk."""
+    return f"{CHUNKS}{generation}#{_text(digest)}"
+
+
+def chunk_digest(sort_key: str) -> bytes | None:
+    """The digest in a chunk's sort key; `None` if no chunk is keyed so."""
+    match = _CHUNK_KEY.fullmatch(sort_key)
+    return urlsafe_b64decode(match[1] + "==") if match else None
+
+
+def is_checkpoint_or_writes(sort_key: str) -> bool:
+    """Whether a sort key has the form of a checkpoint's or of writes."""
+    return _CHECKPOINT_OR_WRITES.fullmatch(sort_key) is not None
+
+
+def chunk_ref(sort_key: str) -> tuple[int, bytes] | None:
+    """The generation and the digest in a chunk's sort key; `None` if no chunk is keyed so."""
+    digest = chunk_digest(sort_key)
+    return None if digest is None else (int(sort_key.split("#")[1]), digest)
+
+
+def chunk_ranges(generation: int, count: int) -> list[tuple[str, str]]:
+    """Bounds (both inclusive) that part a generation's chunks into about equal ranges.
+
+    Digests are as good as random, so each range holds about as many.
+    """
+    prefix = f"{CHUNKS}{generation}#"
+    base = len(_ALPHABET)
+    places = [divmod(base * base * part // count, base) for part in range(count)]
+    starts = [_ALPHABET[first] + _ALPHABET[second] for first, second in places]
+    ends = [*starts[1:], "~"]  # `~` comes after all of the alphabet
+    return [(f"{prefix}{start}", f"{prefix}{end}") for start, end in zip(starts, ends, strict=True)]
+
+
+def parse(sort_key: str) -> CheckpointKey:
+    """Take the sort key of a checkpoint or a writes item apart.
+
+    Raises:
+        CorruptCheckpointError: Nothing of ours is keyed so.
+    """
+    match = _CHECKPOINT_KEY.fullmatch(sort_key)
+    if match is None or not 0 < len(match[2].encode()) <= _MAX_CHECKPOINT_ID_BYTES:
+        raise CorruptCheckpointError(
+            f"sort key {sort_key!r} is none of a checkpoint or its writes: the item is damaged, or "
+            "something else writes to the table"
+        )
+    ns, checkpoint_id, task, channel = match.groups()
+    return CheckpointKey(ns, unquote(checkpoint_id), task, unquote(channel) if channel else None)
+
+
+def is_checkpoint_id(value: object) -> bool:
+    """Whether a checkpoint can have this id."""
+    return isinstance(value, str) and 0 < len(encode(value).encode()) <= _MAX_CHECKPOINT_ID_BYTES
+
+
+def made_at(checkpoint_id: str) -> float | None:
+    """When a checkpoint id was made, in epoch seconds; `None` for an id that does not tell.
+
+    LangGraph's ids are UUIDs of version 6, whose time is to 100 ns:
+    https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-6
+    """
+    if not _UUID_6.fullmatch(checkpoint_id):
+        return None
+    digits = checkpoint_id.replace("-", "")
+    ticks = int(digits[:12] + digits[13:16], 16)
+    return (ticks - _UNIX_EPOCH_TICKS) / 10_000_000
+
+
+def below(prefix: str) -> tuple[str, str]:
+    """Bounds (both inclusive) of all keys that are `prefix` or continue it with `#`.
+
+    `$` comes right after `#` and begins no part.
+    """
+    return prefix, f"{prefix}$"
+
+
+ALL_CHECKPOINTS = below(CHECKPOINTS.rstrip("#"))
+ALL_HEADS = below(HEADS.rstrip("#"))
+ALL_CHUNKS = below(CHUNKS.rstrip("#"))
+
+
+ChunkRefs: TypeAlias = "frozenset[tuple[int, bytes]]"
+"""Chunks, with their generations."""

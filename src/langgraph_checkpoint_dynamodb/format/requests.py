@@ -1,0 +1,283 @@
+"""The DynamoDB requests of the saver, each made in one place.
+
+Values and names go through expression placeholders throughout: the TTL
+attribute may be a reserved word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from ..runtime.effects import Call, Item
+
+MAX_BATCH_WRITE = 25
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+
+MAX_IN_OPERANDS = 100
+"""Operands of an `IN` in an expression; the same page."""
+
+REPLACED = "N"
+"""The attribute that counts how often an item was replaced; absent on most."""
+
+RUN_INDEX = "run-id"
+"""The template's optional index: the keys of the checkpoints of a run."""
+
+
+def key(thread_id: str, sort_key: str) -> Item:
+    """An item's primary key."""
+    return {"PK": {"S": thread_id}, "SK": {"S": sort_key}}
+
+
+def put_new(table: str, item: Item, *, shareable: bool = False) -> Call:
+    """Write an item unless one is there; then the reply holds that one."""
+    call = _put_if(table, item, "attribute_not_exists(#sk)", {"#sk": "SK"}, None)
+    return replace(call, shareable=True) if shareable else call
+
+
+def put_over(table: str, item: Item, old_body: bytes) -> Call:
+    """Write an item if the one that is there still has this body."""
+    return _put_if(table, item, "#b = :old", {"#b": "B"}, {":old": {"B": old_body}})
+
+
+def put_after(table: str, item: Item, count: int) -> Call:
+    """Write an item over one that was replaced so often."""
+    names = {"#n": REPLACED}
+    if count:
+        return _put_if(table, item, "#n = :n", names, {":n": {"N": str(count)}})
+    condition = "attribute_exists(#sk) AND attribute_not_exists(#n)"
+    return _put_if(table, item, condition, {"#sk": "SK", **names}, None)
+
+
+def put_later(table: str, item: Item) -> Call:
+    """Write an item unless the one that is there has a body that sorts after this one's."""
+    condition = "attribute_not_exists(#b) OR #b < :new"
+    return _put_if(table, item, condition, {"#b": "B"}, {":new": item["B"]})
+
+
+def _put_if(
+    table: str, item: Item, condition: str, names: dict[str, str], values: Item | None
+) -> Call:
+    params: dict[str, Any] = {
+        "TableName": table,
+        "Item": item,
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    if values:
+        params["ExpressionAttributeValues"] = values
+    return Call("put_item", params)
+
+
+def keep(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str) -> Call:
+    """Keep an item until later than it is, if it is not kept for ever.
+
+    `expiry` is the attribute that notes until when it was to be kept at first.
+    """
+    return Call(
+        "update_item",
+        {
+            "TableName": table,
+            "Key": item_key,
+            "UpdateExpression": "SET #expiry = if_not_exists(#expiry, #ttl), #ttl = :until",
+            "ConditionExpression": "#ttl < :until",
+            "ExpressionAttributeNames": {"#ttl": ttl_attribute, "#expiry": expiry},
+            "ExpressionAttributeValues": {":until": {"N": str(until)}},
+        },
+    )
+
+
+def limit(
+    table: str, item: Item, ttl_attribute: str, until: int, expiry: str, expires: int
+) -> Call:
+    """Let an item expire: it has no time yet, or a later one, and is the one that was read.
+
+    One without a time is kept `until` then, one with a time as long as before; `expiry` is the
+    attribute that notes when it `expires`.
+    """
+    values: Item = {":expires": {"N": str(expires)}, ":body": item["B"]}
+    change, condition = "SET #expiry = :expires", "attribute_exists(#ttl)"
+    if ttl_attribute not in item:
+        change, condition = f"{change}, #ttl = :until", "attribute_not_exists(#ttl)"
+        values[":until"] = {"N": str(until)}
+    return Call(
+        "update_item",
+        {
+            "TableName": table,
+            "Key": key(item["PK"]["S"], item["SK"]["S"]),
+            "UpdateExpression": change,
+            "ConditionExpression": f"#b = :body AND {condition}",
+            "ExpressionAttributeNames": {"#ttl": ttl_attribute, "#expiry": expiry, "#b": "B"},
+            "ExpressionAttributeValues": values,
+        },
+    )
+
+
+def delete_written_at(table: str, item_key: Item, written: str) -> Call:
+    """Delete a chunk, unless it has been written again since `written` (its `T`)."""
+    return Call(
+        "delete_item",
+        {
+            "TableName": table,
+            "Key": item_key,
+            "ConditionExpression": "#t = :written",
+            "ExpressionAttributeNames": {"#t": "T"},
+            "ExpressionAttributeValues": {":written": {"N": written}},
+        },
+    )
+
+
+def delete_body(table: str, item_key: Item, body: bytes) -> Call:
+    """Delete an item, unless it has another body by now."""
+    return Call(
+        "delete_item",
+        {
+            "TableName": table,
+            "Key": item_key,
+            "ConditionExpression": "#b = :old",
+            "ExpressionAttributeNames": {"#b": "B"},
+            "ExpressionAttributeValues": {":old": {"B": body}},
+        },
+    )
+
+
+def query(
+    table: str,
+    thread_id: str,
+    bounds: tuple[str, str],
+    *,
+    newest_first: bool = False,
+    limit: int | None = None,
+    start: Item | None = None,
+    consistent: bool = True,
+    attributes: Sequence[str] | None = None,
+) -> Call:
+    """One page of the items whose sort key is in `bounds` (both inclusive)."""
+    names = {"#pk": "PK", "#sk": "SK"}
+    params: dict[str, Any] = {
+        "TableName": table,
+        "KeyConditionExpression": "#pk = :pk AND #sk BETWEEN :low AND :high",
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": {
+            ":pk": {"S": thread_id},
+            ":low": {"S": bounds[0]},
+            ":high": {"S": bounds[1]},
+        },
+        "ScanIndexForward": not newest_first,
+        "ConsistentRead": consistent,
+    }
+    if limit is not None:
+        params["Limit"] = limit
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    if attributes is not None:
+        placeholders = {f"#a{index}": name for index, name in enumerate(attributes)}
+        names.update(placeholders)
+        params["ProjectionExpression"] = ", ".join(placeholders)
+    return Call("query", params)
+
+
+def scan_checkpoints(table: str, start: Item | None) -> Call:
+    """One page of a scan for the keys of checkpoint and writes items."""
+    return _scan(table, "begins_with(#sk, :prefix)", {"#sk": "SK"}, {":prefix": {"S": "C#"}}, start)
+
+
+def scan_keys(table: str, start: Item | None) -> Call:
+    """One page of a scan for the partition keys of all items, eventually consistent."""
+    params: dict[str, Any] = {
+        "TableName": table,
+        "ProjectionExpression": "#pk",
+        "ExpressionAttributeNames": {"#pk": "PK"},
+    }
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    return Call("scan", params)
+
+
+def scan_runs(table: str, run_digests: Sequence[bytes]) -> Call:
+    """The first page of a scan for the keys of the checkpoints that some runs made."""
+    values = {f":r{index}": {"B": digest} for index, digest in enumerate(run_digests)}
+    return _scan(table, f"#r IN ({', '.join(values)})", {"#sk": "SK", "#r": "R"}, values, None)
+
+
+def query_run(table: str, run_digest: bytes) -> Call:
+    """The first page of the keys of the checkpoints that a run made, by the index.
+
+    An index is eventually consistent.
+    """
+    return Call(
+        "query",
+        {
+            "TableName": table,
+            "IndexName": RUN_INDEX,
+            "KeyConditionExpression": "#r = :run",
+            "ProjectionExpression": "#pk, #sk",
+            "ExpressionAttributeNames": {"#pk": "PK", "#sk": "SK", "#r": "R"},
+            "ExpressionAttributeValues": {":run": {"B": run_digest}},
+        },
+    )
+
+
+def _scan(
+    table: str, condition: str, names: dict[str, str], values: Item, start: Item | None
+) -> Call:
+    params: dict[str, Any] = {
+        "TableName": table,
+        "FilterExpression": condition,
+        "ProjectionExpression": "#pk, #sk",
+        "ExpressionAttributeNames": {"#pk": "PK", **names},
+        "ExpressionAttributeValues": values,
+        "ConsistentRead": True,
+    }
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    return Call("scan", params)
+
+
+def batch_write(table: str, requests: Sequence[Any]) -> Call:
+    """Up to 25 put or delete requests."""
+    return Call("batch_write_item", {"RequestItems": {table: list(requests)}})
+
+
+def unprocessed(reply: Any, table: str) -> Sequence[Any]:
+    """The put and delete requests that a batch write left over."""
+    left: Sequence[Any] = reply.get("UnprocessedItems", {}).get(table, ())
+    return left
+
+
+def joined(calls: Sequence[Call]) -> Call:
+    """One call for several shareable puts, which is tried once: see `shared_puts`."""
+    if len(calls) == 1:
+        return replace(calls[0], shareable=False, retried=False)
+    statements = [_insert(call.params["TableName"], call.params["Item"]) for call in calls]
+    return Call("batch_execute_statement", {"Statements": statements}, retried=False)
+
+
+def _insert(table: str, item: Item) -> dict[str, Any]:
+    """`put_new` in PartiQL, whose `INSERT` fails where an item is.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.insert.html
+    """
+    return {"Statement": _insert_of(table, tuple(item)), "Parameters": list(item.values())}
+
+
+@lru_cache(maxsize=64)
+def _insert_of(table: str, names: tuple[str, ...]) -> str:
+    quoted = (name.replace("'", "''") for name in names)
+    members = ", ".join(f"'{name}': ?" for name in quoted)
+    return f'INSERT INTO "{table}" VALUE {{{members}}}'
+
+
+def key_put(call: Call) -> tuple[str, str]:
+    """The key of the item that a put puts."""
+    item = call.params["Item"]
+    return item["PK"]["S"], item["SK"]["S"]
+
+
+def batch_get(table: str, item_keys: Sequence[Item], *, consistent: bool) -> Call:
+    """Some items by key, at most 100."""
+    wanted = {"Keys": list(item_keys), "ConsistentRead": consistent}
+    return Call("batch_get_item", {"RequestItems": {table: wanted}})

@@ -1,0 +1,186 @@
+"""The template's resources as API requests.
+
+The whole translation from CloudFormation's properties to the requests of
+DynamoDB and Application Auto Scaling, as tables of functions: a property or a
+resource that they do not know is an error, so the template cannot grow past
+what `deploy=True` makes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..errors import TemplateError
+from ..runtime.effects import AUTOSCALING, Call
+from .template import Resource, load_template, parameters_of, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..config.table_config import DynamoDBTableConfig
+
+    Translation: TypeAlias = Mapping[str, Callable[[Any], Any]]
+
+
+_TABLE = "AWS::DynamoDB::Table"
+_TIME_TO_LIVE = "TimeToLiveSpecification"
+_CONTINUOUS_BACKUPS = "PointInTimeRecoverySpecification"
+
+
+@dataclass(frozen=True, slots=True)
+class TableRequests:
+    """The calls that make a table.
+
+    Attributes:
+        create_table: Makes the table.
+        settings: Switch on, once the table is there, what CreateTable cannot:
+            expiry, continuous backups, autoscaling. In the order to send.
+    """
+
+    create_table: Call
+    settings: tuple[Call, ...]
+
+    @property
+    def table_name(self) -> str:
+        """The table that all calls are about."""
+        name: str = self.create_table.params["TableName"]
+        return name
+
+
+def requests_of(config: DynamoDBTableConfig) -> TableRequests:
+    """The calls that make the table of a configuration, from the shipped template.
+
+    Raises:
+        ConfigurationError: The template refuses the configuration.
+        TemplateError: The template asks for something else than a table and its scaling.
+    """
+    return translate(resolve(load_template(), parameters_of(config)))
+
+
+def translate(resources: Mapping[str, Resource]) -> TableRequests:
+    """Translate the resolved resources of a template.
+
+    Raises:
+        TemplateError: No table or several, or a resource or property that has no
+            request here.
+    """
+    by_type: dict[str, list[dict[str, Any]]] = {_TABLE: []}
+    for logical_id, resource in resources.items():
+        if resource.type != _TABLE and resource.type not in _SCALING:
+            raise TemplateError(
+                f"deploy=True cannot make {logical_id}, an {resource.type}; "
+                "deploy the template with CloudFormation"
+            )
+        by_type.setdefault(resource.type, []).append(resource.properties)
+    if len(by_type[_TABLE]) != 1:
+        raise TemplateError(
+            f"deploy=True makes one {_TABLE}, but the template has {len(by_type[_TABLE])}; "
+            "deploy it with CloudFormation"
+        )
+    (table,) = by_type[_TABLE]
+    scaling = [
+        Call(method, _translated(kind, found, translation), AUTOSCALING)
+        for kind, (method, translation) in _SCALING.items()
+        for found in by_type.get(kind, [])
+    ]
+    create = {name: value for name, value in table.items() if name not in _SETTINGS}
+    return TableRequests(
+        Call("create_table", _translated(_TABLE, create, _CREATE_TABLE)),
+        (*_table_settings(table), *scaling),
+    )
+
+
+def _table_settings(table: Mapping[str, Any]) -> Sequence[Call]:
+    """The calls for the settings that are on; a new table has them off."""
+    return [
+        Call(method, {"TableName": table["TableName"], name: translate_value(table[name])})
+        for name, (method, switch, translate_value) in _SETTINGS.items()
+        if table.get(name, {}).get(switch)
+    ]
+
+
+def _translated(kind: str, properties: Mapping[str, Any], translation: Translation) -> Any:
+    unknown = sorted(properties.keys() - translation.keys())
+    if unknown:
+        raise TemplateError(
+            f"deploy=True cannot make the properties {', '.join(unknown)} of {kind}; "
+            "deploy the template with CloudFormation"
+        )
+    return {name: translation[name](value) for name, value in properties.items()}
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _integers(value: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(units) for name, units in value.items()}
+
+
+def _encryption(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Enabled" if name == "SSEEnabled" else name: setting for name, setting in value.items()}
+
+
+def _backups(value: Mapping[str, Any]) -> dict[str, Any]:
+    days = "RecoveryPeriodInDays"
+    return {name: int(setting) if name == days else setting for name, setting in value.items()}
+
+
+def _indexes(value: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return [_translated(f"an index of {_TABLE}", index, _INDEX) for index in value]
+
+
+def _tracking(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {**value, "TargetValue": float(value["TargetValue"])}
+
+
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html
+_INDEX: Translation = {
+    "IndexName": _as_it_is,
+    "KeySchema": _as_it_is,
+    "Projection": _as_it_is,
+    "ProvisionedThroughput": _integers,
+    "OnDemandThroughput": _integers,
+}
+_CREATE_TABLE: Translation = {
+    "TableName": _as_it_is,
+    "KeySchema": _as_it_is,
+    "AttributeDefinitions": _as_it_is,
+    "GlobalSecondaryIndexes": _indexes,
+    "BillingMode": _as_it_is,
+    "ProvisionedThroughput": _integers,
+    "OnDemandThroughput": _integers,
+    "TableClass": _as_it_is,
+    "DeletionProtectionEnabled": _as_it_is,
+    "SSESpecification": _encryption,
+    "Tags": _as_it_is,
+}
+_SETTINGS: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
+    _TIME_TO_LIVE: ("update_time_to_live", "Enabled", _as_it_is),
+    _CONTINUOUS_BACKUPS: ("update_continuous_backups", "PointInTimeRecoveryEnabled", _backups),
+}
+"""Properties that are a call of their own: its method, and the field that says it is on."""
+
+# https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
+# https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html
+_DIMENSION: Translation = dict.fromkeys(
+    ("ServiceNamespace", "ResourceId", "ScalableDimension"), _as_it_is
+)
+_SCALING: Mapping[str, tuple[str, Translation]] = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": (
+        "register_scalable_target",
+        {**_DIMENSION, "MinCapacity": int, "MaxCapacity": int},
+    ),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": (
+        "put_scaling_policy",
+        {
+            **_DIMENSION,
+            "PolicyName": _as_it_is,
+            "PolicyType": _as_it_is,
+            "TargetTrackingScalingPolicyConfiguration": _tracking,
+        },
+    ),
+}
+"""The method for each resource type, targets before the policies that need them."""

@@ -1,0 +1,168 @@
+"""Makes the table of a configuration, if it is missing.
+
+`deploy` is an operation (see `operation.py`). It never changes a table that was
+there before, with one exception: a table that an interrupted `deploy` left
+without all its settings carries a tag that says so, and is finished.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AccessDeniedError, StorageError, UnavailableError
+from ..runtime.effects import Backoff, Call, Operation
+from .api_calls import TableRequests, requests_of
+from .describe import UNSUPPORTED, check_keys, describe, state, tags_of, time_to_live
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..config.table_config import DynamoDBTableConfig
+
+
+MAX_WAITS = 120
+"""At the default delays about a minute; AWS makes a table in some ten seconds."""
+
+UNFINISHED = "langgraph-checkpoint-dynamodb:unfinished"
+"""The tag of a table that `deploy` has created and not yet given all its settings."""
+
+_USABLE = frozenset({"ACTIVE", "UPDATING"})
+"""An updating table serves reads and writes, and an update may last for hours.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
+"""
+
+
+def deploy(config: DynamoDBTableConfig) -> Operation[None]:
+    """Make the table unless it exists, and return once it can be used.
+
+    Of two processes that deploy at once, both see to the settings: a CreateTable
+    that is refused may be our own, sent again because its answer was lost.
+
+    Raises:
+        ConfigurationError: The template refuses the configuration.
+        TableMismatchError: The existing table has other keys.
+        UnavailableError: The table does not become active in 120 waits.
+        StorageError: AWS refuses a call.
+    """
+    requests = requests_of(config)
+    table = yield from _existing(requests)
+    if table is None:
+        yield from _create(requests)
+        table = yield from _wait_until_usable(requests)
+    elif not (yield from _was_interrupted(table, requests)):
+        return
+    for call in requests.settings:
+        yield from _set(call)
+    if requests.settings:
+        yield from _mark_as_finished(table)
+
+
+def _existing(requests: TableRequests) -> Operation[dict[str, Any] | None]:
+    """The table if it exists and can be used; waits out a state that will pass."""
+    table = None
+    for attempt in range(MAX_WAITS):
+        table = yield from describe(requests.table_name)
+        if table is None or _is_usable(table, requests):
+            return table
+        yield Backoff(attempt)
+    raise _never_usable(requests, table)
+
+
+def _wait_until_usable(requests: TableRequests) -> Operation[dict[str, Any]]:
+    """Wait for a table that was just created.
+
+    DescribeTable is eventually consistent and may not find it at first.
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeTable.html
+    """
+    table = None
+    for attempt in range(MAX_WAITS):
+        table = yield from describe(requests.table_name)
+        if table is not None and _is_usable(table, requests):
+            return table
+        yield Backoff(attempt)
+    raise _never_usable(requests, table)
+
+
+def _is_usable(table: Mapping[str, Any], requests: TableRequests) -> bool:
+    # The keys of a table that is going away do not matter: it may make room for ours.
+    if table["TableStatus"] == "DELETING":
+        return False
+    check_keys(table, requests.create_table.params)
+    return table["TableStatus"] in _USABLE
+
+
+def _never_usable(requests: TableRequests, table: Mapping[str, Any] | None) -> UnavailableError:
+    return UnavailableError(
+        f"table {requests.table_name!r} is still {state(table)}, not ACTIVE, after {MAX_WAITS} "
+        "waits; look at it in the console, or deploy again later"
+    )
+
+
+def _create(requests: TableRequests) -> Operation[None]:
+    call = requests.create_table
+    if requests.settings:
+        tags = [*call.params.get("Tags", []), {"Key": UNFINISHED, "Value": "true"}]
+        call = Call(call.method, {**call.params, "Tags": tags})
+    try:
+        yield [call]
+    except StorageError as error:
+        if error.code != "ResourceInUseException":  # another process is making it
+            raise
+
+
+def _was_interrupted(table: Mapping[str, Any], requests: TableRequests) -> Operation[bool]:
+    if not requests.settings:
+        return False
+    try:
+        tags = yield from tags_of(table)
+    except AccessDeniedError:
+        # Who may not know is not to change a table that may be another's.
+        return False
+    return is_unfinished(tags)
+
+
+def is_unfinished(tags: Mapping[str, str] | None) -> bool:
+    """Whether a table's tags say that `deploy` has not given it all its settings."""
+    return tags is not None and UNFINISHED in tags
+
+
+def _mark_as_finished(table: Mapping[str, Any]) -> Operation[None]:
+    params = {"ResourceArn": table["TableArn"], "TagKeys": [UNFINISHED]}
+    try:
+        yield [Call("untag_resource", params)]
+    except StorageError as error:
+        if error.code not in UNSUPPORTED:
+            raise
+
+
+def _set(call: Call) -> Operation[None]:
+    """Switch on a setting; an engine that lacks it goes without."""
+    for attempt in range(MAX_WAITS):
+        try:
+            yield [call]
+        except StorageError as error:
+            if error.code in UNSUPPORTED:
+                return
+            # A new table has its backups a little later than it is active.
+            # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateContinuousBackups.html
+            if error.code != "ContinuousBackupsUnavailableException":
+                # Enabling TTL twice is refused, also when the first answer was lost.
+                if call.method == "update_time_to_live" and (yield from _expires(call, error)):
+                    return
+                raise
+        else:
+            return
+        yield Backoff(attempt)
+    raise UnavailableError(
+        f"table {call.params['TableName']!r} is ACTIVE without point-in-time recovery: its "
+        f"continuous backups are not available after {MAX_WAITS} waits; deploy again later"
+    )
+
+
+def _expires(call: Call, error: StorageError) -> Operation[bool]:
+    """Whether the table has the expiry that an UpdateTimeToLive was refused for."""
+    if error.code != "ValidationException":
+        return False
+    found = yield from time_to_live(call.params["TableName"])
+    return found == (True, call.params["TimeToLiveSpecification"]["AttributeName"])

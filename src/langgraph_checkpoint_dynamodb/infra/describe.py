@@ -1,0 +1,123 @@
+"""Operations that look at a table: whether it is there, its keys, tags and stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..errors import StorageError, TableMismatchError, TableNotFoundError
+from ..format.requests import RUN_INDEX
+from ..runtime.effects import AUTOSCALING, Call, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+Keys: TypeAlias = frozenset[tuple[str, str, str]]
+
+UNSUPPORTED = frozenset({"UnknownOperationException", "InvalidAction"})
+"""How DynamoDB Local answers what it lacks: tags, continuous backups, autoscaling."""
+
+_STACK_TAG = "aws:cloudformation:stack-name"
+
+
+def describe(table_name: str) -> Operation[dict[str, Any] | None]:
+    """A table's description; `None` if there is no such table."""
+    try:
+        (reply,) = yield [Call("describe_table", {"TableName": table_name})]
+    except TableNotFoundError:
+        return None
+    table: dict[str, Any] = reply["Table"]
+    return table
+
+
+def tags_of(table: Mapping[str, Any]) -> Operation[dict[str, str] | None]:
+    """A table's tags; `None` on an engine that has no tags.
+
+    Raises:
+        AccessDeniedError: The caller may not list them.
+    """
+    tags: dict[str, str] = {}
+    params: dict[str, Any] = {"ResourceArn": table["TableArn"]}
+    while True:
+        try:
+            (reply,) = yield [Call("list_tags_of_resource", params)]
+        except StorageError as error:
+            if error.code in UNSUPPORTED:
+                return None
+            raise
+        tags.update((tag["Key"], tag["Value"]) for tag in reply["Tags"])
+        if "NextToken" not in reply:
+            return tags
+        params = {**params, "NextToken": reply["NextToken"]}
+
+
+def time_to_live(table_name: str) -> Operation[tuple[bool, str | None]]:
+    """Whether a table expires items or is about to, and by which attribute."""
+    (reply,) = yield [Call("describe_time_to_live", {"TableName": table_name})]
+    found = reply["TimeToLiveDescription"]
+    enabled = found.get("TimeToLiveStatus") in {"ENABLING", "ENABLED"}
+    return enabled, found.get("AttributeName")
+
+
+def billing_mode(table: Mapping[str, Any]) -> str:
+    """A table's billing mode. One that was never on demand does not tell it."""
+    mode: str = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+    return mode
+
+
+def stack_of(tags: Mapping[str, str] | None) -> str | None:
+    """The name of the stack that owns a table, by the tags CloudFormation gives it.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html
+    """
+    return tags.get(_STACK_TAG) if tags else None
+
+
+def scalable_targets(table_name: str) -> Operation[list[dict[str, Any]]]:
+    """The autoscaling of a table and its index, one target a dimension.
+
+    Raises:
+        AccessDeniedError: The caller may not look.
+    """
+    resources = [f"table/{table_name}", f"table/{table_name}/index/{RUN_INDEX}"]
+    params = {"ServiceNamespace": "dynamodb", "ResourceIds": resources}
+    (reply,) = yield [Call("describe_scalable_targets", params, AUTOSCALING)]
+    targets: list[dict[str, Any]] = reply["ScalableTargets"]
+    return targets
+
+
+def check_keys(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Compare the keys of a table's description with those of a CreateTable request.
+
+    Raises:
+        TableMismatchError: They differ.
+    """
+    if keys_of(found) != keys_of(wanted):
+        raise TableMismatchError(
+            f"table {wanted['TableName']!r} exists with the keys {key_text(found)}, but the "
+            f"saver needs {key_text(wanted)}: choose another table_name, or delete that table "
+            "if nothing else uses it"
+        )
+
+
+def keys_of(table: Mapping[str, Any]) -> Keys:
+    """The attribute, type and role of each key of a table."""
+    types = {
+        attribute["AttributeName"]: attribute["AttributeType"]
+        for attribute in table["AttributeDefinitions"]
+    }
+    return frozenset(
+        (key["AttributeName"], types[key["AttributeName"]], key["KeyType"])
+        for key in table["KeySchema"]
+    )
+
+
+def key_text(table: Mapping[str, Any]) -> str:
+    """A table's keys in words."""
+    in_order = sorted(keys_of(table), key=lambda key: key[2])
+    return ", ".join(f"{name} ({kind}, {role})" for name, kind, role in in_order)
+
+
+def state(table: Mapping[str, Any] | None) -> str:
+    """A table's status, or that it is missing."""
+    return "missing" if table is None else str(table["TableStatus"])

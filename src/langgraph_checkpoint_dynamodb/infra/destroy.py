@@ -1,0 +1,139 @@
+"""Deletes a table and its autoscaling, unless something protects it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import (
+    AccessDeniedError,
+    StorageError,
+    TableNotFoundError,
+    TableProtectedError,
+    UnavailableError,
+)
+from ..runtime.effects import AUTOSCALING, Backoff, Call, Operation
+from .deploy import MAX_WAITS
+from .describe import (
+    UNSUPPORTED,
+    billing_mode,
+    describe,
+    scalable_targets,
+    stack_of,
+    state,
+    tags_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def destroy(table_name: str, *, force: bool = False) -> Operation[None]:
+    """Delete the table with all it holds, and return once it is gone.
+
+    A missing table is a success. Deletion is irreversible.
+
+    Args:
+        table_name: The table's name.
+        force: Delete also a table that a CloudFormation stack owns.
+
+    Raises:
+        TableProtectedError: Deletion protection is on, or a stack owns the table.
+        UnavailableError: The table is not gone after 120 waits.
+        StorageError: AWS refuses a call.
+    """
+    table = yield from describe(table_name)
+    if table is not None:
+        _check_protection(table)
+        if not force:
+            yield from _check_owner(table)
+        yield from _delete(table_name)
+    yield from _remove_scaling(table_name, table)
+
+
+def _check_protection(table: Mapping[str, Any]) -> None:
+    if table.get("DeletionProtectionEnabled"):
+        raise TableProtectedError(
+            f"table {table['TableName']!r}: deletion protection is on. Switch it off first (the "
+            "template's parameter EnableDeletionProtection, or aws dynamodb update-table "
+            "--no-deletion-protection-enabled), then destroy it again"
+        )
+
+
+def _check_owner(table: Mapping[str, Any]) -> Operation[None]:
+    name = table["TableName"]
+    try:
+        tags = yield from tags_of(table)
+    except AccessDeniedError as error:
+        raise TableProtectedError(
+            f"table {name!r}: a CloudFormation stack may own it, and this role may not look "
+            f"({error}). Allow dynamodb:ListTagsOfResource, or pass force=True"
+        ) from error
+    except TableNotFoundError:  # another process has just deleted it
+        return
+    owner = stack_of(tags)
+    if owner is not None:
+        raise TableProtectedError(
+            f"table {name!r} belongs to the CloudFormation stack {owner!r}. Delete the stack, "
+            "which keeps the table, and then the table; or pass force=True"
+        )
+
+
+def _delete(table_name: str) -> Operation[None]:
+    deleted = yield from _start_deletion(table_name)
+    if deleted is None:
+        return
+    table = None
+    for attempt in range(MAX_WAITS):
+        table = yield from describe(table_name)
+        # Another id is another table, made under this name in the meantime.
+        if table is None or table.get("TableId") != deleted.get("TableId"):
+            return
+        yield Backoff(attempt)
+    raise UnavailableError(f"table {table_name!r} is still {state(table)} after it was deleted")
+
+
+def _start_deletion(table_name: str) -> Operation[dict[str, Any] | None]:
+    """The description of the table that DynamoDB now deletes; `None` if there is none."""
+    for attempt in range(MAX_WAITS):
+        try:
+            (reply,) = yield [Call("delete_table", {"TableName": table_name})]
+        except TableNotFoundError:
+            return None
+        except StorageError as error:
+            # A table that is being made, changed or restored cannot be deleted yet.
+            if error.code != "ResourceInUseException":
+                raise
+        else:
+            deleted: dict[str, Any] = reply["TableDescription"]
+            return deleted
+        yield Backoff(attempt)
+    raise UnavailableError(
+        f"table {table_name!r} is in use by another change after {MAX_WAITS} waits; delete it later"
+    )
+
+
+def _remove_scaling(table_name: str, table: Mapping[str, Any] | None) -> Operation[None]:
+    """Remove the scaling targets, which outlive their table.
+
+    Left alone, they would scale the next table of this name. A table that is
+    missing may have left some when an earlier `destroy` was interrupted.
+    """
+    try:
+        targets = yield from scalable_targets(table_name)
+    except AccessDeniedError:
+        # Only a provisioned table can have scaling.
+        if table is not None and billing_mode(table) == "PROVISIONED":
+            raise
+        return
+    except StorageError as error:
+        if error.code in UNSUPPORTED:
+            return
+        raise
+    for target in targets:
+        dimension = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+        params = {name: target[name] for name in dimension}
+        try:
+            yield [Call("deregister_scalable_target", params, AUTOSCALING)]
+        except StorageError as error:
+            if error.code != "ObjectNotFoundException":  # another process removed it
+                raise

@@ -1,0 +1,58 @@
+"""Chunks that nothing refers to, deleted once they are past the grace time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..format import items, keys, requests
+from ..format.keys import ALL_CHECKPOINTS, ALL_CHUNKS
+from ..runtime.context import Context
+from ..runtime.effects import Item, Operation
+from ..storage import batches
+from ..storage.body_reader import refs_of
+from .retention import GRACE_SECONDS
+
+
+def sweep(context: Context, thread_id: str) -> Operation[None]:
+    """Delete a thread's chunks that nothing refers to and that are past the grace time."""
+    found = yield from batches.read_range(
+        requests.query(context.table, thread_id, ALL_CHUNKS, attributes=("PK", "SK", "T")),
+    )
+    chunks = {ref: item for item in found if (ref := keys.chunk_ref(items.sort_key(item)))}
+    oldest = context.now - GRACE_SECONDS
+    old = {ref: item for ref, item in chunks.items() if items.written_at(item) < oldest}
+    if not old:
+        return
+    # Read after the chunks: what is put from now on can only refer to chunks that
+    # its parent, read here, refers to or that are younger than the grace time.
+    referred, before = yield from referred_chunks(context, thread_id)
+    # Who has read an item before it was moved goes on from there for less than the grace time.
+    just_moved = {digest for _, digest in chunks.keys() - old.keys()}
+    calls = [
+        requests.delete_written_at(
+            context.table, requests.key(thread_id, items.sort_key(item)), item["T"]["N"]
+        )
+        for ref, item in old.items()
+        if ref not in referred and not (ref in before and ref[1] in just_moved)
+    ]
+    # One by one, which takes a condition: a put may have written such a chunk once more
+    # meanwhile, for a checkpoint that is not there yet.
+    yield from batches.one_by_one(calls)
+
+
+def referred_chunks(
+    context: Context, thread_id: str
+) -> Operation[tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]]:
+    """Every chunk that a thread's checkpoints and writes refer to; see `refs_of`."""
+    referred: set[tuple[int, bytes]] = set()
+    before: set[tuple[int, bytes]] = set()
+
+    def take(found: Sequence[Item]) -> Operation[None]:
+        there = [item for item in found if not items.is_tombstone(item)]
+        refs = yield from refs_of(context, thread_id, there, f"thread {thread_id!r}")
+        referred.update(refs[0])
+        before.update(refs[1])
+
+    call = requests.query(context.table, thread_id, ALL_CHECKPOINTS)
+    yield from batches.each_page(call, take)
+    return referred, before

@@ -1,0 +1,56 @@
+"""Checkpoints deleted but those to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+from ..checkpoints.memory import forget_thread
+from ..format import items, keys, requests
+from ..format.keys import ALL_CHECKPOINTS, ALL_HEADS
+from ..runtime.context import Context
+from ..runtime.effects import Operation
+from ..storage import batches
+from . import subgraphs
+from .garbage_collection import sweep
+from .retention import Namespace, RetentionPolicy, may_be_under_way
+from .survey import Survey
+
+
+def prune(context: Context, thread_id: str, keep: RetentionPolicy) -> Operation[None]:
+    """Delete a thread's checkpoints but those to keep and what they are built from."""
+    forget_thread(context, thread_id)
+    survey = Survey(context, thread_id, lambda part: subgraphs.keeps(part, keep))
+    yield from survey.read([ALL_CHECKPOINTS])
+    subgraphs.Subgraphs(context, survey.namespaces).settle()
+    yield from survey.complete()
+    doomed = survey.doomed()
+    emptied = [
+        namespace
+        for part, namespace in survey.namespaces.items()
+        if len(doomed[part]) == len(namespace.found)
+    ]
+    yield from _delete_heads(context, thread_id, emptied)
+    yield from batches.delete_keys(context, thread_id, chain.from_iterable(doomed.values()))
+    yield from sweep(context, thread_id)
+
+
+def _delete_heads(
+    context: Context, thread_id: str, emptied: Sequence[Namespace]
+) -> Operation[None]:
+    """Delete the heads of namespaces of which nothing stays, unless a put is under way there."""
+    if not emptied:
+        return
+    call = requests.query(context.table, thread_id, ALL_HEADS, attributes=("PK", "SK", "B"))
+    heads = {items.sort_key(head): head for head in (yield from batches.read_range(call))}
+    calls = []
+    for namespace in emptied:
+        head = heads.get(keys.head(namespace.part))
+        named = None if head is None else items.named_by(head)
+        if head is None or named is None:
+            continue
+        if named and named not in namespace.ids and may_be_under_way(context, named):
+            continue
+        item_key = requests.key(thread_id, items.sort_key(head))
+        calls.append(requests.delete_body(context.table, item_key, items.stored_bytes(head)))
+    yield from batches.one_by_one(calls)

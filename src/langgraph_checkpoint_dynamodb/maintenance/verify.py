@@ -1,0 +1,340 @@
+"""Walks threads and reports every broken promise; changes nothing.
+
+A thread may be written to meanwhile. So its chunks are read before what refers to
+them, as a sweep does, and whatever looks broken is looked at again before it is
+reported: a deletion takes checkpoints and writes away before chunks, so what still
+stands with its chunks gone is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..checkpoints.get import read_value
+from ..checkpoints.listing import ThreadScan
+from ..errors import CorruptCheckpointError, DeserializationError, UnsupportedFormatError
+from ..format import items, keys, requests
+from ..format.body import Body, Record, unpack_body
+from ..runtime.context import Context
+from ..runtime.effects import Compute, Item, Operation
+from ..runtime.lru_cache import Cache
+from ..serialization import headers
+from ..storage import batches, chunk_reader
+from ..storage.chunk_cache import chunk_key
+from ..storage.chunk_reader import Chunks
+from .delta_chains import Chain, Link
+from .garbage_collection import referred_chunks
+from .recheck import Suspects
+from .retention import GRACE_SECONDS, may_be_under_way
+from .verify_report import ProblemKind, VerifyReport
+
+_CACHE_BYTES = 64 << 20
+"""Memory for a thread's chunks. The saver's own cache would hide what the table has lost."""
+
+_SHOWN = 3  # of many chunks, in a message
+
+_Ref = tuple[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What a chunk item says of itself; times in epoch seconds."""
+
+    written: float
+    expiry: float
+    damage: str | None
+
+
+@dataclass(slots=True)
+class _Namespace:
+    """What has been seen of one namespace."""
+
+    name: str = ""
+    chain: Chain = field(default_factory=Chain)
+    stored: dict[str, Item] = field(default_factory=dict)
+    """The keys of its checkpoints by id, and when they expire."""
+    stray: list[Item] = field(default_factory=list)
+    """Writes without a checkpoint."""
+
+
+class Verification:
+    """One `verify`: call `next_thread` until it returns `False`, then take the `report`."""
+
+    def __init__(self, thread_id: str | None) -> None:
+        self._scan = ThreadScan(requests.scan_keys, thread_id)
+        self.report = VerifyReport()
+
+    def next_thread(self, context: Context) -> Operation[bool]:
+        """Verify the next thread; `False` if there is none."""
+        thread_id = yield from self._scan.next(context)
+        if thread_id is None:
+            return False
+        found = yield from _Thread(context, thread_id).verify()
+        self.report += found
+        return True
+
+
+class _Thread:
+    """One thread, as far as it has been read."""
+
+    def __init__(self, context: Context, thread_id: str) -> None:
+        self._context = replace(context, cache=Cache(_CACHE_BYTES))
+        self._thread_id = thread_id
+        self._chunks: dict[_Ref, _Chunk] = {}
+        self._referred: set[_Ref] = set()
+        self._suspects = Suspects(context, thread_id)
+        self._namespace: tuple[str, _Namespace] = ("", _Namespace())
+        self._unreadable = False
+        self._count = dict.fromkeys(("checkpoints", "writes", "young", "expiring", "under_way"), 0)
+
+    def verify(self) -> Operation[VerifyReport]:
+        context = self._context
+        table, thread_id = context.table, self._thread_id
+        call = requests.query(table, thread_id, keys.AFTER_CHECKPOINTS, consistent=False)
+        yield from batches.each_page(call, self._take_chunks)
+        call = requests.query(table, thread_id, keys.UP_TO_CHECKPOINTS)
+        yield from batches.each_page(call, self._take_items)
+        self._close_namespace()
+        yield from self._find_orphans()
+        problems = yield from self._suspects.confirmed()
+        there = bool(self._chunks or problems or self._count["checkpoints"] + self._count["writes"])
+        return VerifyReport(
+            threads=int(there), chunks=len(self._chunks), problems=tuple(problems), **self._count
+        )
+
+    # Chunks
+
+    def _take_chunks(self, found: Sequence[Item]) -> Operation[None]:
+        ours = self._sorted_out(found, lambda key: keys.chunk_ref(key) is not None)
+        size = sum(map(items.body_size, ours))
+        yield Compute(lambda: self._take_all(ours), lambda: size)
+
+    def _take_all(self, found: Iterable[Item]) -> None:
+        for item in found:
+            self._take_chunk(item)
+
+    def _take_chunk(self, item: Item) -> None:
+        ref = keys.chunk_ref(items.sort_key(item))
+        assert ref is not None  # noqa: S101 - `_take_chunks` has sorted out what is none
+        _, digest = ref
+        damage = None
+        try:
+            data = items.chunk_data(item, digest)
+        except (CorruptCheckpointError, UnsupportedFormatError) as error:
+            damage = str(error)
+        else:
+            cached = chunk_key(self._thread_id, digest)
+            self._context.cache.put(cached, data, len(data))
+        kept = items.kept_until(self._context, item)
+        self._chunks[ref] = _Chunk(items.written_at(item), kept, damage)
+
+    def _sorted_out(self, found: Iterable[Item], is_ours: Any) -> list[Item]:
+        ours = []
+        for item in found:
+            if is_ours(items.sort_key(item)):
+                ours.append(item)
+            elif not items.sort_key(item).startswith(keys.HEADS):
+                detail = f"the sort key {items.sort_key(item)!r} is not of this package"
+                self._suspect(item, ProblemKind.UNKNOWN_ITEM, detail)
+        return ours
+
+    # Checkpoints and writes
+
+    def _take_items(self, found: Sequence[Item]) -> Operation[None]:
+        for item in self._sorted_out(found, keys.is_checkpoint_or_writes):
+            if items.gone(self._context, item):
+                continue
+            key = keys.parse(items.sort_key(item))
+            if key.namespace != self._namespace[0]:
+                self._close_namespace()
+                name = keys.decode(key.namespace)
+                self._namespace = key.namespace, _Namespace(key.namespace if name is None else name)
+            if items.expired(self._context, item):  # kept, because others are rebuilt from it
+                self._count["expiring"] += 1
+            else:
+                self._count["checkpoints" if key.task is None else "writes"] += 1
+            yield from self._check(key, item)
+
+    def _check(self, key: keys.CheckpointKey, item: Item) -> Operation[None]:
+        namespace = self._namespace[1]
+        if key.task is not None and key.checkpoint_id not in namespace.stored:
+            namespace.stray.append(item)
+        body = yield from self._body(item)
+        header: Any = None
+        if body is not None:
+            records = list(body.records)
+            generation = items.generation(self._context, item, body.generation)
+            loaded = yield from self._load(item, generation, records)
+            decoded = _Decoded(self._context, self._where(key))
+            yield Compute(
+                lambda: decoded.read(key, body, loaded),
+                lambda: sum(record.size for record in records),
+            )
+            header = decoded.header
+            for kind, detail in decoded.problems:
+                self._suspect(item, kind, detail)
+        if key.task is not None:
+            return
+        if header is not None and header.checkpoint_ns is not None:
+            namespace.name = header.checkpoint_ns
+        namespace.stored[key.checkpoint_id] = {
+            name: item[name] for name in ("PK", "SK", self._context.ttl_attribute) if name in item
+        }
+        namespace.chain.links[key.checkpoint_id] = self._link(key, item, header)
+
+    def _link(self, key: keys.CheckpointKey, item: Item, header: Any) -> Link | None:
+        try:
+            return None if header is None else Link.of(header, self._where(key))
+        except CorruptCheckpointError as error:
+            self._suspect(item, ProblemKind.UNREADABLE_BODY, str(error))
+            return None
+
+    def _where(self, key: keys.CheckpointKey) -> str:
+        return f"thread {self._thread_id!r}, checkpoint {key.checkpoint_id!r}"
+
+    def _body(self, item: Item) -> Operation[Body | None]:
+        suspects = len(self._suspects)
+        try:
+            content: Body | tuple[int, Record] = yield Compute(
+                lambda: unpack_body(items.packed_body(item)), lambda: items.body_size(item)
+            )
+            if isinstance(content, Body):
+                return content
+            generation, record = content
+            generation = items.generation(self._context, item, generation)
+            loaded = yield from self._load(item, generation, [record])
+            body = unpack_body(loaded.join(record, "a body in chunks"))
+            if isinstance(body, Body):
+                return body
+            self._suspect(item, ProblemKind.UNREADABLE_BODY, "a body within a body")
+        except (CorruptCheckpointError, UnsupportedFormatError) as error:
+            if len(self._suspects) == suspects:  # else it is known why
+                self._suspect(item, ProblemKind.UNREADABLE_BODY, str(error))
+        self._unreadable = True
+        return None
+
+    def _load(self, item: Item, generation: int, records: Sequence[Record]) -> Operation[Chunks]:
+        """Read the chunks of some records, and judge them."""
+        context, thread_id = self._context, self._thread_id
+        wanted = [(generation, record) for record in records]
+        loaded = yield from chunk_reader.load(context, thread_id, wanted)
+        refs = {ref for record in records for ref in loaded.reachable(record)}
+        unseen = [(generation, ref) for ref in refs if (generation, ref) not in self._chunks]
+        found = yield from batches.get_all(
+            context,
+            [requests.key(thread_id, keys.chunk(*ref)) for ref in unseen],
+            consistent=True,
+        )
+        yield from self._take_chunks(found)
+        verdicts: dict[ProblemKind, list[bytes]] = {}
+        for ref in sorted(refs):
+            kind = self._verdict(item, generation, ref)
+            if kind is not None:
+                verdicts.setdefault(kind, []).append(ref)
+        for kind, concerned in verdicts.items():
+            shown = ", ".join(ref.hex() for ref in concerned[:_SHOWN])
+            detail = f"{len(concerned)} of {len(refs)} chunks of generation {generation}: {shown}"
+            self._suspect(item, kind, f"{detail}{', …' if len(concerned) > _SHOWN else ''}")
+        if ProblemKind.MISSING_CHUNK in verdicts or ProblemKind.ALTERED_CHUNK in verdicts:
+            self._unreadable = True
+        self._referred.update((generation, ref) for ref in refs)
+        return loaded
+
+    def _verdict(self, item: Item, generation: int, ref: bytes) -> ProblemKind | None:
+        chunk = self._chunks.get((generation, ref))
+        if chunk is None:
+            elsewhere = any(digest == ref for _, digest in self._chunks)
+            return ProblemKind.WRONG_GENERATION if elsewhere else ProblemKind.MISSING_CHUNK
+        if chunk.damage is not None:
+            return ProblemKind.ALTERED_CHUNK
+        if chunk.expiry < items.kept_until(self._context, item):
+            return ProblemKind.EARLY_EXPIRY
+        return None
+
+    # What a namespace and a thread show as a whole
+
+    def _close_namespace(self) -> None:
+        _, namespace = self._namespace
+        newest = max(namespace.stored, default="")
+        for item in namespace.stray:
+            key = keys.parse(items.sort_key(item))
+            newer = key.checkpoint_id > newest
+            dated = keys.made_at(key.checkpoint_id) is not None  # a refused one is not the newest
+            if (newer or dated) and may_be_under_way(self._context, key.checkpoint_id):
+                self._count["under_way"] += 1
+            elif items.kept_until(self._context, item) < float("inf"):
+                self._count["expiring"] += 1
+            else:
+                absent = keys.checkpoint(key.namespace, key.checkpoint_id)
+                detail = f"writes of task {key.task!r} on a checkpoint that is not there"
+                self._suspect(item, ProblemKind.ORPHAN_WRITES, detail, absent)
+        for cut in namespace.chain.cuts():
+            item = namespace.stored[cut.checkpoint_id]
+            if cut.checkpoint_id != newest and items.kept_until(self._context, item) < float("inf"):
+                self._count["expiring"] += 1  # its ancestors have expired, as it will
+                continue
+            lost = ", ".join(map(repr, sorted(cut.channels)))
+            detail = f"{lost} cannot be rebuilt without the checkpoint {cut.missing_id!r}"
+            absent = keys.checkpoint(keys.parse(items.sort_key(item)).namespace, cut.missing_id)
+            self._suspect(item, ProblemKind.CUT_CHAIN, detail, absent)
+
+    def _find_orphans(self) -> Operation[None]:
+        context = self._context
+        old = []
+        for ref, chunk in self._chunks.items():
+            if ref in self._referred:
+                continue
+            if chunk.expiry < float("inf"):
+                self._count["expiring"] += 1
+            elif chunk.written >= context.now - GRACE_SECONDS:
+                self._count["young"] += 1
+            else:
+                old.append(ref)
+        if not old or self._unreadable:  # what cannot be read may refer to them
+            return
+        # What was put while the checkpoints were read may refer to them too.
+        referred, before = yield from referred_chunks(context, self._thread_id)
+        for ref in sorted(set(old) - referred - before):
+            key = requests.key(self._thread_id, keys.chunk(*ref))
+            written = self._chunks[ref].written
+            detail = f"nothing refers to the chunk {ref[1].hex()} of generation {ref[0]}"
+            self._suspect({**key, "T": {"N": f"{written:.0f}"}}, ProblemKind.ORPHAN_CHUNK, detail)
+
+    def _suspect(
+        self, item: Item, kind: ProblemKind, detail: str, absent: str | None = None
+    ) -> None:
+        self._suspects.add(item, self._namespace[1].name, kind, detail, absent)
+
+
+class _Decoded:
+    """What the serde makes of an item, and what it does not like."""
+
+    def __init__(self, context: Context, where: str) -> None:
+        self._context = context
+        self._where = where
+        self.header: headers.CheckpointHeader | headers.WritesHeader | None = None
+        self.problems: list[tuple[ProblemKind, str]] = []
+
+    def read(self, key: keys.CheckpointKey, body: Body, loaded: Chunks) -> None:
+        read = headers.read_checkpoint_header if key.task is None else headers.read_writes_header
+        try:
+            self.header = read(self._context, body, self._where)
+        except CorruptCheckpointError as error:
+            self.problems.append((ProblemKind.UNREADABLE_BODY, str(error)))
+        except DeserializationError as error:
+            self.problems.append((ProblemKind.UNLOADABLE_VALUE, str(error)))
+        else:
+            for channel, record in zip(self.header.channels, body.records, strict=True):
+                self._value(channel, record, loaded)
+
+    def _value(self, channel: str, record: Record, loaded: Chunks) -> None:
+        if not loaded.reachable(record) <= loaded.data.keys():
+            return  # told already
+        try:
+            read_value(self._context, loaded, record, self._where, channel)
+        except CorruptCheckpointError as error:
+            self.problems.append((ProblemKind.UNREADABLE_BODY, f"channel {channel!r}: {error}"))
+        except DeserializationError as error:
+            self.problems.append((ProblemKind.UNLOADABLE_VALUE, str(error)))

@@ -1,0 +1,95 @@
+"""A least-recently-used cache bounded in bytes, safe to share between threads."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from threading import Lock
+from typing import Any
+
+from .fork import begin_anew_after_fork
+
+
+class Cache:
+    """Keeps what was used last, up to `limit` bytes.
+
+    Args:
+        limit: Bound of the sum of the sizes that `put` is told, in bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._used = 0
+        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._lock = Lock()
+        begin_anew_after_fork(self)
+
+    def get(self, key: Hashable) -> Any:
+        """The value, or `None`."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            self._entries.move_to_end(key)
+            return entry[0]
+
+    def get_all(self, keys: Iterable[Hashable]) -> list[Any]:
+        """The value of each key, or `None`."""
+        with self._lock:
+            entries = [(key, self._entries.get(key)) for key in keys]
+            for key, entry in entries:
+                if entry is not None:
+                    self._entries.move_to_end(key)
+        return [None if entry is None else entry[0] for _, entry in entries]
+
+    def put(self, key: Hashable, value: Any, size: int) -> None:
+        """Keep `value`, which takes `size` bytes; drop the oldest beyond the limit."""
+        with self._lock:
+            self._put(key, value, size)
+
+    def merge(
+        self, key: Hashable, change: Callable[[Any], Any], size_of: Callable[[Any], int]
+    ) -> None:
+        """Keep what `change` makes of the value, or of `None`."""
+        with self._lock:
+            old = self._entries.get(key)
+            value = change(old[0] if old else None)
+            self._put(key, value, size_of(value))
+
+    def forget(self, key: Hashable) -> None:
+        """Forget one entry, if there is one."""
+        with self._lock:
+            self._drop(key)
+
+    def drop(self, doomed: Callable[[Any], bool]) -> None:
+        """Forget the entries whose key `doomed` picks."""
+        with self._lock:
+            for key in [key for key in self._entries if doomed(key)]:
+                self._drop(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self._used = 0
+
+    def after_fork(self) -> None:
+        """Keep the entries, unless another thread of the parent was just changing them."""
+        interrupted = self._lock.locked()
+        self._lock = Lock()
+        if interrupted:
+            self.clear()
+
+    def _put(self, key: Hashable, value: Any, size: int) -> None:
+        self._drop(key)
+        if size > self.limit:
+            return
+        self._entries[key] = (value, size)
+        self._used += size
+        while self._used > self.limit:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: Hashable) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._used -= entry[1]

@@ -1,0 +1,296 @@
+"""Arguments of the saver's methods, checked before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from math import inf
+from typing import Any, TypeVar
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import Checkpoint
+
+from ..checkpoints.listing import Query
+from ..config.saver_config import DynamoDBConfig
+from ..config.table_config import DynamoDBTableConfig
+from ..errors import ConfigurationError, InvalidInputError
+from ..format.keys import MAX_THREAD_ID_BYTES
+from ..maintenance.retention import RetentionPolicy
+from ..runtime.context import ThreadNamespace
+
+T = TypeVar("T")
+
+_STRATEGIES = {"keep_latest": True, "delete": False, "delete_all": False}
+"""What `prune` can be told, and whether it keeps anything; LangGraph Server says `delete_all`."""
+
+_SHOWN = 100  # characters of a value, in an error
+
+_STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
+_STACK_ARN = re.compile(r"arn:[a-z-]+:cloudformation:([a-z0-9-]+):\d+:stack/[a-zA-Z][^:]*")
+
+
+def saver_config(config: DynamoDBConfig | None) -> DynamoDBConfig:
+    """The configuration, or the default one."""
+    if config is None:
+        return DynamoDBConfig()
+    if not isinstance(config, DynamoDBConfig):
+        raise ConfigurationError(
+            f"config is a {type(config).__name__}: pass a DynamoDBConfig "
+            "(a table goes into its table_config)"
+        )
+    return config
+
+
+def stack_config(
+    stack_name: Any, config: DynamoDBConfig | None, ttl_seconds: int | None
+) -> DynamoDBConfig:
+    """The configuration to read a stack by: of an ARN, in the region that stands in it."""
+    name = text("stack_name", stack_name)
+    arn = _STACK_ARN.fullmatch(name)
+    if arn is None and not _STACK_NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"stack_name={name!r}: use a stack's name (a letter, then letters, digits and '-', at "
+            "most 128) or its ARN"
+        )
+    found = saver_config(config)
+    if found.table_config != DynamoDBTableConfig():
+        raise ConfigurationError(
+            "config has a table_config: the table is the stack's; leave it out, and give "
+            "ttl_seconds to from_stack"
+        )
+    if ttl_seconds is not None:
+        DynamoDBTableConfig(enable_ttl=True, ttl_seconds=ttl_seconds)  # checks it
+    if arn is None:
+        return found
+    if found.region_name not in {None, arn[1]}:
+        raise ConfigurationError(
+            f"region_name={found.region_name!r}, but the stack is in {arn[1]!r} by its ARN "
+            f"{name!r}: leave region_name out"
+        )
+    return replace(found, region_name=arn[1])
+
+
+def text(name: str, value: Any) -> str:
+    """A string that DynamoDB can store (valid Unicode)."""
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name}={value!r}: use a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError(
+            f"{name}={value!r}: it holds a lone surrogate, which is not valid Unicode"
+        ) from None
+    return value
+
+
+def identifier(name: str, value: Any) -> str:
+    """An id as a string: a string, a UUID or an integer, as LangGraph's own callers pass it."""
+    if isinstance(value, int | UUID) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name}={value!r}: use a string, a UUID or an int")
+    return text(name, value)
+
+
+def identifiers(
+    name: str, values: Any, check: Callable[[str, Any], str] = identifier
+) -> Sequence[str]:
+    """Several ids, of any iterable, which is read once.
+
+    A string alone is a mistake, not a sequence of letters.
+    """
+    if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
+        raise InvalidInputError(f"{name}={values!r}: use a list, or another iterable, of ids")
+    return [check(f"an entry of {name}", value) for value in values]
+
+
+def thread_ids(name: str, values: Any) -> Sequence[str]:
+    """Several thread ids, of any iterable."""
+    return identifiers(name, values, lambda entry, value: thread_id(value, entry))
+
+
+def thread_id(value: Any, name: str = "thread_id") -> str:
+    """A partition key: 1 to 2,048 bytes; integers and UUIDs are taken as text."""
+    found = identifier(name, value)
+    size = len(found.encode())
+    if not 0 < size <= MAX_THREAD_ID_BYTES:
+        shown = f"{found[:40]}…" if size else ""
+        raise InvalidInputError(
+            f"{name}={shown!r} has {size} bytes: DynamoDB's partition keys take 1 to "
+            f"{MAX_THREAD_ID_BYTES}; use a shorter id, such as a UUID"
+        )
+    return found
+
+
+def checkpoint_id(name: str, value: Any) -> str:
+    """A checkpoint id: a string that is not empty."""
+    found = text(name, value)
+    if not found:
+        raise InvalidInputError(f"{name}='': a checkpoint id is not empty")
+    return found
+
+
+def address(config: RunnableConfig) -> tuple[ThreadNamespace, str | None]:
+    """The thread, namespace and checkpoint that a config names."""
+    configurable = _configurable(config)
+    if configurable.get("thread_id") is None:
+        raise InvalidInputError(
+            "config['configurable']['thread_id'] is missing or None: a checkpointer needs it; pass "
+            "config={'configurable': {'thread_id': '…'}}"
+        )
+    place = ThreadNamespace(
+        thread_id(configurable["thread_id"]),
+        text("checkpoint_ns", configurable.get("checkpoint_ns") or ""),
+    )
+    found = configurable.get("checkpoint_id")
+    return place, checkpoint_id("checkpoint_id", found) if found else None
+
+
+def required_address(config: RunnableConfig) -> tuple[ThreadNamespace, str]:
+    """Like `address`, where a checkpoint has to be named."""
+    place, found = address(config)
+    if found is None:
+        raise InvalidInputError(
+            f"config['configurable']['checkpoint_id'] is missing for {place}: pending writes "
+            "belong to one checkpoint; pass the config that put returned"
+        )
+    return place, found
+
+
+def _configurable(config: Any) -> Mapping[str, Any]:
+    configurable = config.get("configurable") if isinstance(config, Mapping) else None
+    if not isinstance(configurable, Mapping):
+        raise InvalidInputError(
+            f"config={config!r} has no 'configurable' mapping: pass "
+            "config={'configurable': {'thread_id': '…'}}"
+        )
+    return configurable
+
+
+def mapping(name: str, value: Any) -> Mapping[str, Any]:
+    """A mapping by names, such as metadata."""
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(f"{name}={value!r}: use a mapping, {{}} if there is nothing to say")
+    return value
+
+
+def writes(values: Any) -> list[tuple[str, Any]]:
+    """Pending writes, each a channel's name and a value."""
+    pairs = None if isinstance(values, str | bytes | Mapping) else _listed(values)
+    if pairs is None or not all(
+        isinstance(one, tuple | list) and len(one) == 2 and isinstance(one[0], str)  # noqa: PLR2004
+        for one in pairs
+    ):
+        raise InvalidInputError(
+            f"writes={_short(values)}: use a sequence of pairs of a channel's name and a value"
+        )
+    return [(channel, value) for channel, value in pairs]
+
+
+def _listed(values: Any) -> list[Any] | None:
+    try:
+        return list(values)
+    except TypeError:
+        return None
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+
+
+def checkpoint(value: Any, metadata: Any, new_versions: Any) -> None:
+    """A checkpoint has an id, values and versions; what comes with it are mappings."""
+    mapping("metadata", metadata)
+    mapping("new_versions", new_versions)
+    for name in ("id", "channel_values", "channel_versions"):
+        if not isinstance(value, Mapping) or name not in value:
+            raise InvalidInputError(
+                f"checkpoint has no {name!r}: pass a langgraph.checkpoint.base.Checkpoint"
+            )
+    checkpoint_id("checkpoint['id']", value["id"])
+
+
+def stored_config(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
+    """The config that names a checkpoint that was just put."""
+    configurable = config["configurable"]
+    return {
+        "configurable": {
+            "thread_id": configurable["thread_id"],
+            "checkpoint_ns": configurable.get("checkpoint_ns") or "",
+            "checkpoint_id": checkpoint["id"],
+        }
+    }
+
+
+def listing(
+    config: RunnableConfig | None,
+    filter: Mapping[str, Any] | None,  # noqa: A002 - LangGraph's name
+    before: RunnableConfig | None,
+) -> Query:
+    """What a call of `list` asks for."""
+    thread = ns = found = before_id = None
+    if config is not None:
+        place, found = address(config)
+        thread = place.thread_id
+        ns = None if config["configurable"].get("checkpoint_ns") is None else place.checkpoint_ns
+    if before is not None:
+        before_id = _configurable(before).get("checkpoint_id")
+        if not before_id:
+            raise InvalidInputError(
+                f"before={before!r} names no checkpoint_id: pass the config of a checkpoint"
+            )
+        checkpoint_id("before's checkpoint_id", before_id)
+    if filter is not None and not isinstance(filter, Mapping):
+        raise InvalidInputError(f"filter={filter!r}: use a mapping of metadata values")
+    return Query(thread, ns, found, before_id, dict(filter or {}))
+
+
+def limit(value: Any) -> int | None:
+    """A bound on how many checkpoints to list."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidInputError(f"limit={value!r}: use a whole number from 0 up, or None")
+    return value
+
+
+def keep(strategy: Any, keep_last: Any, older_than: Any, now: float) -> RetentionPolicy | None:
+    """What `prune` keeps of each namespace; `None` for nothing at all."""
+    chosen = choice("strategy", strategy, _STRATEGIES)
+    if not chosen:
+        for name, value in (("keep_last", keep_last), ("older_than", older_than)):
+            if value is not None:
+                raise InvalidInputError(
+                    f"{name}={value!r} with strategy={strategy!r}, which keeps nothing: leave one "
+                    "of the two out"
+                )
+        return None
+    if keep_last is not None and (
+        isinstance(keep_last, bool) or not isinstance(keep_last, int) or keep_last < 1
+    ):
+        raise InvalidInputError(
+            f"keep_last={keep_last!r}: use a whole number from 1 up; to keep nothing, use "
+            "strategy='delete'"
+        )
+    age = None if older_than is None else _age(older_than)
+    return RetentionPolicy(keep_last or 1, None if age is None else now - age)
+
+
+def _age(older_than: Any) -> float:
+    seconds = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < inf:
+        raise InvalidInputError(f"older_than={older_than!r}: use a timedelta, or seconds from 0 up")
+    return float(seconds)
+
+
+def choice(name: str, value: Any, choices: Mapping[str, T]) -> T:
+    """One of several named things."""
+    try:
+        return choices[value]
+    except (KeyError, TypeError):
+        allowed = ", ".join(map(repr, choices))
+        raise InvalidInputError(f"{name}={value!r}: use one of {allowed}") from None

@@ -1,0 +1,354 @@
+"""`DynamoDBSaver`: LangGraph's checkpointer interface over the operations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+    get_checkpoint_metadata,
+)
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from ..checkpoints import delta_history, fencing, put, put_writes
+from ..checkpoints.listing import Listing
+from ..config.saver_config import DynamoDBConfig
+from ..drivers.aio import AsyncDriver
+from ..drivers.sync import SyncDriver
+from ..infra import deploy as deploy_operations
+from ..runtime import context
+from ..runtime.context import Context
+from ..runtime.effects import Operation
+from ..runtime.lru_cache import Cache
+from ..runtime.single_flight import InFlight
+from ..serialization.serializer import Inspection
+from ..serialization.snapshots import snapshot
+from . import arguments
+from .maintenance import ThreadMaintenance
+from .table import TableProvisioning
+from .versions import next_version
+
+T = TypeVar("T")
+
+
+class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[str]):
+    """A LangGraph checkpointer on one DynamoDB table, sync and async.
+
+    Making a saver sends nothing unless `deploy` is set. All methods may be called from several
+    threads and event loops at once. The `a*` methods use aiobotocore if it is installed (extra
+    `async` or `aioboto3`), else worker threads. Nothing is kept of what callers pass or get.
+
+    Args:
+        config: Table, connection and retries; the defaults are a table
+            `langgraph-checkpoint` in the default region.
+        deploy: Make the table if it is missing, as `template.yaml` says, and
+            wait until it is active. An existing table is left as it is.
+        serde: Serializer of all that is stored; LangGraph's msgpack by default.
+
+    Raises:
+        TableMismatchError: `deploy` found a table of this name with other keys.
+        StorageError: `deploy` could not make the table.
+
+    Example:
+        ```python
+        graph = builder.compile(checkpointer=DynamoDBSaver(deploy=True))
+        graph.invoke(inputs, {"configurable": {"thread_id": "1"}})
+        ```
+    """
+
+    clock: Callable[[], float] = staticmethod(time.time)
+    """The time in epoch seconds, which expiry is reckoned by."""
+
+    def __init__(
+        self,
+        config: DynamoDBConfig | None = None,
+        *,
+        deploy: bool = False,
+        serde: SerializerProtocol | None = None,
+    ) -> None:
+        super().__init__(serde=serde)
+        self.config = arguments.saver_config(config)
+        self._cache = Cache(self.config.cache_bytes)
+        self._in_flight = InFlight()
+        self._inspection = Inspection()
+        self._asked = fencing.asked_checkpoints() if self.config.fence else None
+        self._shared_puts = context.SharedPuts() if self.config.share_puts else None
+        self._sync = SyncDriver(self.config)
+        self._async = AsyncDriver(self.config, self._sync)
+        if deploy:
+            self._run(deploy_operations.deploy(self.config.table_config))
+
+    def _run(self, operation: Operation[T]) -> T:
+        return self._sync.run(operation)
+
+    async def _arun(self, operation: Operation[T]) -> T:
+        return await self._async.run(operation)
+
+    def _context(self) -> Context:
+        table = self.config.table_config
+        # Looked up at every call: users assign it, and `with_allowlist` clones and swaps it.
+        serde, encrypts = self._inspection.of(self.serde)
+        return Context(
+            table=table.table_name,
+            ttl_attribute=table.ttl_attribute,
+            ttl_seconds=table.ttl_seconds,
+            run_index=table.enable_run_index,
+            max_resends=self.config.max_retries,
+            cache=self._cache,
+            in_flight=self._in_flight,
+            asked=self._asked,
+            shared_puts=self._shared_puts,
+            serde=serde,
+            now=self.clock(),
+            max_bytes=self.config.max_checkpoint_bytes,
+            encrypts=encrypts,
+            allow_plaintext=self.config.allow_plaintext,
+        )
+
+    # Reading
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """A checkpoint with its pending writes, or `None` if there is none.
+
+        Args:
+            config: `thread_id`, optionally `checkpoint_ns` (default: the root graph)
+                and `checkpoint_id` (default: the newest).
+
+        Raises:
+            InvalidInputError: `config` names no usable thread.
+            CorruptCheckpointError: Something that the checkpoint needs is missing.
+            StorageError: DynamoDB could not answer.
+        """
+        return self._run(self._get_tuple(config))
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Async `get_tuple`."""
+        return await self._arun(self._get_tuple(config))
+
+    def _get_tuple(self, config: RunnableConfig) -> Operation[CheckpointTuple | None]:
+        place, checkpoint_id = arguments.address(config)
+        return fencing.get_tuple(self._context(), place, checkpoint_id, config)
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Checkpoints, newest first, read as they are consumed.
+
+        Args:
+            config: `thread_id`, optionally `checkpoint_ns` (default: all, merged) and
+                `checkpoint_id` (only this one). `None` lists every thread by a scan, thread
+                after thread: DynamoDB keeps no order between partitions.
+            filter: Metadata values that must be equal; applied before `limit`.
+            before: Only checkpoints whose id sorts before this one's `checkpoint_id`.
+            limit: At most so many; 0 or more.
+
+        Raises:
+            InvalidInputError: An argument that cannot work; raised by the call itself.
+            CorruptCheckpointError: Something that a checkpoint needs is missing.
+            StorageError: DynamoDB could not answer.
+        """
+        listing = self._listing(config, filter, before, limit)
+
+        def pages() -> Iterator[CheckpointTuple]:
+            while (page := self._run(listing.page(self._context()))) is not None:
+                yield from page
+
+        return pages()
+
+    def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Async `list`."""
+        listing = self._listing(config, filter, before, limit)
+
+        async def pages() -> AsyncIterator[CheckpointTuple]:
+            while (page := await self._arun(listing.page(self._context()))) is not None:
+                for found in page:
+                    yield found
+
+        return pages()
+
+    def _listing(
+        self,
+        config: RunnableConfig | None,
+        filter: Mapping[str, Any] | None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None,
+        limit: int | None,
+    ) -> Listing:
+        return Listing(arguments.listing(config, filter, before), arguments.limit(limit))
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What each delta channel is rebuilt from; see the base class for the contract.
+
+        With `ttl_seconds`, what was read is given a later expiry, so that a living
+        checkpoint does not lose its ancestors.
+
+        Raises:
+            CorruptCheckpointError: An ancestor is gone that a channel's value needs.
+            StorageError: DynamoDB could not answer.
+        """
+        return self._run(self._get_delta_channel_history(config, channels))
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Async `get_delta_channel_history`."""
+        return await self._arun(self._get_delta_channel_history(config, channels))
+
+    def _get_delta_channel_history(
+        self, config: RunnableConfig, channels: Sequence[str]
+    ) -> Operation[dict[str, DeltaChannelHistory]]:
+        place, checkpoint_id = arguments.address(config)
+        names = arguments.identifiers("channels", channels, arguments.text)
+        return delta_history.get_delta_channel_history(self._context(), place, checkpoint_id, names)
+
+    # Writing
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint; returns when it is acknowledged.
+
+        Args:
+            config: `thread_id`, `checkpoint_ns`, and the parent's `checkpoint_id`.
+            checkpoint: The checkpoint, with all its values.
+            metadata: Its metadata; what the run's config adds never overrides it.
+            new_versions: The versions of the channels that changed.
+
+        Returns:
+            The config that names the new checkpoint.
+
+        Raises:
+            InvalidInputError: An argument that cannot work; nothing was sent.
+            SerializationError: A value that the serde cannot write; nothing was sent.
+            StaleParentError: With `fence`, the parent is not the newest any more.
+            ConflictError: With `fence`, the checkpoint's id sorts before its parent's.
+            StorageError: DynamoDB did not acknowledge it.
+        """
+        self._run(self._put(config, checkpoint, metadata, new_versions))
+        return arguments.stored_config(config, checkpoint)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Async `put`."""
+        await self._arun(self._put(config, checkpoint, metadata, new_versions))
+        return arguments.stored_config(config, checkpoint)
+
+    def _put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> Operation[None]:
+        place, parent_id = arguments.address(config)
+        arguments.checkpoint(checkpoint, metadata, new_versions)
+        context = self._context()
+        merged = snapshot(get_checkpoint_metadata(config, metadata))
+        fenced = fencing.of(context, place, config, checkpoint["id"], merged, parent_id)
+        taken = snapshot(dict(checkpoint))
+        new = put.Put(place, taken, merged, parent_id, dict(new_versions), fenced)
+        return put.put(context, new)
+
+    def put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Store a task's pending writes; returns when they are acknowledged.
+
+        Args:
+            config: `thread_id`, `checkpoint_ns` and `checkpoint_id`.
+            writes: `(channel, value)` pairs. What a finished task has stored stays;
+                ERROR, SCHEDULED, INTERRUPT and RESUME are overwritten.
+            task_id: The task.
+            task_path: Where the task stands in its step: the order of replay.
+
+        Raises:
+            InvalidInputError: An argument that cannot work; nothing was sent.
+            SerializationError: A value that the serde cannot write; nothing was sent.
+            StorageError: DynamoDB did not acknowledge them.
+        """
+        self._run(self._put_writes(config, writes, task_id, task_path))
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Async `put_writes`."""
+        await self._arun(self._put_writes(config, writes, task_id, task_path))
+
+    def _put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str,
+    ) -> Operation[None]:
+        place, checkpoint_id = arguments.required_address(config)
+        arguments.text("task_id", task_id)
+        taken = snapshot(arguments.writes(writes))
+        return put_writes.put_writes(
+            self._context(), place, checkpoint_id, taken, task_id, task_path
+        )
+
+    def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002
+        """The channel version after `current`; see `versions.next_version`."""
+        return cast("str", next_version(current))
+
+    # Lifetime
+
+    def close(self) -> None:
+        """Give back connections and threads; a later call opens them again."""
+        self._async.close()
+        self._sync.close()
+
+    async def aclose(self) -> None:
+        """Give back the running loop's async connections, and the sync ones."""
+        await self._async.aclose()
+
+    def __enter__(self) -> DynamoDBSaver:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> DynamoDBSaver:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()

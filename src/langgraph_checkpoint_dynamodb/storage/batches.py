@@ -1,0 +1,161 @@
+"""Many items in few requests, every reply taken whole.
+
+DynamoDB may leave part of a batch unprocessed and cuts a query into pages.
+What it left is resent with backoff; if it never drains, that is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from ..errors import ThrottledError
+from ..format import requests
+from ..format.items import body_size
+from ..runtime.context import Context
+from ..runtime.effects import Backoff, Call, Item, Operation
+
+T = TypeVar("T")
+
+CALLS_A_ROUND = 16
+"""Enough to keep a connection pool busy; a bound on what one round holds in memory."""
+
+_DELETIONS_A_ROUND = 8 * CALLS_A_ROUND
+"""Of items one by one: neither a request nor its reply holds more than a key."""
+
+_MAX_REQUEST_BYTES = 128 * 1024
+"""DynamoDB takes 16 MB, but a larger request holds an event loop up while it is serialized."""
+
+_BATCH_GET = 40
+"""DynamoDB takes 100 keys; fewer keep a reply's parsing short, for the same read units."""
+
+
+def _batches(entries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (entries[start : start + size] for start in range(0, len(entries), size))
+
+
+def _write_batches(entries: Sequence[Any]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    size = 0
+    for entry in entries:
+        weight = body_size(entry["PutRequest"]["Item"]) if "PutRequest" in entry else 0
+        full = len(batch) == requests.MAX_BATCH_WRITE or size + weight > _MAX_REQUEST_BYTES
+        if batch and full:
+            yield batch
+            batch, size = [], 0
+        batch.append(entry)
+        size += weight
+    if batch:
+        yield batch
+
+
+def rounds(entries: Sequence[T]) -> Iterator[Sequence[T]]:
+    """What to make and put at a time: as many as a round sends."""
+    return _batches(entries, requests.MAX_BATCH_WRITE * CALLS_A_ROUND)
+
+
+def put_all(context: Context, items: Iterable[Item]) -> Operation[None]:
+    """Write items; returns when all are acknowledged."""
+    return _write(context, [{"PutRequest": {"Item": item}} for item in items])
+
+
+def delete_all(context: Context, item_keys: Iterable[Item]) -> Operation[None]:
+    """Delete items; returns when all deletions are acknowledged."""
+    return _write(context, [{"DeleteRequest": {"Key": item_key}} for item_key in item_keys])
+
+
+def _write(context: Context, pending: list[Any]) -> Operation[None]:
+    table = context.table
+    attempt = 0
+    while pending:
+        now, later = _split_round(pending, requests.MAX_BATCH_WRITE)
+        replies = yield [requests.batch_write(table, batch) for batch in _write_batches(now)]
+        left = [request for reply in replies for request in requests.unprocessed(reply, table)]
+        attempt = yield from _pause(context, attempt, len(left), len(now), "BatchWriteItem")
+        pending = left + later
+
+
+def get_all(
+    context: Context, item_keys: Sequence[Item], *, consistent: bool
+) -> Operation[list[Item]]:
+    """Read items by key; a key that does not exist has no item in the result."""
+    table = context.table
+    pending = list(item_keys)
+    found: list[Item] = []
+    attempt = 0
+    while pending:
+        now, later = _split_round(pending, _BATCH_GET)
+        replies = yield [
+            requests.batch_get(table, batch, consistent=consistent)
+            for batch in _batches(now, _BATCH_GET)
+        ]
+        left: list[Item] = []
+        for reply in replies:
+            found += reply.get("Responses", {}).get(table, ())
+            left += reply.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())
+        attempt = yield from _pause(context, attempt, len(left), len(now), "BatchGetItem")
+        pending = left + later
+    return found
+
+
+def _split_round(pending: list[T], batch: int) -> tuple[list[T], list[T]]:
+    size = batch * CALLS_A_ROUND
+    return pending[:size], pending[size:]
+
+
+def _pause(context: Context, attempt: int, left: int, sent: int, action: str) -> Operation[int]:
+    if not left:
+        return 0
+    if left < sent:  # part of it got through: DynamoDB is slow, not stuck
+        yield Backoff(0)
+        return 0
+    if attempt >= context.max_resends:
+        raise ThrottledError(
+            f"{action} on table {context.table!r}: DynamoDB left {left} of {sent} items "
+            f"unprocessed {attempt + 1} times in a row; raise the table's capacity, or max_retries"
+        )
+    yield Backoff(attempt)
+    return attempt + 1
+
+
+def read_range(call: Call) -> Operation[list[Item]]:
+    """All items of a query or scan, page after page."""
+    items: list[Item] = []
+    page: Call | None = call
+    while page is not None:
+        (reply,) = yield [page]
+        items += reply["Items"]
+        page = next_page(page, reply)
+    return items
+
+
+def read_keys(context: Context, thread_id: str, bounds: tuple[str, str]) -> Operation[list[Item]]:
+    """The keys of a thread's items between two sort keys."""
+    call = requests.query(context.table, thread_id, bounds, attributes=("PK", "SK"))
+    return (yield from read_range(call))
+
+
+def delete_keys(context: Context, thread_id: str, sort_keys: Iterable[str]) -> Operation[None]:
+    """Delete some items of a thread."""
+    return delete_all(context, [requests.key(thread_id, key) for key in sort_keys])
+
+
+def one_by_one(calls: Sequence[Call]) -> Operation[None]:
+    """Deletions on a condition, which DynamoDB takes in no batch."""
+    for start in range(0, len(calls), _DELETIONS_A_ROUND):
+        yield calls[start : start + _DELETIONS_A_ROUND]
+
+
+def each_page(call: Call, take: Callable[[Sequence[Item]], Operation[None]]) -> Operation[None]:
+    """Hand the items of a query or scan over, a page at a time."""
+    page: Call | None = call
+    while page is not None:
+        (reply,) = yield [page]
+        yield from take(reply["Items"])
+        page = next_page(page, reply)
+
+
+def next_page(call: Call, reply: Any) -> Call | None:
+    """The call for the page after `reply`; `None` after the last."""
+    start = reply.get("LastEvaluatedKey")
+    return Call(call.method, {**call.params, "ExclusiveStartKey": start}) if start else None

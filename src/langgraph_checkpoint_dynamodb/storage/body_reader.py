@@ -1,0 +1,119 @@
+"""Items opened: their bodies put together, and all the chunks that they refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import CorruptCheckpointError, UnsupportedFormatError
+from ..format import items
+from ..format.body import Body, Record, unpack_body
+from ..format.expiry import NEVER
+from ..runtime.context import Context, ThreadNamespace
+from ..runtime.effects import Compute, Item, Operation
+from ..serialization import encode, limits
+from ..serialization.headers import CheckpointHeader
+from . import chunk_reader
+from .chunk_reader import Chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A body, and the chunks that it was itself cut into."""
+
+    body: Body
+    refs: frozenset[bytes] = frozenset()
+    made_in: int = NEVER
+    """The generation that its chunks were written in; the body names where they are now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointEntry:
+    """A checkpoint with its header read, its values not yet."""
+
+    place: ThreadNamespace
+    checkpoint_id: str
+    opened: Opened
+    header: CheckpointHeader
+    item: Item
+    writes: list[Item]
+
+    @property
+    def size(self) -> int:
+        """The bytes of its values, serialized."""
+        return sum(record.size for record in self.opened.body.records)
+
+    @property
+    def where(self) -> str:
+        """The checkpoint's address, for errors."""
+        return f"{self.place}, checkpoint {self.checkpoint_id!r}"
+
+    def records(self) -> Iterable[tuple[str, Record]]:
+        """What is stored for each channel."""
+        return zip(self.header.channels, self.opened.body.records, strict=True)
+
+
+def open_bodies(
+    context: Context, thread_id: str, found: Sequence[Item], where: str
+) -> Operation[list[Opened]]:
+    """Decompress and unpack bodies; those that were cut are put together first."""
+    try:
+        unpacked: list[Any] = yield Compute(
+            lambda: [unpack_body(items.packed_body(item)) for item in found],
+            lambda: sum(map(items.body_size, found)),
+        )
+    except (CorruptCheckpointError, UnsupportedFormatError) as error:
+        raise type(error)(f"{where}: {error}") from error
+    cut = [
+        (items.generation(context, item, content[0]), content[1])
+        for item, content in zip(found, unpacked, strict=True)
+        if not isinstance(content, Body)
+    ]
+    for _, record in cut:
+        limits.check_size(context, [Body(0, ("", b""), (record,))], where)
+    loaded = (yield from chunk_reader.load(context, thread_id, cut)) if cut else Chunks(thread_id)
+    return [
+        _opened(context, item, content, loaded, where)
+        for item, content in zip(found, unpacked, strict=True)
+    ]
+
+
+def _opened(context: Context, item: Item, content: Any, loaded: Chunks, where: str) -> Opened:
+    refs: frozenset[bytes] = frozenset()
+    body = content
+    if not isinstance(content, Body):
+        record = content[1]
+        packed = loaded.join(record, where)
+        try:
+            body = unpack_body(packed)
+        except CorruptCheckpointError as error:
+            raise CorruptCheckpointError(f"{where}: {error}") from error
+        refs = loaded.refs(record, where)
+    if not isinstance(body, Body):
+        raise CorruptCheckpointError(f"{where}: a body within a body")
+    generation = items.generation(context, item, body.generation)
+    return Opened(replace(body, generation=generation), refs, body.generation)
+
+
+def refs_of(
+    context: Context, thread_id: str, found: Sequence[Item], where: str
+) -> Operation[tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]]:
+    """Every chunk that some items refer to at any depth, with its generation.
+
+    Beside it, the same in the generation that it was written in, of items that were moved
+    since: who has read them before may still go on from there.
+    """
+    opened = yield from open_bodies(context, thread_id, found, where)
+    records = encode.records_of(one.body for one in opened)
+    nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
+    loaded = yield from chunk_reader.load(context, thread_id, nodes, only_lists=True)
+    now: set[tuple[int, bytes]] = set()
+    before: set[tuple[int, bytes]] = set()
+    for one in opened:
+        values = (loaded.refs(record, where) for record in one.body.records)
+        for ref in one.refs.union(*values):
+            now.add((one.body.generation, ref))
+            if one.made_in != one.body.generation:
+                before.add((one.made_in, ref))
+    return now, before

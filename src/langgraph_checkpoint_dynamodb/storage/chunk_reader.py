@@ -1,0 +1,270 @@
+"""Chunks read, and checked: each is what its digest says, and a value has all of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from ..chunking import segment_reuse
+from ..chunking.boundaries import DIGEST_BYTES
+from ..chunking.cut import AVERAGE_RUN, split_refs
+from ..chunking.ref_tree import all_refs, content_refs, listed, most_chunks
+from ..errors import CorruptCheckpointError, UnsupportedFormatError
+from ..format import items, keys, requests
+from ..format.body import Record
+from ..runtime.context import Context
+from ..runtime.effects import Call, Compute, Item, Operation
+from . import batches
+from .chunk_cache import chunk_key, remember_chunk
+
+T = TypeVar("T")
+
+_RANGE_READ_RATIO = 6
+"""A chunk read by key takes half a read unit, as much as about six in a range."""
+
+_RANGE_CHUNKS = 200
+_RANGE_BYTES = 1 << 19
+"""How many chunks, and bytes of values, a range holds: less than the page of a query may."""
+
+_FEW_RANGES = 4
+_FINER = 3
+"""Over so many ranges they are made smaller by this factor. Their replies arrive together, and an
+event loop stands still while it takes a page from each socket and parses one."""
+
+_RANGES_A_ROUND = batches.CALLS_A_ROUND * _FINER
+"""Smaller ones bring no more bytes, and take no more round trips."""
+
+_MAX_RANGE_CHUNKS = 1 << 20  # what an item claims is not to be believed
+
+_RANGE_READ_SLACK = 16  # chunks of other namespaces, and the luck of digests
+
+_FEW_ITEMS = 64  # their bytes are soon added up
+
+_REF_WORK = 128  # a ref takes as long to look up as so many bytes to deserialize
+
+_MAX_RANGE_BYTES = 64 << 20
+"""What ranges may bring beyond what is wanted: chunks of other values."""
+
+_ROOM_SLACK = 1 << 20  # bytes of lists of refs, and of a crafted value that does not matter
+
+
+@dataclass(slots=True)
+class Chunks:
+    """Chunks at hand, and why others are not.
+
+    `room` is how many bytes may still be inflated: a few crafted items could otherwise hold
+    more than the memory does.
+    """
+
+    thread_id: str
+    data: dict[bytes, bytes] = field(default_factory=dict)
+    damage: dict[bytes, str] = field(default_factory=dict)
+    room: int = 0
+
+    def join(self, record: Record, where: str) -> bytes:
+        """The bytes of a stored value.
+
+        Raises:
+            CorruptCheckpointError: A chunk is missing or damaged, or the bytes do not add up.
+        """
+        if not record.levels:
+            return record.prefix
+        refs = self._content(record, where)
+        content: list[bytes | memoryview] = [*map(self._get, refs)]
+        if record.skip:
+            content = [memoryview(b"".join(content))[record.skip :]]
+        return b"".join([record.prefix, *content, record.suffix])
+
+    def leaves(self, record: Record, where: str) -> segment_reuse.Leaves:
+        """Where the leaves of a record stand in its value."""
+        refs = self._content(record, where) if record.levels else []
+        return len(record.prefix) - record.skip, [(ref, len(self._get(ref))) for ref in refs]
+
+    def _content(self, record: Record, where: str) -> list[bytes]:
+        size = record.size + record.skip - len(record.prefix) - len(record.suffix)
+        try:
+            return content_refs(record.levels, size, self._get)
+        except CorruptCheckpointError as error:
+            raise CorruptCheckpointError(f"{where}: {error}") from None
+
+    def refs(self, record: Record, where: str) -> frozenset[bytes]:
+        """Every chunk that a record refers to, at any depth."""
+        try:
+            return all_refs(record.levels, lambda ref: listed(ref, self._get))
+        except CorruptCheckpointError as error:
+            raise CorruptCheckpointError(f"{where}: {error}") from None
+
+    def reachable(self, record: Record) -> frozenset[bytes]:
+        """Like `refs`, as far as the lists of refs are at hand."""
+        return all_refs(record.levels, lambda ref: split_refs(self.data.get(ref, b"")))
+
+    def _get(self, digest: bytes) -> bytes:
+        data = self.data.get(digest)
+        if data is None:
+            over = "is not read: the chunks hold more than the values that refer to them"
+            reason = self.damage.get(digest, over if self.room < 0 else "is missing")
+            raise CorruptCheckpointError(f"chunk {digest.hex()} {reason}")
+        return data
+
+
+def load(
+    context: Context,
+    thread_id: str,
+    wanted: Sequence[tuple[int, Record]],
+    *,
+    chunk_count: int = 0,
+    only_lists: bool = False,
+) -> Operation[Chunks]:
+    """Read the chunks of some records, given with their generations.
+
+    Level by level: lists of refs first name what is read next. What cannot be
+    read is left out of the result; `Chunks.join` raises for it.
+
+    Args:
+        context: The call's surroundings.
+        thread_id: The thread.
+        wanted: The records.
+        chunk_count: About how many chunks the thread has (`Body.chunk_count`), if known.
+        only_lists: Read lists of refs and no content.
+    """
+    chunks = Chunks(thread_id)
+    size = sum(record.size for _, record in wanted)
+    # A value counts twice: lists of refs, and what is another value's at another depth.
+    room = 2 * size + _ROOM_SLACK
+    frontier = {
+        (generation, ref): depth
+        for generation, record in wanted
+        for depth, level in enumerate(record.levels)
+        for ref in level
+    }
+    first = True
+    while frontier:
+        if only_lists:
+            frontier = {ref: depth for ref, depth in frontier.items() if depth}
+        missing = yield _on_refs(frontier, partial(_take_cached, context, chunks, frontier))
+        if first and _is_range_cheaper([frontier[ref] for ref in missing], chunk_count):
+            chunks.room = room + _MAX_RANGE_BYTES
+            largest = max(record.size for _, record in wanted)
+            yield from _read_ranges(context, chunks, missing[0][0], chunk_count, largest)
+            missing = [ref for ref in missing if ref[1] not in chunks.data]
+        if first:
+            chunks.room = room
+            first = False
+        for consistent in (False, True):
+            if missing:
+                yield from _read(context, chunks, missing, consistent=consistent)
+                missing = [ref for ref in missing if ref[1] not in chunks.data]
+        most = most_chunks(size) + len(frontier)
+        frontier = yield _on_refs(frontier, partial(_children, chunks, frontier, most))
+    return chunks
+
+
+def _children(
+    chunks: Chunks, frontier: Mapping[tuple[int, bytes], int], most: int
+) -> dict[tuple[int, bytes], int]:
+    """What the lists of refs in `frontier` list; nothing if that is more than `most`."""
+    found: dict[tuple[int, bytes], int] = {}
+    for (generation, ref), depth in frontier.items():
+        listing = chunks.data.get(ref) if depth else None
+        if listing is None or len(listing) % DIGEST_BYTES:
+            continue
+        for child in split_refs(listing):
+            found[generation, child] = max(depth - 1, found.get((generation, child), 0))
+        if len(found) > most:
+            chunks.room = -1
+            return {}
+    return found
+
+
+def _take_cached(
+    context: Context, chunks: Chunks, frontier: Iterable[tuple[int, bytes]]
+) -> list[tuple[int, bytes]]:
+    missing = []
+    wanted = [ref for ref in frontier if ref[1] not in chunks.data]
+    cached = context.cache.get_all([chunk_key(chunks.thread_id, digest) for _, digest in wanted])
+    for (generation, digest), data in zip(wanted, cached, strict=True):
+        if data is None:
+            missing.append((generation, digest))
+        else:
+            chunks.data[digest] = data
+    return missing
+
+
+def _is_range_cheaper(depths: Sequence[int], chunk_count: int) -> bool:
+    """Whether reading all of a thread's chunks costs less than reading some by key.
+
+    A query pays for the sum of its items, a batch for each of them rounded up to
+    4 KB. A query also brings lists of refs together with what they list.
+    """
+    wanted: int = sum(AVERAGE_RUN**depth for depth in depths)
+    return 0 < chunk_count <= wanted * _RANGE_READ_RATIO
+
+
+def _read_ranges(
+    context: Context, chunks: Chunks, generation: int, chunk_count: int, size: int
+) -> Operation[None]:
+    """Read a thread's chunks, in ranges of which each is less than a page.
+
+    Chunks that others have written meanwhile do not make it read for ever.
+    """
+    parts = max(chunk_count // _RANGE_CHUNKS, size // _RANGE_BYTES) + 1
+    if parts > _FEW_RANGES:
+        parts = min(parts * _FINER, keys.MAX_CHUNK_RANGES)
+    room = min(chunk_count // parts * 5 // 4, _MAX_RANGE_CHUNKS) + _RANGE_READ_SLACK
+    calls = [
+        requests.query(context.table, chunks.thread_id, bounds, limit=room, consistent=False)
+        for bounds in keys.chunk_ranges(generation, parts)
+    ]
+    while calls and chunks.room >= 0:
+        now, later = calls[:_RANGES_A_ROUND], calls[_RANGES_A_ROUND:]
+        replies = yield now
+        more = [_rest(call, reply) for call, reply in zip(now, replies, strict=True)]
+        calls = [call for call in more if call is not None] + later
+        yield _taking(context, chunks, [item for reply in replies for item in reply.pop("Items")])
+
+
+def _rest(call: Call, reply: Any) -> Call | None:
+    """The call for what a page left of its limit."""
+    room = call.params["Limit"] - len(reply["Items"])
+    following = batches.next_page(call, reply) if room > 0 else None
+    return following and Call(following.method, {**following.params, "Limit": room})
+
+
+def _read(
+    context: Context, chunks: Chunks, missing: Sequence[tuple[int, bytes]], *, consistent: bool
+) -> Operation[None]:
+    wanted = yield _on_refs(
+        missing,
+        lambda: [
+            requests.key(chunks.thread_id, keys.chunk(generation, digest))
+            for generation, digest in missing
+        ],
+    )
+    found = yield from batches.get_all(context, wanted, consistent=consistent)
+    yield _taking(context, chunks, found)
+
+
+def _taking(context: Context, chunks: Chunks, found: list[Item]) -> Compute[None]:
+    take = partial(_take, context, chunks, found)
+    few = len(found) <= _FEW_ITEMS
+    return Compute(take, lambda: sum(map(items.body_size, found)) if few else None)
+
+
+def _on_refs(refs: Sized, work: Callable[[], T]) -> Compute[T]:
+    return Compute(work, lambda: _REF_WORK * len(refs))
+
+
+def _take(context: Context, chunks: Chunks, found: list[Item]) -> None:
+    for item in found:
+        digest = keys.chunk_digest(items.sort_key(item))
+        if digest is None or chunks.room < 0:
+            continue
+        try:
+            chunks.data[digest] = items.chunk_data(item, digest)
+        except (CorruptCheckpointError, UnsupportedFormatError) as error:
+            chunks.damage[digest] = f"is damaged: {error}"
+        else:
+            chunks.room -= len(chunks.data[digest])
+            remember_chunk(context, chunks.thread_id, digest, chunks.data[digest])

@@ -1,0 +1,79 @@
+"""No call of the saver blocks the event loop: BlockBuster raises where one would.
+
+The clients are made before: botocore reads files for that.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from blockbuster import BlockBuster
+from conftest import MakeSaver
+from langchain_core.messages import HumanMessage
+
+from either import Either
+from threads import config_of, put
+
+LENGTHS = (0, 1, 64, 65, 300, 10_000)
+
+
+@pytest.fixture(params=[pytest.param("async", marks=pytest.mark.aio), "threads"])
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def warm(make_saver: MakeSaver, mode: str) -> Any:
+    saver = make_saver(mode=mode)
+    await saver.aget_tuple(config_of("warm"))
+    return saver
+
+
+@pytest.fixture
+def watched(warm: Any) -> Iterator[None]:
+    guard = BlockBuster()
+    guard.activate()
+    yield
+    guard.deactivate()
+
+
+def values() -> dict[str, Any]:
+    chance = random.Random(1)
+    lists = {f"list of {length}": list(range(length)) for length in LENGTHS}
+    chats = {
+        f"chat of {length}": [HumanMessage(f"m{n} " + "x" * 100, id=str(n)) for n in range(length)]
+        for length in LENGTHS[:-1]
+    }
+    large = {"text": "abc " * 50_000, "bytes": chance.randbytes(2_000_000)}
+    return {**lists, **chats, **large}
+
+
+async def test_every_call_is_clean(warm: Any, mode: str, watched: None) -> None:
+    client = Either(warm, use_async=True)
+    parent = await put(client, config_of("thread"), values())
+    await client.put_writes(parent, list(values().items()), "task")
+    child = await put(client, parent, {"more": 1, **values()})
+    for config in (parent, child, config_of("thread")):
+        found = await client.get_tuple(config)
+        assert found.checkpoint["channel_values"].items() >= values().items()
+    assert len(await client.list(config_of("thread"))) == 2
+    await client.copy_thread("thread", "copy")
+    assert (await client.verify("copy")).ok
+    await client.prune(["copy"])
+    await client.delete_thread("copy")
+
+
+async def test_a_chat_that_grows_and_is_read_by_a_new_process(
+    warm: Any, make_saver: MakeSaver, mode: str, watched: None
+) -> None:
+    client = Either(warm, use_async=True)
+    config = config_of("thread")
+    messages: list[Any] = []
+    for number in range(100):
+        messages.append(HumanMessage(f"m{number} " + "x" * 300, id=str(number)))
+        config = await put(client, config, {"messages": list(messages)})
+    warm._cache.clear()  # as a new process, with clients that are made
+    assert (await client.get_tuple(config)).checkpoint["channel_values"] == {"messages": messages}

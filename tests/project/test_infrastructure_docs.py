@@ -1,0 +1,143 @@
+"""`docs/infrastructure.md`: its tables are the template's, its code and numbers are true."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REGION, MakeSaver
+from moto import mock_aws
+
+import threads
+from costs import Costs
+from either import Either
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+from stacks import TEMPLATE, TEMPLATE_FILE
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "infrastructure.md").read_text()
+SCRIPT = ROOT / "scripts" / "document_parameters.py"
+INLINE_LIMIT = 51_200
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html"""
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", PAGE, flags=re.DOTALL | re.MULTILINE)
+    return [re.sub(f"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+
+
+def test_the_tables_are_what_the_template_says() -> None:
+    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("told", "other"),
+    [
+        ("| `TtlAttribute` | `ttl_attribute` | String | `ttl`", "| `TtlAttribute` | `ttl` | |"),
+        ("1 to 35", "1 to 36"),
+        ("| `TableArn` |", "| `TableARN` |"),
+    ],
+)
+def test_a_table_that_is_not_is_found(
+    told: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    import document_parameters
+
+    changed = PAGE.replace(told, other)
+    assert changed != PAGE
+    assert document_parameters.generated(changed) == PAGE
+
+
+def test_the_template_is_small_enough_to_be_sent_inline() -> None:
+    assert TEMPLATE_FILE.stat().st_size < INLINE_LIMIT
+    assert f"{INLINE_LIMIT:,} bytes" in PAGE
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_the_plan_prints_what_is_shown(exists: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    (code,) = (block for block in blocks("python") if ".plan()" in block)
+    printed = io.StringIO()
+    with mock_aws(), contextlib.redirect_stdout(printed):
+        if exists:
+            defaults = DynamoDBTableConfig(table_name="chats")
+            DynamoDBSaver(DynamoDBConfig(table_config=defaults), deploy=True)
+        exec(compile(code, "infrastructure.md", "exec"), {})
+    assert printed.getvalue() == blocks("text")[0 if exists else 1]
+
+
+def test_what_is_imported_is_the_template_without_what_an_import_refuses(tmp_path: Path) -> None:
+    (commands,) = (block for block in blocks("sh") if "change-set-type IMPORT" in block)
+    (strip,) = re.findall(r"^sed .*?> import\.yaml$", commands, flags=re.DOTALL | re.MULTILINE)
+    (tmp_path / "template.yaml").write_bytes(TEMPLATE_FILE.read_bytes())
+    subprocess.run(["bash", "-c", strip], cwd=tmp_path, check=True)
+    imported = yaml.safe_load((tmp_path / "import.yaml").read_text())
+    assert imported == {
+        name: part for name, part in TEMPLATE.items() if name not in {"Metadata", "Outputs"}
+    }
+    (resources,) = re.findall(r"--resources-to-import '(.*?)'", commands, flags=re.DOTALL)
+    (resource,) = json.loads(resources)
+    declared = imported["Resources"][resource["LogicalResourceId"]]
+    assert declared["Type"] == resource["ResourceType"]
+    assert declared["DeletionPolicy"] == "Retain"
+
+
+def test_the_parameters_in_the_commands_exist_and_their_values_are_allowed() -> None:
+    given = re.findall(r"(?<!\w)([A-Z][A-Za-z]+)=([\w-]+)", "\n".join(blocks("sh")))
+    overrides = [(name, value) for name, value in given if not name.startswith("Parameter")]
+    assert len(overrides) > 15
+    for name, value in overrides:
+        rules = TEMPLATE["Parameters"][name]
+        assert value in rules.get("AllowedValues", [value])
+
+
+def test_the_key_policy_is_json_and_goes_through_dynamodb() -> None:
+    (policy,) = map(json.loads, blocks("json"))
+    assert policy["Condition"] == {"StringLike": {"kms:ViaService": "dynamodb.*.amazonaws.com"}}
+
+
+async def test_the_index_costs_what_is_told(make_saver: MakeSaver) -> None:
+    told = {
+        name.strip(): (float(without), float(with_index))
+        for name, without, with_index in re.findall(
+            r"^\| ([^|\n]+) \| (\d) \| (\d) \|$", PAGE, re.M
+        )
+    }
+    without = await index_costs(make_saver, enable_run_index=False)
+    with_index = await index_costs(make_saver, enable_run_index=True)
+    assert told == {name: (without[name], with_index[name]) for name in without}
+
+
+async def index_costs(make_saver: MakeSaver, **table: Any) -> dict[str, float]:
+    costs = Costs()
+    client = Either(make_saver(mode="sync", costs=costs, **table), use_async=False)
+    found: dict[str, float] = {}
+
+    def spent(name: str) -> None:
+        found[name] = costs.write_units
+        costs.reset()
+
+    costs.reset()
+    checkpoint = await threads.put(client, threads.config_of("a"), {"x": 1}, {"run_id": "run"})
+    spent("put a small checkpoint of a run")
+    await threads.put(client, threads.config_of("b"), {"x": 1})
+    spent("put one without a run id")
+    await client.put_writes(checkpoint, [("x", 2)], "task")
+    spent("store a task's pending writes")
+    await threads.put(client, threads.config_of("c"), {"x": 1}, {"run_id": "run"})
+    costs.reset()
+    await client.delete_thread("c")
+    spent("delete a small checkpoint of a run")
+    return found

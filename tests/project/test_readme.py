@@ -1,0 +1,126 @@
+"""What the README says: its code runs, its tables are true."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBTableConfig, errors
+from langgraph_checkpoint_dynamodb.infra.template import load_template
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def rows_of(section: str) -> list[list[str]]:
+    """The rows of the tables in a section."""
+    text = README.split(f"## {section}\n", 1)[1].split("\n## ", 1)[0]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|") and not line.startswith("|--")
+    ]
+
+
+def printed_by(block: str) -> list[str]:
+    """What the comments behind a block's `print` calls say."""
+    comments = re.findall(r"^\s*print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
+    return [line for comment in comments for line in comment.split(", then ")]
+
+
+def test_the_code_blocks_run_one_after_another(endpoint_url: str, dynamodb: Any) -> None:
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL_DYNAMODB": endpoint_url,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    try:
+        for block in BLOCKS:
+            done = subprocess.run(
+                [sys.executable, "-W", "error::ResourceWarning", "-c", block],
+                capture_output=True,
+                text=True,
+                env=environment,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.splitlines() == printed_by(block)
+            assert "nclosed" not in done.stderr
+    finally:
+        dynamodb.delete_table(TableName="langgraph-checkpoint")
+    assert sum(map(len, map(printed_by, BLOCKS))) >= 4
+
+
+def test_two_screens_come_before_the_reference() -> None:
+    assert len(README.split("\n---\n")[0].splitlines()) <= 100
+
+
+@pytest.mark.parametrize("config", [DynamoDBTableConfig, DynamoDBConfig])
+def test_every_argument_is_described_with_its_default(config: type) -> None:
+    described = {cells[0]: cells[1] for cells in rows_of("Configuration")}
+    named = " ".join(described)
+    for field in fields(config):
+        if field.name.startswith(("min_", "max_")) and "capacity" in field.name:
+            continue  # one row for the four bounds
+        if field.name != "table_config":
+            assert f"`{field.name}`" in named
+    for name, default in (("table_name", "langgraph-checkpoint"), ("max_retries", "3")):
+        assert default in described[f"`{name}`"]
+    assert DynamoDBConfig().cache_bytes == 64 * 1024 * 1024
+
+
+def test_the_permissions_are_those_of_the_runtime_policy() -> None:
+    told = [
+        action for row in rows_of("Permissions")[1:] for action in re.findall(r"[A-Z]\w+", row[1])
+    ]
+    policy = load_template()["Resources"]["RuntimePolicy"]["Properties"]["PolicyDocument"]
+    (statement,) = policy["Statement"]
+    assert sorted(f"dynamodb:{action}" for action in told) == sorted(statement["Action"])
+
+
+def test_every_error_is_told() -> None:
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    names = [one.__name__ for one in classes if issubclass(one, Exception)]
+    text = README.split("## Errors\n")[1].split("\n## ")[0]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_dependency_has_its_reason() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    listed = re.search(r"^dependencies = \[(.*?)^\]", pyproject, flags=re.DOTALL | re.MULTILINE)
+    assert listed
+    table = " ".join(cells[1] for cells in rows_of("Dependencies"))
+    for name in re.findall(r'"([A-Za-z0-9-]+)', listed[1]):
+        assert name in table
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        targets: list[Any] = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())
+        assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_comparison_is_what_the_benchmark_last_measured() -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
+    chats = {
+        run["saver"]: run["measures"] for run in results["runs"] if run["workload"] == "chat-100"
+    }
+    names = ("ours", "aws", "aws-gzip", "amazon-0.1.3", "dynamodb-checkpoint")
+    for name, row in zip(names, rows_of("Compared")[1:], strict=True):
+        for cell, measure in zip(row[1:4], ("write_units", "read_units", "requests"), strict=True):
+            ratio = chats[name][measure] / chats["ours"][measure]
+            shown = f"{chats[name][measure]:,.0f}" if name == "ours" else f"{ratio:,.1f}×"
+            if ratio >= 1000:
+                shown = f"{ratio:,.0f}×"
+            assert cell.strip("*") == shown

@@ -1,0 +1,216 @@
+"""A table in memory that answers an operation's calls, so that a test can script faults.
+
+It knows the requests that the saver makes and no others. What DynamoDB really
+does is tested on the engine; this is for what an engine will not do on demand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from langgraph_checkpoint_dynamodb.runtime.context import Context
+from langgraph_checkpoint_dynamodb.runtime.effects import (
+    Backoff,
+    Call,
+    Compute,
+    ConditionFailed,
+    Done,
+    Join,
+    Operation,
+    advance,
+)
+from langgraph_checkpoint_dynamodb.runtime.lru_cache import Cache
+from langgraph_checkpoint_dynamodb.runtime.single_flight import InFlight
+
+TABLE = "fake"
+
+
+_CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "attribute_not_exists(#sk)": lambda old, values: old is None,
+    "#b = :old": lambda old, values: old is not None and old["B"] == values[":old"],
+    "#t = :written": lambda old, values: old is not None and old["T"] == values[":written"],
+    "#n = :n": lambda old, values: old is not None and old.get("N") == values[":n"],
+    "attribute_exists(#sk) AND attribute_not_exists(#n)": lambda old, values: (
+        old is not None and "N" not in old
+    ),
+    "attribute_not_exists(#b) OR #b < :new": lambda old, values: (
+        old is None or old["B"]["B"] < values[":new"]["B"]
+    ),
+}
+
+
+class FakeTable:
+    """`fault` sees every call before it takes effect and may raise, or answer itself."""
+
+    def __init__(self, fault: Callable[[Call], Any] = lambda call: None) -> None:
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+        self.calls: list[Call] = []
+        self.backoffs: list[int] = []
+        self.rounds = 0
+        self.fault = fault
+
+    def run(self, operation: Operation[Any], answer: Any = None) -> Any:
+        """Run an operation, or go on with one that waits for an answer."""
+        effect = advance(operation, answer)
+        while not isinstance(effect, Done):
+            try:
+                answer = self.perform(effect)
+            except Exception as error:
+                effect = advance(operation, error=error)
+            else:
+                effect = advance(operation, answer)
+        return effect.result
+
+    def perform(self, effect: Any) -> Any:
+        if isinstance(effect, Compute):
+            return effect.function()
+        if isinstance(effect, Backoff):
+            self.backoffs.append(effect.attempt)
+            return None
+        if isinstance(effect, Join):  # as the drivers do for one that takes too long
+            return [future.done() and future.result() for future in effect.futures]
+        self.rounds += 1
+        return [self.answer(call) for call in effect]
+
+    def answer(self, call: Call) -> Any:
+        self.calls.append(call)
+        scripted = self.fault(call)
+        return scripted if scripted is not None else getattr(self, f"_{call.method}")(call.params)
+
+    def _put_item(self, params: dict[str, Any]) -> Any:
+        item = params["Item"]
+        key = _key(item)
+        condition, old = params.get("ConditionExpression"), self.items.get(key)
+        if condition and not _CONDITIONS[condition](
+            old, params.get("ExpressionAttributeValues", {})
+        ):
+            return ConditionFailed(old)
+        self.items[key] = item
+        return {}
+
+    def _update_item(self, params: dict[str, Any]) -> Any:
+        """What `requests.keep` and `requests.limit` ask for."""
+        item = self.items.get(_key(params["Key"]))
+        names = params["ExpressionAttributeNames"]
+        if ":expires" in params["ExpressionAttributeValues"]:
+            return self._limit(params, item)
+        until = params["ExpressionAttributeValues"][":until"]
+        before = (item or {}).get(names["#ttl"], {}).get("N")
+        if item is None or before is None or not float(before) < float(until["N"]):
+            return ConditionFailed(item)
+        noted = item.get(names["#expiry"], {"N": before})
+        self.items[_key(item)] = {**item, names["#ttl"]: until, names["#expiry"]: noted}
+        return {}
+
+    def _limit(self, params: dict[str, Any], item: Any) -> Any:
+        values, ttl = (
+            params["ExpressionAttributeValues"],
+            params["ExpressionAttributeNames"]["#ttl"],
+        )
+        wanted = "attribute_exists" in params["ConditionExpression"]
+        if item is None or item["B"] != values[":body"] or (ttl in item) != wanted:
+            return ConditionFailed(item)
+        changes = {params["ExpressionAttributeNames"]["#expiry"]: values[":expires"]}
+        if not wanted:
+            changes[ttl] = values[":until"]
+        self.items[_key(item)] = {**item, **changes}
+        return {}
+
+    def _batch_write_item(self, params: dict[str, Any]) -> Any:
+        requests = params["RequestItems"][TABLE]
+        assert len(requests) <= 25
+        for request in requests:
+            if "PutRequest" in request:
+                self._put_item({"Item": request["PutRequest"]["Item"]})
+            else:
+                self.items.pop(_key(request["DeleteRequest"]["Key"]), None)
+        return {"UnprocessedItems": {}}
+
+    def _batch_execute_statement(self, params: dict[str, Any]) -> Any:
+        """`INSERT` statements: what `requests.joined` makes of `requests.put_new`."""
+        assert len(params["Statements"]) <= 25
+        condition = {"ConditionExpression": "attribute_not_exists(#sk)"}
+        replies = []
+        for statement in params["Statements"]:
+            names = re.findall(r"'((?:[^']|'')+)': \?", statement["Statement"])
+            item = dict(zip(names, statement["Parameters"], strict=True))
+            failed = isinstance(self._put_item({"Item": item, **condition}), ConditionFailed)
+            replies.append({"Error": {"Code": "DuplicateItem"}} if failed else {})
+        return {"Responses": replies}
+
+    def _delete_item(self, params: dict[str, Any]) -> Any:
+        key = _key(params["Key"])
+        holds = _CONDITIONS[params["ConditionExpression"]]
+        if not holds(self.items.get(key), params["ExpressionAttributeValues"]):
+            return ConditionFailed(self.items.get(key))
+        del self.items[key]
+        return {}
+
+    def _batch_get_item(self, params: dict[str, Any]) -> Any:
+        wanted = params["RequestItems"][TABLE]["Keys"]
+        assert len(wanted) <= 100
+        found = [self.items[_key(key)] for key in wanted if _key(key) in self.items]
+        return {"Responses": {TABLE: found}}
+
+    def _scan(self, params: dict[str, Any]) -> Any:
+        values = params.get("ExpressionAttributeValues")
+        if values is None:  # `requests.scan_keys`
+            return {"Items": [{"PK": {"S": thread_id}} for thread_id, _ in sorted(self.items)]}
+        prefix = values.get(":prefix", {}).get("S")
+        found = [
+            item
+            for key, item in sorted(self.items.items())
+            if (key[1].startswith(prefix) if prefix else item.get("R") in values.values())
+        ]
+        return {"Items": found}
+
+    def _query(self, params: dict[str, Any]) -> Any:
+        values = params["ExpressionAttributeValues"]
+        if "IndexName" in params:
+            return {"Items": [i for i in self.items.values() if i.get("R") == values[":run"]]}
+        low, high = values[":low"]["S"].encode(), values[":high"]["S"].encode()
+        forward = params["ScanIndexForward"]
+        found = sorted(
+            (
+                item
+                for (thread, sort_key), item in self.items.items()
+                if thread == values[":pk"]["S"] and low <= sort_key.encode() <= high
+            ),
+            key=lambda item: item["SK"]["S"].encode(),
+            reverse=not forward,
+        )
+        if start := params.get("ExclusiveStartKey"):
+            last = start["SK"]["S"].encode()
+            found = [
+                item
+                for item in found
+                if (item["SK"]["S"].encode() > last) == forward and item["SK"]["S"].encode() != last
+            ]
+        page = found[: params.get("Limit", len(found))]
+        reply: dict[str, Any] = {"Items": page}
+        if page and len(page) < len(found):
+            reply["LastEvaluatedKey"] = {name: page[-1][name] for name in ("PK", "SK")}
+        return reply
+
+
+def _key(item: dict[str, Any]) -> tuple[str, str]:
+    return item["PK"]["S"], item["SK"]["S"]
+
+
+def context(**changes: Any) -> Context:
+    """A context for operations on a `FakeTable`."""
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+    defaults: dict[str, Any] = {
+        "table": TABLE,
+        "ttl_attribute": "ttl",
+        "ttl_seconds": None,
+        "max_resends": 3,
+        "cache": Cache(1 << 24),
+        "in_flight": InFlight(),
+        "serde": JsonPlusSerializer(),
+        "now": 1_800_000_000.0,
+    }
+    return Context(**{**defaults, **changes})

@@ -1,0 +1,332 @@
+"""Every method on data in all its variants: what makes its calls differ."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from conftest import MakeSaver, async_session, sync_session
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+
+import threads
+from at_once import at_once
+from either import Either
+from langgraph_checkpoint_dynamodb import StaleParentError
+from langgraph_checkpoint_dynamodb.maintenance import retention
+from permissions import Wire
+from threads import LARGE, config_of
+
+TENANT = "acme"
+THREAD = f"{TENANT}:thread"
+TTL = 30 * 24 * 3600
+FEW_CHUNKS = LARGE[:3000]
+
+
+class Site:
+    """A table, and savers on it that each know as little as a new process."""
+
+    def __init__(self, make_saver: MakeSaver, mode: str) -> None:
+        self.wire = Wire()
+        self._make_saver = make_saver
+        self.use_async = mode == "async"
+        self._session = self.wire.watch(async_session() if self.use_async else sync_session())
+        self._settings = {"enable_run_index": True, "enable_ttl": True}
+        # Deploying is another row's affair.
+        made = make_saver(**self._settings)
+        self._table = made.config.table_config.table_name
+
+    def client(self, **table: Any) -> Either:
+        session = "async_session" if self.use_async else "session"
+        settings = {**self._settings, **table, session: self._session}
+        saver = self._make_saver(table_name=self._table, deploy=False, **settings)
+        return Either(saver, use_async=self.use_async)
+
+
+Scenario = Callable[[Site], Awaitable[None]]
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def row(name: str) -> Callable[[Scenario], Scenario]:
+    def register(scenario: Scenario) -> Scenario:
+        SCENARIOS[name] = scenario
+        return scenario
+
+    return register
+
+
+async def stored(site: Site) -> list[Any]:
+    """A thread of a run: values of few chunks, of many, and of so many that lists of them are
+    chunks too; their writes; a namespace; and a newest checkpoint of another run."""
+    client = site.client()
+    configs = await threads.chain(client, THREAD, 2, run_id="run")
+    await threads.chain(client, THREAD, 1, ns="child")
+    for seed, run_id in enumerate(("run", "run", "other")):
+        wide = random.Random(seed).randbytes(1_500_000)
+        values = {"few": FEW_CHUNKS, "wide": wide}
+        configs.append(await threads.put(client, configs[-1], values, {"run_id": run_id}))
+    return configs
+
+
+async def of_few_chunks(site: Site) -> Any:
+    """A small checkpoint whose writes are large: their chunks are read by key."""
+    config = await threads.put(site.client(), config_of(f"{THREAD}-2"), {"few": b"few"})
+    await site.client().put_writes(config, [("few", LARGE)], "task")
+    return config
+
+
+async def chain_of_deltas(site: Site, thread_id: str, value: bytes, **table: Any) -> Any:
+    """A snapshot, and a child that has only its writes."""
+    client = site.client(**table)
+    parent = await threads.put(client, config_of(thread_id), {"d": _DeltaSnapshot([value])})
+    await client.put_writes(parent, [("d", value)], "task")
+    version = client.target.get_next_version(None, None)
+    return await threads.put(client, parent, {}, None, d=version)
+
+
+def let_chunks_age(client: Either) -> None:
+    now = client.target.clock()
+    client.target.clock = lambda: now + retention.GRACE_SECONDS + 60
+
+
+@row("`get_tuple`")
+async def _get_tuple(site: Site) -> None:
+    configs = [*await stored(site), await of_few_chunks(site), config_of(THREAD)]
+    with site.wire.open():
+        for config in configs:
+            assert await site.client().get_tuple(config)
+
+
+@row("`list`")
+async def _list(site: Site) -> None:
+    await stored(site)
+    few = await of_few_chunks(site)
+    with site.wire.open():
+        assert len(await threads.load_all(site.client(), THREAD)) == 6
+        assert len(await site.client().list(few)) == 1
+
+
+@row("`list(None)`")
+async def _list_all(site: Site) -> None:
+    await stored(site)
+    await of_few_chunks(site)
+    with site.wire.open():
+        assert len(await site.client().list(None)) == 7
+
+
+@row("`get_delta_channel_history`")
+async def _history(site: Site) -> None:
+    heads = [
+        await chain_of_deltas(site, f"{THREAD}-{len(value)}", value)
+        for value in (FEW_CHUNKS, LARGE)
+    ]
+    with site.wire.open():
+        for head in heads:
+            await site.client().get_delta_channel_history(config=head, channels=["d"])
+
+
+@row("`get_delta_channel_history` with `ttl_seconds`")
+async def _history_renewed(site: Site) -> None:
+    heads = [
+        await chain_of_deltas(site, f"{THREAD}-{len(value)}", value, ttl_seconds=TTL)
+        for value in (FEW_CHUNKS, LARGE)
+    ]
+    with site.wire.open():
+        for head in heads:
+            later = site.client(ttl_seconds=TTL)
+            now = later.target.clock()
+            later.target.clock = lambda now=now: now + TTL - 1  # in the next period
+            await later.get_delta_channel_history(config=head, channels=["d"])
+
+
+@row("`put`")
+async def _put(site: Site) -> None:
+    with site.wire.open():
+        warm = site.client(ttl_seconds=TTL)
+        first = await threads.put(warm, config_of(THREAD), {"a": LARGE})
+        await threads.put(warm, first, {"a": LARGE + LARGE})
+        await threads.put(site.client(), first, {"a": LARGE})
+    await put_on_unknown(site)
+
+
+async def put_on_unknown(site: Site, **settings: Any) -> None:
+    """A put on a parent that is not known, and whose value has lists of chunks."""
+    parent = config_of(f"{THREAD}-wide")
+    values = {"wide": random.Random(0).randbytes(1_500_000)}
+    with site.wire.open():
+        for _ in range(2):
+            parent = await threads.put(site.client(**settings), parent, values)
+
+
+@row("`put` with delta channels and `ttl_seconds`")
+async def _put_of_deltas(site: Site) -> None:
+    heads = [
+        await chain_of_deltas(site, f"{THREAD}-{len(value)}", value, ttl_seconds=TTL)
+        for value in (FEW_CHUNKS, LARGE)
+    ]
+    deltas = {"counters_since_delta_snapshot": {"d": (1, 1)}}
+    with site.wire.open():
+        for head in heads:
+            later = site.client(ttl_seconds=TTL)
+            now = later.target.clock()
+            later.target.clock = lambda now=now: now + TTL
+            await threads.put(later, head, {}, deltas, d="a3.x")
+
+
+@row("`put` with `fence`")
+async def _put_fenced(site: Site) -> None:
+    def fenced() -> Either:
+        return site.client(fence=True)
+
+    with site.wire.open():
+        first = await threads.put(fenced(), config_of(THREAD), {"a": LARGE})
+        await threads.put(fenced(), first, {"a": 1})
+        with pytest.raises(StaleParentError):
+            await threads.put(fenced(), first, {"a": 2})
+        await fenced().get_tuple(first)
+        await threads.put(fenced(), first, {"a": 3}, {"source": "fork"})
+    await put_on_unknown(site, fence=True)
+
+
+@row("`put` with `share_puts`")
+async def _put_shared(site: Site) -> None:
+    client = site.client(share_puts=True)
+    calls = [partial(threads.put, client, config_of(f"{THREAD}-{n}"), {"a": n}) for n in range(2)]
+    with site.wire.open():
+        await at_once(client, calls, awaited=2, native=site.use_async)
+        await threads.put(client, config_of(THREAD), {"a": LARGE})
+    await put_on_unknown(site, share_puts=True)
+
+
+async def write_all_variants(site: Site, **settings: Any) -> Any:
+    """Returns the config of the checkpoint that was written to."""
+    checkpoint = config_of(THREAD, checkpoint_id=empty_checkpoint()["id"])
+    with site.wire.open():
+        for size in (10, 9000, len(LARGE)):
+            task = f"task-{size}"
+            await site.client(**settings).put_writes(checkpoint, [("a", LARGE[:size])], task)
+            # The same task once more, from a process that does not know what is stored.
+            await site.client(**settings).put_writes(checkpoint, [("a", 1), ("b", 2)], task)
+        await site.client(**settings).put_writes(checkpoint, [("__interrupt__", LARGE)], "task")
+    return checkpoint
+
+
+@row("`put_writes`")
+async def _put_writes(site: Site) -> None:
+    checkpoint = await write_all_variants(site)
+    with site.wire.open():  # to a checkpoint whose expiry it does not know
+        await site.client(ttl_seconds=TTL).put_writes(checkpoint, [("a", 1)], "another")
+
+
+@row("`put_writes` with `share_puts`")
+async def _put_writes_shared(site: Site) -> None:
+    checkpoint = await write_all_variants(site, share_puts=True)
+    client = site.client(share_puts=True)
+    calls = [partial(client.put_writes, checkpoint, [("a", 1)], task) for task in "ab"]
+    with site.wire.open():
+        await at_once(client, calls, awaited=2, native=site.use_async)
+
+
+@row("`delete_thread`")
+async def _delete_thread(site: Site) -> None:
+    await stored(site)
+    with site.wire.open():
+        await site.client().delete_thread(THREAD)
+
+
+@row("`copy_thread`")
+async def _copy_thread(site: Site) -> None:
+    *_, newest = await stored(site)
+    # A body in chunks, that is put together to name the copy.
+    many = {f"channel {index}": random.Random(index).randbytes(900) for index in range(40)}
+    await threads.put(site.client(), newest, many, {"thread_id": THREAD})
+    with site.wire.open():
+        for client in (site.client(), site.client()):
+            await client.copy_thread(THREAD, f"{THREAD}-copy")
+
+
+@row("`prune`")
+async def _prune(site: Site) -> None:
+    await stored(site)
+    client = site.client()
+    let_chunks_age(client)
+    with site.wire.open():
+        await client.prune([THREAD])
+        await client.prune([THREAD], strategy="delete")
+
+
+async def delete_for_runs(site: Site, **settings: Any) -> None:
+    await stored(site)
+    client = site.client(**settings)
+    let_chunks_age(client)
+    with site.wire.open():
+        await client.delete_for_runs(["run"])
+    assert len(await threads.load_all(client, THREAD)) == 2
+
+
+@row("`delete_for_runs`")
+async def _delete_for_runs(site: Site) -> None:
+    await delete_for_runs(site, enable_run_index=False)
+
+
+@row("`delete_for_runs` with the index")
+async def _delete_for_runs_by_index(site: Site) -> None:
+    await delete_for_runs(site, enable_run_index=True)
+
+
+@row("`delete_for_runs` with `fence`")
+async def _delete_for_runs_fenced(site: Site) -> None:
+    await delete_for_runs(site, enable_run_index=False, fence=True)
+
+
+async def some_that_are_broken(site: Site) -> None:
+    """Two threads, one of which lacks a chunk."""
+    await stored(site)
+    await of_few_chunks(site)
+    config = site.client().target.config
+    table = config.table_config.table_name
+    engine = sync_session().client("dynamodb", endpoint_url=config.endpoint_url)
+    (chunk, *_) = engine.query(
+        TableName=table,
+        KeyConditionExpression="PK = :pk AND begins_with(SK, :prefix)",
+        ExpressionAttributeValues={":pk": {"S": THREAD}, ":prefix": {"S": "S#"}},
+        ProjectionExpression="PK, SK",
+    )["Items"]
+    engine.delete_item(TableName=table, Key=chunk)
+
+
+@row("`verify`")
+async def _verify(site: Site) -> None:
+    await some_that_are_broken(site)
+    client = site.client()
+    let_chunks_age(client)
+    with site.wire.open():
+        assert not (await client.verify(THREAD)).ok
+
+
+@row("`verify` of the table")
+async def _verify_all(site: Site) -> None:
+    await some_that_are_broken(site)
+    client = site.client()
+    let_chunks_age(client)
+    with site.wire.open():
+        report = await client.verify()
+    assert (report.threads, report.ok) == (2, False)
+
+
+@row("`apply_ttl`")
+async def _apply_ttl(site: Site) -> None:
+    await stored(site)
+    with site.wire.open():
+        assert await site.client(ttl_seconds=TTL).apply_ttl([THREAD])
+
+
+@row("`apply_ttl` of the table")
+async def _apply_ttl_everywhere(site: Site) -> None:
+    await stored(site)
+    await of_few_chunks(site)
+    with site.wire.open():
+        assert await site.client(ttl_seconds=TTL).apply_ttl()

@@ -1,0 +1,149 @@
+"""Answers on the wire that are not DynamoDB's, or not all of it: never taken for a success."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import repeat
+from typing import Any
+
+import pytest
+from conftest import KEYS, REGION, sync_session
+
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, UnavailableError
+from langgraph_checkpoint_dynamodb.format import requests
+from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
+from sessions import MODES
+
+ITEM = {"PK": {"S": "thread"}, "SK": {"S": "S#0#x"}, "B": {"B": b"\x00"}}
+CALLS = {
+    "put_item": requests.put_new("chat", ITEM),
+    "update_item": requests.keep("chat", requests.key("thread", "S#0#x"), "ttl", 1, "T"),
+    "batch_write_item": requests.batch_write("chat", [{"PutRequest": {"Item": ITEM}}]),
+    "batch_get_item": requests.batch_get("chat", [requests.key("thread", "x")], consistent=True),
+    "query": requests.query("chat", "thread", ("a", "b")),
+    "scan": requests.scan_checkpoints("chat", None),
+}
+WHOLE = {
+    "put_item": b"{}",
+    "update_item": b"{}",
+    "batch_write_item": b'{"UnprocessedItems":{}}',
+    "batch_get_item": b'{"Responses":{},"UnprocessedKeys":{}}',
+    "query": b'{"Items":[],"Count":0,"ScannedCount":0}',
+    "scan": b'{"Items":[],"Count":0,"ScannedCount":0}',
+}
+JSON = b"application/x-amz-json-1.0"
+
+
+def head(content_type: bytes = JSON, length: int | None = None) -> bytes:
+    lines = [b"HTTP/1.1 200 OK", b"Content-Type: " + content_type, b"Connection: close"]
+    if length is not None:
+        lines.append(b"Content-Length: %d" % length)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def answers(body: bytes) -> dict[str, bytes]:
+    """Answers of status 200 that must not count; the engine's own always has a length."""
+    page = b"<html>log in</html>"
+    wrong = {
+        "a page": head(b"text/html", len(page)) + page,
+        "a page that says JSON": head(b"application/json", 2) + b"{}",
+        "nothing": head(b"text/plain", 0),
+        "cut in the body": head(length=len(body)) + body[:-1],
+        "cut in the head": head()[:40],
+        "not HTTP": b"garbage\r\n\r\n",
+    }
+    if body != b"{}":
+        wrong["cut, without a length"] = head() + body[:-1]
+        wrong["empty"] = head(length=0)
+    return wrong
+
+
+@contextmanager
+def serving(replies: Iterator[bytes]) -> Iterator[str]:
+    """A server that gives each connection the next reply, and then closes it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                for reply in replies:
+                    connection, _ = listener.accept()
+                    with connection:
+                        receive(connection)
+                        connection.sendall(reply)
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.close()
+
+
+def receive(connection: socket.socket) -> None:
+    """A whole request: an unread rest would make closing a reset."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(1 << 16)
+    top, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1])
+        for line in top.splitlines()
+        if line.lower().startswith(b"content-length")
+    )
+    while len(body) < length:
+        body += connection.recv(1 << 16)
+
+
+def run(mode: str, url: str, calls: list[Call], max_retries: int) -> Any:
+    def operation() -> Operation[Any]:
+        replies = []
+        for call in calls:
+            replies += yield [call]
+        return replies
+
+    keys: dict[str, Any] = {"session": sync_session()} if mode == "threads" else KEYS
+    config = DynamoDBConfig(
+        region_name=REGION,
+        endpoint_url=url,
+        max_retries=max_retries,
+        initial_retry_delay=0,
+        max_retry_delay=0,
+        **keys,
+    )
+    saver = DynamoDBSaver(config)
+
+    async def in_loop() -> Any:
+        async with saver:
+            return await saver._arun(operation())
+
+    with saver:
+        return saver._run(operation()) if mode == "sync" else asyncio.run(in_loop())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_no_whole_answer_is_asked_again(mode: str) -> None:
+    script: list[bytes] = []
+    asked = []
+    for method, body in WHOLE.items():
+        for wrong in answers(body).values():
+            script += [wrong, head(length=len(body)) + body]
+            asked.append(CALLS[method])
+    left = iter(script)
+    with serving(left) as url:
+        # More than one: a client may try a connection that is just being closed.
+        replies = run(mode, url, asked, max_retries=9)
+    told = [reply["ResponseMetadata"]["HTTPHeaders"] for reply in replies]
+    assert [headers["content-type"] for headers in told] == [JSON.decode()] * len(asked)
+    assert next(left, None) is None, "a wrong answer was taken for a whole one"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_never_is_a_whole_answer_is_an_error_that_says_so(mode: str) -> None:
+    wrong = answers(b"{}")["a page"]
+    with (
+        serving(repeat(wrong)) as url,
+        pytest.raises(UnavailableError, match=r"put_item on table 'chat'.*not DynamoDB's.*tried 3"),
+    ):
+        run(mode, url, [CALLS["put_item"]], max_retries=2)

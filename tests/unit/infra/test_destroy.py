@@ -1,0 +1,217 @@
+"""`destroy`: the calls it makes, by scripted replies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deploying import (
+    DELETE,
+    DESCRIBE,
+    DESCRIBE_TARGETS,
+    LIST_TAGS,
+    MISSING,
+    NAME,
+    OK,
+    Step,
+    dimension,
+    drain,
+    play,
+    refused,
+    scaling,
+    table,
+    tags,
+)
+from langgraph_checkpoint_dynamodb.errors import (
+    AccessDeniedError,
+    RequestRejectedError,
+    StorageError,
+    TableProtectedError,
+    UnavailableError,
+)
+from langgraph_checkpoint_dynamodb.infra.destroy import destroy
+from langgraph_checkpoint_dynamodb.runtime.effects import Backoff
+
+DENIED = refused("AccessDeniedException", AccessDeniedError)
+OF_A_STACK = tags(**{"owner": "team", "aws:cloudformation:stack-name": "chats-stack"})
+LOOK: list[Step] = [(DESCRIBE, table(TableId="id-1")), (LIST_TAGS, tags(owner="team"))]
+NO_SCALING: Step = (DESCRIBE_TARGETS, [{"ScalableTargets": []}])
+
+
+def deleted(table_id: str = "id-1") -> list[dict[str, Any]]:
+    return [{"TableDescription": {"TableStatus": "DELETING", "TableId": table_id}}]
+
+
+GONE: list[Step] = [(DELETE, deleted()), (DESCRIBE, MISSING)]
+
+
+def test_destroy_waits_until_the_table_is_gone() -> None:
+    play(
+        destroy(NAME),
+        *LOOK,
+        (DELETE, deleted()),
+        (DESCRIBE, table("DELETING", TableId="id-1")),
+        (Backoff(0), None),
+        (DESCRIBE, MISSING),
+        NO_SCALING,
+    )
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_destroying_a_missing_table_is_fine(force: bool) -> None:
+    play(destroy(NAME, force=force), (DESCRIBE, MISSING), NO_SCALING)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [(LIST_TAGS, MISSING), (DELETE, MISSING)],
+        [(LIST_TAGS, tags()), (DELETE, MISSING)],
+    ],
+)
+def test_a_table_that_another_process_deletes_meanwhile_is_fine(steps: list[Step]) -> None:
+    play(destroy(NAME), (DESCRIBE, table()), *steps, NO_SCALING)
+
+
+def test_destroy_waits_for_a_change_to_end() -> None:
+    play(
+        destroy(NAME),
+        *LOOK,
+        (DELETE, refused("ResourceInUseException")),
+        (Backoff(0), None),
+        *GONE,
+        NO_SCALING,
+    )
+
+
+def test_destroy_spares_a_table_that_takes_the_name_in_the_meantime() -> None:
+    play(
+        destroy(NAME),
+        *LOOK,
+        (DELETE, deleted()),
+        (DESCRIBE, table("CREATING", TableId="id-2")),
+        NO_SCALING,
+    )
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_protected_table_is_left_alone_also_by_force(force: bool) -> None:
+    message = "'chats': deletion protection is on. Switch it off first .*EnableDeletionProtection"
+    with pytest.raises(TableProtectedError, match=message):
+        play(destroy(NAME, force=force), (DESCRIBE, table(DeletionProtectionEnabled=True)))
+
+
+def test_protection_that_is_switched_on_meanwhile_is_an_error() -> None:
+    with pytest.raises(RequestRejectedError, match="ValidationException"):
+        play(destroy(NAME), *LOOK, (DELETE, refused("ValidationException")))
+
+
+def test_a_table_of_a_stack_is_left_alone() -> None:
+    message = "'chats' belongs to the CloudFormation stack 'chats-stack'.*pass force=True"
+    with pytest.raises(TableProtectedError, match=message):
+        play(destroy(NAME), (DESCRIBE, table()), (LIST_TAGS, OF_A_STACK))
+
+
+def test_a_table_that_may_be_of_a_stack_is_left_alone() -> None:
+    with pytest.raises(TableProtectedError, match=r"Allow dynamodb:ListTags.*force=True") as raised:
+        play(destroy(NAME), (DESCRIBE, table()), (LIST_TAGS, DENIED))
+    assert raised.value.__cause__ is DENIED
+
+
+def test_force_does_not_ask_whose_the_table_is() -> None:
+    play(destroy(NAME, force=True), LOOK[0], *GONE, NO_SCALING)
+
+
+@pytest.mark.parametrize("code", ["UnknownOperationException", "InvalidAction"])
+def test_an_engine_without_tags_and_scaling_is_tolerated(code: str) -> None:
+    play(
+        destroy(NAME),
+        LOOK[0],
+        (LIST_TAGS, refused(code)),
+        *GONE,
+        (DESCRIBE_TARGETS, refused(code)),
+    )
+
+
+def targets(*dimensions: tuple[str, str]) -> list[dict[str, Any]]:
+    more = {"MinCapacity": 1, "MaxCapacity": 2, "RoleARN": "arn"}
+    found = [{**dimension(kind, resource), **more} for kind, resource in dimensions]
+    return [{"ScalableTargets": found}]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("answer", [OK, refused("ObjectNotFoundException")])
+def test_scaling_is_removed_once_the_table_is_gone(is_there: bool, answer: Any) -> None:
+    """Also what an interrupted `destroy` has left, and if another process is faster."""
+    play(
+        destroy(NAME),
+        *([*LOOK, *GONE] if is_there else [(DESCRIBE, MISSING)]),
+        (DESCRIBE_TARGETS, targets(("Read", "table"), ("Write", "index"))),
+        (scaling("deregister_scalable_target", "Read"), answer),
+        (scaling("deregister_scalable_target", "Write", "index"), answer),
+    )
+
+
+def test_scaling_that_cannot_be_removed_is_an_error() -> None:
+    with pytest.raises(AccessDeniedError):
+        play(
+            destroy(NAME),
+            *LOOK,
+            *GONE,
+            (DESCRIBE_TARGETS, targets(("Read", "table"))),
+            (scaling("deregister_scalable_target", "Read"), DENIED),
+        )
+
+
+ON_DEMAND = table(BillingModeSummary={"BillingMode": "PAY_PER_REQUEST"})
+PROVISIONED = table(BillingModeSummary={"BillingMode": "PROVISIONED"})
+ALWAYS_PROVISIONED = table()
+
+
+@pytest.mark.parametrize("steps", [[(DESCRIBE, ON_DEMAND), *GONE], [(DESCRIBE, MISSING)]])
+def test_who_may_not_see_scaling_where_there_is_none_need_not(steps: list[Step]) -> None:
+    play(destroy(NAME, force=True), *steps, (DESCRIBE_TARGETS, DENIED))
+
+
+@pytest.mark.parametrize("described", [PROVISIONED, ALWAYS_PROVISIONED])
+def test_scaling_that_may_be_left_is_an_error(described: Any) -> None:
+    with pytest.raises(AccessDeniedError) as raised:
+        play(
+            destroy(NAME, force=True),
+            *((DESCRIBE, described), (DELETE, MISSING)),
+            (DESCRIBE_TARGETS, DENIED),
+        )
+    assert raised.value is DENIED
+
+
+SCRIPT: list[Step] = [*LOOK, *GONE, NO_SCALING]
+
+
+@pytest.mark.parametrize("position", range(len(SCRIPT)))
+def test_an_error_anywhere_comes_out_unchanged(position: int) -> None:
+    error = refused("LimitExceededException", StorageError)
+    expected, _ = SCRIPT[position]
+    with pytest.raises(StorageError) as raised:
+        play(destroy(NAME), *SCRIPT[:position], (expected, error))
+    assert raised.value is error
+
+
+def test_a_table_that_never_goes_is_an_error() -> None:
+    answers = {
+        "delete_table": deleted(),
+        "describe_table": table("DELETING", TableId="id-1"),
+        "list_tags_of_resource": tags(),
+    }
+    with pytest.raises(UnavailableError, match="'chats' is still DELETING after it was deleted"):
+        drain(destroy(NAME), lambda method: answers[method])
+
+
+def test_a_table_that_stays_in_use_is_an_error() -> None:
+    answers = {
+        "delete_table": refused("ResourceInUseException"),
+        "describe_table": table("UPDATING"),
+        "list_tags_of_resource": tags(),
+    }
+    with pytest.raises(UnavailableError, match="'chats' is in use by another change after 120"):
+        drain(destroy(NAME), lambda method: answers[method])

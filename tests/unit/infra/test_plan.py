@@ -1,0 +1,311 @@
+"""`plan`: what it makes of what AWS describes, by scripted replies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deploying import (
+    DESCRIBE,
+    FULL,
+    KEYS,
+    MISSING,
+    NAME,
+    SCALED,
+    UNFINISHED,
+    keys_of,
+    play,
+    refused,
+    table,
+)
+from descriptions import (
+    AUTOSCALED,
+    FIXED,
+    ON_DEMAND,
+    OTHER_KEY,
+    WITHOUT_SETTINGS,
+    described,
+    look,
+    scaling_of,
+)
+from langgraph_checkpoint_dynamodb.config.table_config import (
+    BillingMode,
+    DynamoDBTableConfig,
+    TableClass,
+)
+from langgraph_checkpoint_dynamodb.errors import AccessDeniedError, StorageError
+from langgraph_checkpoint_dynamodb.infra.api_calls import requests_of
+from langgraph_checkpoint_dynamodb.infra.plan import Drift, Plan, plan
+from langgraph_checkpoint_dynamodb.infra.template import SETTINGS
+from langgraph_checkpoint_dynamodb.runtime.effects import AUTOSCALING, Call
+from stacks import KMS_ALIAS, KMS_KEY, PROVISIONED
+
+CHANGES: list[tuple[str, DynamoDBTableConfig, Any, dict[str, Any]]] = [
+    ("environment", ON_DEMAND, "test", {}),
+    ("environment", ON_DEMAND, None, {}),
+    ("table_class", ON_DEMAND, TableClass.STANDARD_INFREQUENT_ACCESS, {}),
+    ("enable_run_index", ON_DEMAND, True, {}),
+    ("billing_mode", WITHOUT_SETTINGS, BillingMode.PROVISIONED, PROVISIONED),
+    (
+        "billing_mode",
+        FIXED,
+        BillingMode.PAY_PER_REQUEST,
+        {"read_capacity": None, "write_capacity": None, "max_read_request_units": 11},
+    ),
+    ("read_capacity", FIXED, 6, {}),
+    ("write_capacity", FIXED, 6, {}),
+    ("min_read_capacity", AUTOSCALED, 3, {}),
+    ("max_read_capacity", AUTOSCALED, 51, {}),
+    ("min_write_capacity", AUTOSCALED, 2, {}),
+    ("max_write_capacity", AUTOSCALED, 61, {}),
+    ("target_utilization", AUTOSCALED, 71, {}),
+    ("max_read_request_units", ON_DEMAND, 12, {}),
+    ("max_read_request_units", ON_DEMAND, None, {}),
+    ("max_write_request_units", ON_DEMAND, 12, {}),
+    ("enable_encryption", WITHOUT_SETTINGS, False, {}),
+    ("kms_key_arn", ON_DEMAND, OTHER_KEY, {}),
+    ("enable_point_in_time_recovery", ON_DEMAND, False, {}),
+    ("point_in_time_recovery_days", ON_DEMAND, 7, {}),
+    ("enable_deletion_protection", ON_DEMAND, True, {}),
+    ("enable_ttl", ON_DEMAND, False, {}),
+    ("ttl_attribute", ON_DEMAND, "expires", {}),
+]
+
+
+def test_every_setting_is_changed_below() -> None:
+    # A table of another name is another table.
+    assert {setting for setting, *_ in CHANGES} == {*SETTINGS.values()} - {"table_name"}
+
+
+@pytest.mark.parametrize(("setting", "base", "value", "more"), CHANGES)
+def test_a_changed_setting_is_all_the_drift(
+    setting: str, base: DynamoDBTableConfig, value: Any, more: dict[str, Any]
+) -> None:
+    changed = replace(base, **{**more, setting: value})
+    was = getattr(base, setting)
+    assert look(base, described(base)) == nothing_to_do()
+    assert look(changed, described(changed)) == nothing_to_do()
+    assert look(changed, described(base)) == nothing_to_do(Drift(setting, value, was))
+
+
+def nothing_to_do(*drift: Drift) -> Plan:
+    return Plan(NAME, exists=True, stack=None, calls=(), drift=drift, unknown=())
+
+
+def change(replies: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Put a value into the replies; `None` takes away what is there."""
+    *parents, name = (int(part) if part.isdigit() else part for part in path.split("."))
+    place: Any = replies
+    for parent in parents:
+        place = place[parent]
+    if value is None:
+        del place[name]
+    else:
+        place[name] = value
+    return replies
+
+
+TABLE = "describe_table.Table"
+READS = f"{TABLE}.ProvisionedThroughput.ReadCapacityUnits"
+WRITES = f"{TABLE}.ProvisionedThroughput.WriteCapacityUnits"
+KEY = f"{TABLE}.SSEDescription.KMSMasterKeyArn"
+TTL = "describe_time_to_live.TimeToLiveDescription.TimeToLiveStatus"
+RECOVERY = (
+    "describe_continuous_backups.ContinuousBackupsDescription.PointInTimeRecoveryDescription"
+    ".PointInTimeRecoveryStatus"
+)
+POLICIES = "describe_scaling_policies.ScalingPolicies"
+
+NO_MAXIMA = {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}
+OTHER_ATTRIBUTES = [*KEYS["AttributeDefinitions"], {"AttributeName": "R", "AttributeType": "B"}]
+OTHER_AIM = {"TargetTrackingScalingPolicyConfiguration": {"TargetValue": 50.0}}
+BY_ALIAS = replace(ON_DEMAND, kms_key_arn=KMS_ALIAS)
+
+SAME: list[tuple[DynamoDBTableConfig, str, Any]] = [
+    (ON_DEMAND, TTL, "ENABLING"),
+    (ON_DEMAND, f"{TABLE}.TableStatus", "UPDATING"),
+    (ON_DEMAND, f"{TABLE}.SSEDescription.Status", "UPDATING"),
+    (ON_DEMAND, f"{TABLE}.TableClassSummary", {"TableClass": "STANDARD"}),
+    (ON_DEMAND, f"{TABLE}.DeletionProtectionEnabled", None),
+    (ON_DEMAND, f"{TABLE}.AttributeDefinitions", OTHER_ATTRIBUTES),
+    (FIXED, f"{TABLE}.BillingModeSummary", {"BillingMode": "PROVISIONED"}),
+    (WITHOUT_SETTINGS, f"{TABLE}.OnDemandThroughput", NO_MAXIMA),
+    # The AWS managed key is told too, and the key of an alias by its own ARN.
+    (WITHOUT_SETTINGS, KEY, KMS_KEY),
+    (BY_ALIAS, KEY, KMS_KEY),
+    # Autoscaling moves capacities within their bounds.
+    (AUTOSCALED, READS, 2),
+    (AUTOSCALED, READS, 50),
+    (AUTOSCALED, WRITES, 60),
+    (AUTOSCALED, f"{POLICIES}.0", {"PolicyType": "StepScaling"}),
+]
+
+
+@pytest.mark.parametrize(("config", "path", "value"), SAME)
+def test_what_comes_to_the_same_is_no_drift(
+    config: DynamoDBTableConfig, path: str, value: Any
+) -> None:
+    assert look(config, change(described(config), path, value)) == nothing_to_do()
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "value", "drift"),
+    [
+        (ON_DEMAND, TTL, "DISABLING", Drift("enable_ttl", True, False)),
+        (ON_DEMAND, RECOVERY, "DISABLED", Drift("enable_point_in_time_recovery", True, False)),
+        (ON_DEMAND, KEY, OTHER_KEY, Drift("kms_key_arn", KMS_KEY, OTHER_KEY)),
+        (
+            WITHOUT_SETTINGS,
+            f"{TABLE}.SSEDescription",
+            None,
+            Drift("enable_encryption", True, False),
+        ),
+        (AUTOSCALED, READS, 1, Drift("read_capacity", 5, 1)),
+        (AUTOSCALED, READS, 51, Drift("read_capacity", 5, 51)),
+        (AUTOSCALED, WRITES, 2, Drift("write_capacity", 7, 2)),
+        (AUTOSCALED, POLICIES, [], Drift("target_utilization", 70, None)),
+        (AUTOSCALED, f"{POLICIES}.0", OTHER_AIM, Drift("target_utilization", 70, [50, 70])),
+    ],
+)
+def test_what_was_changed_by_hand_is_drift(
+    config: DynamoDBTableConfig, path: str, value: Any, drift: Drift
+) -> None:
+    assert look(config, change(described(config), path, value)) == nothing_to_do(drift)
+
+
+BOUNDS = ["min_read_capacity", "max_read_capacity", "min_write_capacity", "max_write_capacity"]
+
+
+def test_scaling_that_was_removed_is_drift_of_its_bounds() -> None:
+    replies = {**described(AUTOSCALED), **scaling_of(FIXED)}
+    expected = [Drift(bound, getattr(AUTOSCALED, bound), None) for bound in BOUNDS]
+    assert look(AUTOSCALED, replies) == nothing_to_do(*expected)
+
+
+def test_scaling_that_was_added_is_drift_of_its_bounds() -> None:
+    for config in (FIXED, WITHOUT_SETTINGS):
+        replies = {**described(config), **scaling_of(AUTOSCALED)}
+        expected = [Drift(bound, None, getattr(AUTOSCALED, bound)) for bound in BOUNDS]
+        assert look(config, replies) == nothing_to_do(*expected)
+
+
+def test_other_keys_are_drift() -> None:
+    replies = described(WITHOUT_SETTINGS)
+    replies["describe_table"]["Table"] |= keys_of(("id", "N", "HASH"))
+    found = look(WITHOUT_SETTINGS, replies)
+    assert found == nothing_to_do(Drift("keys", "PK (S, HASH), SK (S, RANGE)", "id (N, HASH)"))
+
+
+def test_throughput_of_another_mode_is_not_compared() -> None:
+    found = look(FIXED, described(ON_DEMAND))
+    assert {"read_capacity", "write_capacity", "max_read_request_units"}.isdisjoint(
+        drift.setting for drift in found.drift
+    )
+
+
+@pytest.mark.parametrize("config", [WITHOUT_SETTINGS, FULL, SCALED])
+@pytest.mark.parametrize("answer", [MISSING, table("DELETING")])
+def test_a_missing_table_would_be_made(config: DynamoDBTableConfig, answer: Any) -> None:
+    """A table that is going away is waited for, and then made."""
+    requests = requests_of(config)
+    assert play(plan(config), (DESCRIBE, answer)) == Plan(
+        NAME,
+        exists=False,
+        stack=None,
+        calls=(requests.create_table, *requests.settings),
+        drift=(),
+        unknown=(),
+    )
+
+
+def test_an_unfinished_table_would_be_finished() -> None:
+    replies = described(WITHOUT_SETTINGS)
+    replies["list_tags_of_resource"]["Tags"] = [{"Key": UNFINISHED, "Value": "true"}]
+    found = look(FULL, replies)
+    assert found.calls == requests_of(FULL).settings
+    assert [drift.setting for drift in found.drift] == [
+        "enable_point_in_time_recovery",
+        "enable_ttl",
+    ]
+    assert look(WITHOUT_SETTINGS, replies) == nothing_to_do()
+
+
+def test_the_stack_that_owns_the_table_is_told() -> None:
+    replies = described(ON_DEMAND)
+    tag = {"Key": "aws:cloudformation:stack-name", "Value": "chats-stack"}
+    replies["list_tags_of_resource"]["Tags"].append(tag)
+    assert look(ON_DEMAND, replies) == replace(nothing_to_do(), stack="chats-stack")
+
+
+LACKING: dict[str, tuple[str, ...]] = {
+    "list_tags_of_resource": ("environment",),
+    "describe_time_to_live": ("enable_ttl",),
+    "describe_continuous_backups": (
+        "enable_point_in_time_recovery",
+        "point_in_time_recovery_days",
+    ),
+    "describe_scalable_targets": tuple(BOUNDS),
+    "describe_scaling_policies": ("target_utilization",),
+}
+EVERYTHING = replace(AUTOSCALED, environment="prod", enable_point_in_time_recovery=True)
+
+
+@pytest.mark.parametrize("code", ["UnknownOperationException", "InvalidAction"])
+@pytest.mark.parametrize("method", LACKING)
+def test_what_an_engine_lacks_is_unknown(method: str, code: str) -> None:
+    replies = {**described(EVERYTHING), method: refused(code)}
+    assert look(EVERYTHING, replies) == replace(nothing_to_do(), unknown=LACKING[method])
+
+
+def test_settings_that_are_off_are_not_unknown() -> None:
+    lacking = dict.fromkeys(LACKING, refused("InvalidAction"))
+    found = look(WITHOUT_SETTINGS, {**described(WITHOUT_SETTINGS), **lacking})
+    assert found.unknown == ("environment", "enable_point_in_time_recovery", "enable_ttl")
+
+
+@pytest.mark.parametrize("method", ["describe_table", *LACKING])
+@pytest.mark.parametrize("kind", [AccessDeniedError, StorageError])
+def test_an_error_comes_out_unchanged(method: str, kind: type[StorageError]) -> None:
+    error = refused("SomeException", kind)
+    with pytest.raises(kind) as raised:
+        look(ON_DEMAND, {**described(ON_DEMAND), method: error})
+    assert raised.value is error
+
+
+CALL = Call("register_scalable_target", {}, AUTOSCALING)
+
+
+@pytest.mark.parametrize(
+    ("shown", "lines"),
+    [
+        (nothing_to_do(), ["table 'chats' exists", "  nothing to do, and as configured"]),
+        (
+            Plan(NAME, False, None, (Call("create_table", {}), CALL), (), ()),
+            [
+                "table 'chats' is missing",
+                "  deploy=True would call dynamodb create_table",
+                "  deploy=True would call application-autoscaling register_scalable_target",
+            ],
+        ),
+        (
+            Plan(
+                NAME,
+                True,
+                "chats-stack",
+                (),
+                (Drift("billing_mode", BillingMode.PROVISIONED, "PAY_PER_REQUEST"),),
+                ("environment",),
+            ),
+            [
+                "table 'chats' exists, owned by the stack 'chats-stack'",
+                "  differs, left as it is: billing_mode: configured 'PROVISIONED', "
+                "found 'PAY_PER_REQUEST'",
+                "  not told by this engine: environment",
+            ],
+        ),
+    ],
+)
+def test_a_plan_can_be_read(shown: Plan, lines: list[str]) -> None:
+    assert str(shown).splitlines() == lines
