@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -10,7 +9,6 @@ from dataclasses import fields
 from typing import Any
 
 import boto3
-import botocore.session
 import pytest
 
 import play
@@ -49,19 +47,6 @@ def async_session() -> Any:
         session.set_credentials("test", "test")
         return session
     return aioboto3.Session(region_name=REGION, **KEYS)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_reading_of_botocore_models() -> Iterator[None]:
-    """Parse botocore's service models once a process, not once a session.
-
-    Every saver of a test makes a session of its own, as a process of its own would; reading
-    the same JSON for each was a third of the suite's time.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        loader = functools.cache(botocore.session.create_loader)
-        patch.setattr(botocore.session, "create_loader", loader)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

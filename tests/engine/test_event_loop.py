@@ -1,7 +1,4 @@
-"""No call of the saver blocks the event loop: BlockBuster raises where one would.
-
-The clients are made before: botocore reads files for that.
-"""
+"""No call of the saver blocks the event loop, the first ones included: BlockBuster raises if so."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from conftest import MakeSaver
 from langchain_core.messages import HumanMessage
 
 from either import Either
+from langgraph_checkpoint_dynamodb.drivers.sessions import _loader
 from threads import config_of, put
 
 LENGTHS = (0, 1, 64, 65, 300, 10_000)
@@ -26,14 +24,15 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def warm(make_saver: MakeSaver, mode: str) -> Any:
-    saver = make_saver(mode=mode)
-    await saver.aget_tuple(config_of("warm"))
-    return saver
+def fresh(make_saver: MakeSaver, mode: str) -> Any:
+    """A saver that has made no async client yet, as in a new process."""
+    _loader.cache_clear()
+    table_name = make_saver().config.table_config.table_name
+    return make_saver(mode=mode, table_name=table_name, deploy=False)
 
 
 @pytest.fixture
-def watched(warm: Any) -> Iterator[None]:
+def watched(fresh: Any) -> Iterator[None]:
     guard = BlockBuster()
     guard.activate()
     yield
@@ -51,8 +50,8 @@ def values() -> dict[str, Any]:
     return {**lists, **chats, **large}
 
 
-async def test_every_call_is_clean(warm: Any, mode: str, watched: None) -> None:
-    client = Either(warm, use_async=True)
+async def test_every_call_is_clean(fresh: Any, mode: str, watched: None) -> None:
+    client = Either(fresh, use_async=True)
     parent = await put(client, config_of("thread"), values())
     await client.put_writes(parent, list(values().items()), "task")
     child = await put(client, parent, {"more": 1, **values()})
@@ -67,13 +66,13 @@ async def test_every_call_is_clean(warm: Any, mode: str, watched: None) -> None:
 
 
 async def test_a_chat_that_grows_and_is_read_by_a_new_process(
-    warm: Any, make_saver: MakeSaver, mode: str, watched: None
+    fresh: Any, make_saver: MakeSaver, mode: str, watched: None
 ) -> None:
-    client = Either(warm, use_async=True)
+    client = Either(fresh, use_async=True)
     config = config_of("thread")
     messages: list[Any] = []
     for number in range(100):
         messages.append(HumanMessage(f"m{number} " + "x" * 300, id=str(number)))
         config = await put(client, config, {"messages": list(messages)})
-    warm._cache.clear()  # as a new process, with clients that are made
+    fresh._cache.clear()  # as a new process
     assert (await client.get_tuple(config)).checkpoint["channel_values"] == {"messages": messages}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncGenerator
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -29,7 +30,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBTableConfig,
     TableNotFoundError,
 )
-from langgraph_checkpoint_dynamodb.drivers.aio_clients import _close_first, _LoopClient
+from langgraph_checkpoint_dynamodb.drivers.aio_clients import LoopClients, _LoopClient
 from langgraph_checkpoint_dynamodb.errors import DISTRIBUTION
 from langgraph_checkpoint_dynamodb.runtime.effects import DYNAMODB
 from threads import LARGE, chain, config_of, load_all, put
@@ -315,26 +316,22 @@ async def test_a_user_agent_of_the_users_comes_before_ours(header_of: Any) -> No
     assert (await header_of(botocore_config=Config(user_agent_extra="mine"))).endswith(" mine")
 
 
-def test_a_loop_that_has_seen_many_clients_come_and_go_closes_those_that_are_left() -> None:
+def test_a_loop_that_has_seen_many_savers_come_and_go_closes_those_that_are_left() -> None:
     loop = asyncio.new_event_loop()
     closed: list[int] = []
 
-    async def lifetime(number: int) -> AsyncGenerator[None, None]:
+    async def lifetime(number: int, _: str) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
             closed.append(number)
 
     for number in range(sys.getrecursionlimit()):
-        gone = lifetime(number)
-        loop.run_until_complete(anext(gone))
-        _close_first(loop, gone)
-        loop.run_until_complete(gone.aclose())
-    left = lifetime(-1)
-    loop.run_until_complete(anext(left))
-    _close_first(loop, left)
+        left = LoopClients(DynamoDBConfig())
+        left._maker.lifetime = partial(lifetime, number)  # type: ignore[method-assign]
+        loop.run_until_complete(left.get("dynamodb"))
     loop.close()
-    assert closed[-1] == -1
+    assert sorted(closed) == list(range(sys.getrecursionlimit()))
     assert loop.is_closed()
 
 
@@ -406,7 +403,7 @@ def test_close_inside_a_loop_closes_those_of_idle_loops_too(make_saver: Any) -> 
         saver.close()
 
     asyncio.run(close())
-    assert not saver._async._clients._clients
+    assert not saver._async._clients._loops
     idle.close()
 
 

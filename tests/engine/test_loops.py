@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import subprocess
 import sys
 import threading
+import time
 import uuid
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import uvloop
+from botocore.loaders import JSONFileLoader
 from conftest import KEYS, REGION, MakeSaver
 from test_known_failures import new_checkpoint
 
 from costs import Costs
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
-from langgraph_checkpoint_dynamodb.drivers import aio_clients, client_config
+from langgraph_checkpoint_dynamodb.drivers import aio_clients, client_config, sessions
 from play import thread
 
 METADATA = {"step": 1}
@@ -67,6 +72,76 @@ def test_sync_calls_from_many_threads(saver: DynamoDBSaver) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(work, range(40))) == [str(n) for n in range(40)]
+
+
+def use_and_close(saver: DynamoDBSaver, new_loop: Any) -> None:
+    loop = new_loop()
+    loop.run_until_complete(saver.aget_tuple(thread("t")))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+def use_in_a_thread(saver: DynamoDBSaver, new_loop: Any) -> None:
+    one = threading.Thread(target=use_and_close, args=(saver, new_loop))
+    one.start()
+    one.join()
+
+
+def use_and_forget(saver: DynamoDBSaver, new_loop: Any) -> None:
+    new_loop().run_until_complete(saver.aget_tuple(thread("t")))
+
+
+@pytest.mark.filterwarnings("ignore")  # of loops and connections that a user does not close
+@pytest.mark.parametrize(
+    ("use", "new_loop"),
+    [
+        (use_and_close, asyncio.new_event_loop),
+        (use_and_close, uvloop.new_event_loop),
+        (use_in_a_thread, asyncio.new_event_loop),
+        (use_in_a_thread, uvloop.new_event_loop),
+        (use_and_forget, asyncio.new_event_loop),  # uvloop keeps its own that are not closed
+    ],
+)
+def test_a_loop_is_freed_with_its_clients(saver: DynamoDBSaver, use: Any, new_loop: Any) -> None:
+    made: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    def noted() -> asyncio.AbstractEventLoop:
+        loop = new_loop()
+        made.append(weakref.ref(loop))
+        return loop
+
+    for _ in range(20):
+        use(saver, noted)
+    assert len(made) == 20
+    deadline = time.monotonic() + 10  # a worker thread may be letting go of the last one
+    while any(loop() is not None for loop in made) and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.01)
+    assert not [loop for loop in made if loop() is not None]
+    assert saver.get_tuple(thread("t")) is None
+
+
+def test_models_are_read_once_in_a_process(
+    make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    load_file = JSONFileLoader.load_file
+
+    def noted(self: Any, file_path: str) -> Any:
+        found = load_file(self, file_path)
+        if found is not None and "service-2" in file_path:
+            read.append(file_path)
+        return found
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", noted)
+    sessions._loader.cache_clear()
+    table_name = make_saver(mode="sync").config.table_config.table_name
+    for _ in range(2):
+        saver = make_saver(table_name=table_name, deploy=False)
+        saver.get_tuple(thread("t"))
+        for _ in range(2):
+            asyncio.run(saver.aget_tuple(thread("t")))
+    assert len(read) == 1
 
 
 async def test_many_tasks_of_one_loop(saver: DynamoDBSaver) -> None:

@@ -1,10 +1,12 @@
 """The async clients of each event loop, and their end.
 
-A client belongs to the event loop that made it and is closed before that loop is, also
-if the user never closes the saver. It lives in an async generator: `asyncio.run`
-closes those that are still open (`loop.shutdown_asyncgens`). A loop that is
-closed without that closes the client first, and one that is never closed does
-so when the interpreter ends.
+A client belongs to the event loop on which it was opened. The loop itself holds its clients, so
+they go when it goes: a reference from the loop to a client is part of a cycle that the garbage
+collector frees, and a reference from this module to a loop would keep both.
+
+A client is closed before its loop is, also if the user never closes the saver. It is opened by an
+async generator, which `asyncio.run` closes (`loop.shutdown_asyncgens`). `loop.close()` without that
+closes the client first, and a loop that is never closed does so when the interpreter exits.
 """
 
 from __future__ import annotations
@@ -17,22 +19,21 @@ import threading
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
 from ..config.saver_config import DynamoDBConfig
 from ..runtime.fork import begin_anew_after_fork
 from . import client_config
+from .sessions import async_session
 
 
 class LoopClients:
     """The clients of one saver: on each event loop that it is used on, one of a service."""
 
     def __init__(self, config: DynamoDBConfig) -> None:
-        self._config = config
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _LoopClient]] = (
-            WeakKeyDictionary()
-        )
+        self._maker = _Maker(config)
+        self._loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
         self._lock = threading.Lock()
         _every.add(self)
         begin_anew_after_fork(self)
@@ -41,29 +42,32 @@ class LoopClients:
         """The running loop's client of a service."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            clients = self._clients.setdefault(loop, {})
+            self._loops.add(loop)
+            clients = _clients_of(loop).setdefault(self, {})
             client = clients.get(name)
             if client is None or client.failed:
-                client = clients[name] = _LoopClient(_lifetime(self._config, name))
-                _close_first(loop, client)
+                client = clients[name] = _LoopClient(self._maker.lifetime(name))
         return await client.get()
 
     async def aclose(self) -> None:
         """Close the running loop's clients."""
+        loop = asyncio.get_running_loop()
         with self._lock:
-            clients = self._clients.pop(asyncio.get_running_loop(), {})
+            self._loops.discard(loop)
+            clients = _clients_of(loop).pop(self, {})
         for client in clients.values():
             await client.aclose()
 
     def close(self) -> None:
         """Close the clients of other loops, as far as these still run or can."""
         with self._lock:
+            loops = list(self._loops)
+            self._loops.clear()
             clients = [
                 (loop, client)
-                for loop, of_loop in self._clients.items()
-                for client in of_loop.values()
+                for loop in loops
+                for client in _clients_of(loop).pop(self, {}).values()
             ]
-            self._clients.clear()
         for loop, client in clients:
             if loop.is_closed():
                 continue
@@ -82,9 +86,9 @@ class LoopClients:
         parent's selector, which both share. A reference that nobody holds keeps them
         even when the interpreter ends.
         """
-        kept = list(self._clients.items())
+        kept = [_clients_of(loop).pop(self, {}) for loop in self._loops]
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
-        self._clients = WeakKeyDictionary()
+        self._loops = WeakSet()
         self._lock = threading.Lock()
 
 
@@ -119,28 +123,33 @@ def _close_idle_loops() -> None:
         clients.close()
 
 
-_open: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[_LoopClient]] = WeakKeyDictionary()
+_ClientsOfLoop: TypeAlias = "WeakKeyDictionary[LoopClients, dict[str, _LoopClient]]"
+
+_ATTRIBUTE = "_langgraph_checkpoint_dynamodb_clients"
 
 
-def _close_first(loop: asyncio.AbstractEventLoop, client: _LoopClient) -> None:
-    """Have a client closed by `loop.close()`, before the loop itself."""
-    open_clients = _open.get(loop)
-    if open_clients is not None:
-        open_clients.add(client)
-        return
-    open_clients = _open[loop] = WeakSet([client])
+def _clients_of(loop: asyncio.AbstractEventLoop) -> _ClientsOfLoop:
+    """The clients of a loop, by saver; an attribute of the loop, which uvloop's have too."""
+    clients: _ClientsOfLoop | None = loop.__dict__.get(_ATTRIBUTE)
+    if clients is None:
+        clients = loop.__dict__[_ATTRIBUTE] = WeakKeyDictionary()
+        _close_first(loop, clients)
+    return clients
+
+
+def _close_first(loop: asyncio.AbstractEventLoop, clients: _ClientsOfLoop) -> None:
+    """Have clients closed by `loop.close()`, before the loop itself."""
     close_loop = loop.close
     made_in = os.getpid()
 
     def close() -> None:
         if made_in == os.getpid() and not loop.is_closed() and not loop.is_running():
-            for one in list(open_clients):
+            for client in [one for of_saver in clients.values() for one in of_saver.values()]:
                 with suppress(Exception):  # a connection that will not close must not keep the loop
-                    loop.run_until_complete(one.aclose())
+                    loop.run_until_complete(client.aclose())
         close_loop()
 
-    with suppress(AttributeError):  # a loop in C takes no attributes; asyncgens still close
-        loop.close = close  # type: ignore[method-assign]
+    loop.close = close  # type: ignore[method-assign]
 
 
 class _Turns:
@@ -156,23 +165,45 @@ class _Turns:
                 await asyncio.sleep(0)
 
 
-async def _lifetime(config: DynamoDBConfig, name: str) -> AsyncGenerator[Any, None]:
-    session = config.async_session
-    if session is None:
-        from aiobotocore.session import get_session  # noqa: PLC0415 - an optional extra
+class _Maker:
+    """Makes clients from one session.
 
-        session = get_session()
-    create = getattr(session, "create_client", None) or session.client
-    async with create(name, **_client_arguments(config, name)) as client:
-        take = _Turns().take
-        for read in ("Query", "Scan", "BatchGetItem"):
-            client.meta.events.register(f"before-parse.{name}.{read}", take)
-        yield client
+    What is slow is done once, in a worker thread: botocore reads and parses its models, and
+    finds credentials. A client is made on its loop, then, in 2 to 4 ms.
+    """
 
+    def __init__(self, config: DynamoDBConfig) -> None:
+        self._config = config
+        self._session: Any = None
+        self._arguments: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
 
-def _client_arguments(config: DynamoDBConfig, name: str) -> dict[str, Any]:
-    from aiobotocore.config import AioConfig  # noqa: PLC0415 - an optional extra
+    async def lifetime(self, name: str) -> AsyncGenerator[Any, None]:
+        """Open a client, yield it, and close it when the generator is closed."""
+        if name not in self._arguments:
+            await asyncio.to_thread(self._prepare, name)
+        async with self._create(name, self._arguments[name]) as client:
+            take = _Turns().take
+            for read in ("Query", "Scan", "BatchGetItem"):
+                client.meta.events.register(f"before-parse.{name}.{read}", take)
+            yield client
 
-    arguments = client_config.client_arguments(config, name)
-    arguments["config"] = AioConfig().merge(arguments["config"])
-    return arguments
+    def _create(self, name: str, arguments: dict[str, Any]) -> Any:
+        create = getattr(self._session, "create_client", None) or self._session.client
+        return create(name, **arguments)
+
+    def _prepare(self, name: str) -> None:
+        from aiobotocore.config import AioConfig  # noqa: PLC0415 - an optional extra
+
+        with self._lock:
+            if self._session is None:
+                self._session = async_session(self._config)
+            arguments = client_config.client_arguments(self._config, name)
+            arguments["config"] = AioConfig().merge(arguments["config"])
+
+            async def make_one() -> None:
+                async with self._create(name, arguments):
+                    pass  # what it read is cached by the session and its loader
+
+            asyncio.run(make_one())
+            self._arguments[name] = arguments

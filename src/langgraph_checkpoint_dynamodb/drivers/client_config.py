@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,7 +69,9 @@ def _user_agent(config: DynamoDBConfig) -> dict[str, Any]:
     session tells of one in public but the default.
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-appid.html
     """
-    product = f"{DISTRIBUTION}/{version(DISTRIBUTION)}"
+    product = DISTRIBUTION
+    with suppress(PackageNotFoundError):  # a bundle may have left the metadata out
+        product += f"/{version(DISTRIBUTION)}"
     may_have_id = config.session or config.async_session
     if may_have_id or getattr(config.botocore_config, "user_agent_appid", None):
         return {"user_agent_extra": product}

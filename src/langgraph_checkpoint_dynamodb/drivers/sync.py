@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, TypeVar
 
-import boto3
 from tenacity import Retrying
 
 from ..config.saver_config import DynamoDBConfig
@@ -30,6 +29,7 @@ from ..runtime.effects import (
 )
 from ..runtime.fork import begin_anew_after_fork
 from . import aws_errors, client_config, coalescing, retries
+from .sessions import sync_session
 
 T = TypeVar("T")
 
@@ -44,6 +44,7 @@ class SyncDriver:
     def __init__(self, config: DynamoDBConfig) -> None:
         self._config = config
         self._lock = threading.Lock()
+        self._session: Any = None
         self._clients: dict[str, Any] = {}
         self._executor: ThreadPoolExecutor | None = None
         self._gathering = coalescing.Gathering()
@@ -171,10 +172,9 @@ class SyncDriver:
     def _get_client(self, name: str = DYNAMODB) -> Any:
         with self._lock:
             if name not in self._clients:
-                # A session of its own: boto3's default session is not safe to share
-                # while it makes clients.
-                session: Any = self._config.session or boto3.Session()
-                self._clients[name] = session.client(
+                if self._session is None:
+                    self._session = sync_session(self._config)
+                self._clients[name] = self._session.client(
                     name, **client_config.client_arguments(self._config, name)
                 )
             return self._clients[name]
