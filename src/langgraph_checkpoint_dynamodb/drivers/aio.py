@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 from tenacity import AsyncRetrying
 
 from ..config.saver_config import DynamoDBConfig
-from ..errors import StorageError
+from ..errors import StorageError, ThrottledError
 from ..runtime.effects import (
     Backoff,
     Call,
@@ -51,7 +51,6 @@ class AsyncDriver:
         self._config = config
         self._sync_driver = sync_driver
         self._native = _is_native(config)
-        self._policy = retries.retry_policy(config)
         self._clients = LoopClients(config)
         self._gatherings: WeakKeyDictionary[asyncio.AbstractEventLoop, coalescing.Gathering] = (
             WeakKeyDictionary()
@@ -169,18 +168,22 @@ class AsyncDriver:
         except StorageError as error:
             if not call.retried:
                 raise
-            first = error
-        attempt = retries.after_first(first, self._try)
+            attempts = retries.Attempts(self._config, self._sync_driver.pacer, call, error)
+        attempt = attempts.begin_with_first(self._try)
 
         async def again() -> Reply:
-            return await attempt(call)
+            return await attempt()
 
         try:
-            return await AsyncRetrying(**self._policy)(again)
+            return await AsyncRetrying(**attempts.policy())(again)
         except StorageError as error:
-            raise retries.gave_up(error, self._config) from error.__cause__
+            raise attempts.final(error) from error.__cause__
 
     async def _try(self, call: Call) -> Reply:
+        pacer = self._sync_driver.pacer
+        delay = pacer.delay(call)
+        if delay:
+            await asyncio.sleep(delay)
         try:
             client = await self._clients.get(call.service)
             reply = await getattr(client, call.method)(**call.params)
@@ -188,8 +191,12 @@ class AsyncDriver:
             translated = aws_errors.translate(error, self._config, call)
             if isinstance(translated, ConditionFailed):
                 return translated
+            if isinstance(translated, ThrottledError):
+                pacer.throttled(call)
             raise translated from error
-        return aws_errors.whole(reply, self._config, call)
+        reply = aws_errors.whole(reply, self._config, call)
+        pacer.answered(call, reply)
+        return reply
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._sync_driver.submit(function))

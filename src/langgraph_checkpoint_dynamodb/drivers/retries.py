@@ -1,57 +1,86 @@
-"""The retry policy of both drivers."""
+"""The retry policy of both drivers: which errors are retried, how often, and after which delay."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tenacity import stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, wait_random_exponential
 from tenacity.retry import retry_if_exception
 
 from ..config.saver_config import DynamoDBConfig
-from ..errors import (
-    StorageError,
-)
+from ..errors import StorageError, ThrottledError
 from ..runtime.effects import Call
+from .pacing import Pacer
 
 T = TypeVar("T")
 
-
-def retry_policy(config: DynamoDBConfig) -> dict[str, Any]:
-    """Arguments of tenacity's `Retrying` and `AsyncRetrying`."""
-    return {
-        "retry": retry_if_exception(lambda error: getattr(error, "retryable", False)),
-        "stop": stop_after_attempt(config.max_retries + 1),
-        "wait": wait_random_exponential(
-            multiplier=config.initial_retry_delay, max=config.max_retry_delay
-        ),
-        "reraise": True,
-    }
+THROTTLED_SECONDS = 60.0
+"""How long a throttled call is retried while other requests of its partition succeed."""
 
 
-def after_first(first: StorageError, attempt: Callable[[Call], T]) -> Callable[[Call], T]:
-    """An attempt for tenacity that begins with one that has failed already.
+class Attempts:
+    """The attempts of a call whose first one failed.
 
-    Most calls succeed at once, and then need no state of retries.
+    A throttle is not counted against `max_retries` while the partition makes progress: it is
+    alive, and the call is one of many that wait for it. Then `THROTTLED_SECONDS` is the bound.
     """
-    failed = [first]
 
-    def again(call: Call) -> T:
-        if failed:
-            raise failed.pop()
-        return attempt(call)
+    def __init__(
+        self, config: DynamoDBConfig, pacer: Pacer, call: Call, first: StorageError
+    ) -> None:
+        self._config = config
+        self._pacer = pacer
+        self._call = call
+        self._first: StorageError | None = first
+        self._left = config.max_retries
+        self._accepted = pacer.accepted(call)
+        self._made = 0
 
-    return again
+    def policy(self) -> dict[str, Any]:
+        """Arguments of tenacity's `Retrying` and `AsyncRetrying`."""
+        return {
+            "retry": retry_if_exception(lambda error: getattr(error, "retryable", False)),
+            "stop": self._is_last,
+            "wait": wait_random_exponential(
+                multiplier=self._config.initial_retry_delay, max=self._config.max_retry_delay
+            ),
+            "reraise": True,
+        }
+
+    def begin_with_first(self, attempt: Callable[[Call], T]) -> Callable[[], T]:
+        """An attempt for tenacity that begins with the one that has failed already.
+
+        Most calls succeed at once, and then need no state of retries.
+        """
+
+        def again() -> T:
+            first, self._first = self._first, None
+            if first is not None:
+                raise first
+            return attempt(self._call)
+
+        return again
+
+    def final(self, error: StorageError) -> StorageError:
+        """The error to raise, without the frames of the retries: it says how often was tried."""
+        if error.retryable:
+            tries = f"{self._made} time{'s' * (self._made != 1)}"
+            error.args = (f"{error} (tried {tries}; see max_retries)",)
+        return error.with_traceback(None)
+
+    def _is_last(self, state: RetryCallState) -> bool:
+        self._made = state.attempt_number
+        error = state.outcome.exception() if state.outcome else None
+        accepted, before = self._pacer.accepted(self._call), self._accepted
+        self._accepted = accepted
+        if isinstance(error, ThrottledError) and accepted != before and self._config.max_retries:
+            return (state.seconds_since_start or 0) >= THROTTLED_SECONDS
+        self._left -= 1
+        return self._left < 0
 
 
 def backoff_bound(config: DynamoDBConfig, attempt: int) -> float:
     """The longest wait before resend number `attempt` (from 0), in seconds."""
     doublings = min(attempt, 32)
     return float(min(config.max_retry_delay, config.initial_retry_delay * 2**doublings))
-
-
-def gave_up(error: StorageError, config: DynamoDBConfig) -> StorageError:
-    """Say in an error that outlived its retries how often it was tried."""
-    if error.retryable:
-        error.args = (f"{error} (tried {config.max_retries + 1} times; see max_retries)",)
-    return error

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from tenacity import Retrying
 
 from ..config.saver_config import DynamoDBConfig
-from ..errors import StorageError
+from ..errors import StorageError, ThrottledError
 from ..runtime.effects import (
     DYNAMODB,
     Backoff,
@@ -29,6 +29,7 @@ from ..runtime.effects import (
 )
 from ..runtime.fork import begin_anew_after_fork
 from . import aws_errors, client_config, coalescing, retries
+from .pacing import Pacer
 from .sessions import sync_session
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class SyncDriver:
         self._clients: dict[str, Any] = {}
         self._executor: ThreadPoolExecutor | None = None
         self._gathering = coalescing.Gathering()
-        self._policy = retries.retry_policy(config)
+        self.pacer = Pacer()
         begin_anew_after_fork(self)
 
     def run(self, operation: Operation[T]) -> T:
@@ -73,11 +74,11 @@ class SyncDriver:
         except StorageError as error:
             if not call.retried:
                 raise
-            first = error
+            attempts = retries.Attempts(self._config, self.pacer, call, error)
         try:
-            return Retrying(**self._policy)(retries.after_first(first, self._try), call)
+            return Retrying(**attempts.policy())(attempts.begin_with_first(self._try))
         except StorageError as error:
-            raise retries.gave_up(error, self._config) from error.__cause__
+            raise attempts.final(error) from error.__cause__
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
         """Run a function in one of the threads in which calls of a round run at once."""
@@ -160,14 +161,21 @@ class SyncDriver:
         return [reply, *(future.result() for future in futures)]
 
     def _try(self, call: Call) -> Reply:
+        delay = self.pacer.delay(call)
+        if delay:
+            time.sleep(delay)
         try:
             reply = getattr(self._get_client(call.service), call.method)(**call.params)
         except aws_errors.AWS_ERRORS as error:
             translated = aws_errors.translate(error, self._config, call)
             if isinstance(translated, ConditionFailed):
                 return translated
+            if isinstance(translated, ThrottledError):
+                self.pacer.throttled(call)
             raise translated from error
-        return aws_errors.whole(reply, self._config, call)
+        reply = aws_errors.whole(reply, self._config, call)
+        self.pacer.answered(call, reply)
+        return reply
 
     def _get_client(self, name: str = DYNAMODB) -> Any:
         with self._lock:

@@ -21,7 +21,7 @@ from .fork import begin_anew_after_fork
 ChunkScope: TypeAlias = tuple[str, int]
 """The thread and the generation of chunks."""
 
-_MAX_AGE = 600
+MAX_AGE = 600
 """Seconds after which what was written is forgotten, however many operations overlap: a sweep
 spares chunks for an hour."""
 
@@ -49,7 +49,7 @@ class InFlight:
         """As long as this lasts, chunks that others have written in it count as written."""
         with self._lock:
             found = self._scopes.setdefault(scope, _Scope(now))
-            if not 0 <= now - found.begun <= _MAX_AGE:
+            if not 0 <= now - found.begun <= MAX_AGE:
                 found.begun = now
                 found.claims = {
                     one: claim for one, claim in found.claims.items() if not claim.done()

@@ -1,8 +1,13 @@
-"""The bytes of chunks that were sent or read, as this process keeps them."""
+"""What this process knows of chunks: the bytes of those that it wrote or read, and which of them
+a call stored before it failed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from ..runtime.context import Context
+from ..runtime.single_flight import MAX_AGE, ChunkScope
 
 _CHUNK_OVERHEAD = 250  # bytes of Python objects around a cached chunk
 
@@ -15,3 +20,22 @@ def chunk_key(thread_id: str, digest: bytes) -> tuple[str, str, bytes]:
 def remember_chunk(context: Context, thread_id: str, digest: bytes, data: bytes) -> None:
     """Keep the bytes of a chunk that was sent, or read."""
     context.cache.put(chunk_key(thread_id, digest), data, len(data) + _CHUNK_OVERHEAD)
+
+
+def note_stored(context: Context, scope: ChunkScope, digests: Set[bytes]) -> None:
+    """Remember what a failed call has stored, so that the same call continues from there."""
+    before = stored(context, scope)
+    since = context.cache.get(_stored_key(scope))[0] if before else context.now
+    found = before | digests
+    context.cache.put(_stored_key(scope), (since, found), 200 + 120 * len(found))
+
+
+def stored(context: Context, scope: ChunkScope) -> frozenset[bytes]:
+    """What failed calls of the last minutes have stored in this scope."""
+    since, digests = context.cache.get(_stored_key(scope)) or (0.0, frozenset())
+    found: frozenset[bytes] = digests if 0 <= context.now - since <= MAX_AGE else frozenset()
+    return found
+
+
+def _stored_key(scope: ChunkScope) -> tuple[str, str, int]:
+    return ("stored", *scope)

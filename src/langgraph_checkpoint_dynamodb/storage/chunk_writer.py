@@ -12,7 +12,7 @@ from ..format.keys import ChunkRefs
 from ..runtime.context import Context
 from ..runtime.effects import Compute, Item, Join, Operation
 from ..runtime.single_flight import ChunkScope
-from . import batches
+from . import batches, chunk_cache
 from .chunk_cache import remember_chunk
 
 T = TypeVar("T")
@@ -31,19 +31,23 @@ def store(
     missing = {digest: data for digest, data in chunks.items() if digest not in known}
     if not missing:
         return
+    for digest in missing.keys() & chunk_cache.stored(context, scope):
+        del missing[digest]
     mine, others = context.in_flight.claim(scope, missing)
-    written = False
+    acknowledged: set[bytes] = set()
     try:
-        yield from _write(context, scope, [(digest, missing[digest]) for digest in mine])
-        written = True
+        yield from _write(context, scope, [(one, missing[one]) for one in mine], acknowledged)
     finally:
+        written = len(acknowledged) == len(mine)
+        if acknowledged and not written:
+            chunk_cache.note_stored(context, scope, acknowledged)
         context.in_flight.settle(scope, mine, written=written)
     if others:
         claims = list(set(others.values()))
         arrived = yield Join(claims)
         failed = {claim for claim, there in zip(claims, arrived, strict=True) if not there}
         lost = [digest for digest, claim in others.items() if claim in failed]
-        yield from _write(context, scope, [(digest, missing[digest]) for digest in lost])
+        yield from _write(context, scope, [(digest, missing[digest]) for digest in lost], set())
 
 
 def move(context: Context, scope: ChunkScope, refs: ChunkRefs) -> Operation[None]:
@@ -74,12 +78,16 @@ def move(context: Context, scope: ChunkScope, refs: ChunkRefs) -> Operation[None
 
 
 def _write(
-    context: Context, scope: ChunkScope, chunks: Sequence[tuple[bytes, bytes]]
+    context: Context,
+    scope: ChunkScope,
+    chunks: Sequence[tuple[bytes, bytes]],
+    acknowledged: set[bytes],
 ) -> Operation[None]:
     # A round at a time: a bound on what is held in memory twice.
     for some in batches.rounds(chunks):
         made = yield _on(some, partial(_items, context, scope, some))
         yield from batches.put_all(context, made)
+        acknowledged.update(digest for digest, _ in some)
         yield _on(some, partial(_remember, context, scope[0], some))
 
 
