@@ -19,8 +19,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 
-from conftest import async_session, sync_session
-
+from clients import async_session, sync_session
 from costs import Costs
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 

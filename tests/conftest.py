@@ -8,19 +8,16 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
-import boto3
 import pytest
 
 import play
+from clients import KEYS, REGION, async_session, sync_session
 from costs import Costs
 from either import Either
 from engine import EngineMissingError, run_engine
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 from permissions import Calls
 from play import Scenario
-
-REGION = "eu-central-1"
-KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 MakeSaver = Callable[..., DynamoDBSaver]
 
@@ -29,24 +26,6 @@ _TABLE_FIELDS = {field.name for field in fields(DynamoDBTableConfig)}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "aio: runs on an async client (aiobotocore or aioboto3)")
-
-
-def sync_session() -> boto3.Session:
-    return boto3.Session(region_name=REGION, **KEYS)
-
-
-def async_session() -> Any:
-    """A session of whichever async library is installed, aioboto3 first."""
-    try:
-        import aioboto3
-    except ImportError:
-        from aiobotocore.session import AioSession
-
-        session = AioSession()
-        session.set_config_variable("region", REGION)
-        session.set_credentials("test", "test")
-        return session
-    return aioboto3.Session(region_name=REGION, **KEYS)
 
 
 @pytest.fixture(scope="session", autouse=True)

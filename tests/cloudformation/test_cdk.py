@@ -36,7 +36,11 @@ def test_the_package_never_imports_cdk() -> None:
 
 
 def test_without_the_extra_the_error_says_how_to_get_it() -> None:
-    done = run(sys.executable, "-c", WITHOUT_CDK + "import langgraph_checkpoint_dynamodb.infra")
+    done = run(
+        sys.executable,
+        "-c",
+        WITHOUT_CDK + "from langgraph_checkpoint_dynamodb.infra import DynamoDBCheckpointStack",
+    )
     last = done.stderr.splitlines()[-1]
     assert last.startswith("ImportError: langgraph_checkpoint_dynamodb.infra needs aws-cdk-lib")
     assert last.endswith('pip install "langgraph-checkpoint-amazon-dynamodb[infra]"')

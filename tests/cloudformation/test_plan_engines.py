@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import MakeSaver, async_session, sync_session
+from conftest import MakeSaver
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
+from clients import async_session, sync_session
 from costs import events_of
 from deploying import UNFINISHED
 from either import Either

@@ -14,10 +14,11 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from conftest import KEYS, REGION, MakeSaver
+from conftest import MakeSaver
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
+from clients import KEYS, REGION
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
 from langgraph_checkpoint_dynamodb.infra.template import resolve
 from samconfig import DEPLOYMENTS, ROOT, read_toml, template_parameters

@@ -63,7 +63,7 @@ class Wrapper:
 
 
 def join(before: list[Any] | None, writes: Any) -> list[Any]:
-    return [*(before or []), *(one for write in writes for one in put)]
+    return [*(before or []), *(one for write in writes for one in write)]
 
 
 class State(TypedDict, total=False):

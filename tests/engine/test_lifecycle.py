@@ -17,10 +17,10 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.validate import ParamValidator
-from conftest import async_session, sync_session
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from clients import async_session, sync_session
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import (

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import uvloop
 from botocore.loaders import JSONFileLoader
-from conftest import KEYS, REGION, MakeSaver
+from conftest import MakeSaver
 from test_known_failures import new_checkpoint
 
+from clients import KEYS, REGION
 from costs import Costs
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
 from langgraph_checkpoint_dynamodb.drivers import aio_clients, client_config, sessions

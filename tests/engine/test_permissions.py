@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import MakeSaver, sync_session
+from conftest import MakeSaver
 from moto import mock_aws
 
+from clients import sync_session
 from langgraph_checkpoint_dynamodb import (
     BillingMode,
     DynamoDBConfig,

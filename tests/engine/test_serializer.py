@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import KEYS, REGION, MakeSaver
+from conftest import MakeSaver
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import ERROR, RESUME
 from test_known_failures import new_checkpoint
 
+from clients import KEYS, REGION
 from either import Either
 from play import thread
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import REGION, MakeSaver
+from conftest import MakeSaver
 from moto import mock_aws
 
 import threads
+from clients import REGION
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig

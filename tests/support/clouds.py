@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from conftest import KEYS, REGION
 from moto.server import ThreadedMotoServer
 
+from clients import KEYS, REGION
 from engine import free_port
 from langgraph_checkpoint_dynamodb import DynamoDBConfig
 from samconfig import ROOT

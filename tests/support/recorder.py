@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
-from conftest import sync_session
 
+from clients import sync_session
 from langgraph_checkpoint_dynamodb import DynamoDBConfig
 from langgraph_checkpoint_dynamodb.drivers.sync import SyncDriver
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation

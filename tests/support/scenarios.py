@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from conftest import MakeSaver, async_session, sync_session
+from conftest import MakeSaver
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 import threads
 from at_once import at_once
+from clients import async_session, sync_session
 from either import Either
 from langgraph_checkpoint_dynamodb import StaleParentError
 from langgraph_checkpoint_dynamodb.maintenance import retention

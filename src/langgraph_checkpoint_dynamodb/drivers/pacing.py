@@ -29,7 +29,7 @@ WRITE, READ = "write", "read"
 _LIMITS = {WRITE: 1000.0, READ: 3000.0}
 """Units a second of a partition; the page above."""
 
-_LEAST = 5.0
+_LEAST = 25.0
 _INCREASE = 0.05
 """By this part of the limit the budget grows in a second."""
 
@@ -38,6 +38,9 @@ _BETWEEN_DECREASES = 0.5
 """Seconds in which throttles count as one: they answer to the same budget."""
 
 _SMALL_UNITS = 16
+_ROOM_SECONDS = 0.1
+"""How long bulk requests are held back for a small one that was throttled."""
+
 _IDLE_SECONDS = 30.0
 """After so long without a request a budget is dropped: the partition may have been split."""
 
@@ -99,6 +102,8 @@ class Pacer:
             elif now - budget.cut_at >= _BETWEEN_DECREASES:
                 budget.rate = max(_LEAST, budget.rate * _DECREASE)
                 budget.cut_at = now
+            if budget is not None and units_of(call) <= _SMALL_UNITS:
+                budget.free_at = max(budget.free_at, now) + _ROOM_SECONDS
 
     def answered(self, call: Call, reply: Reply) -> None:
         """Note a reply: what was accepted is progress, what is unprocessed was throttled."""

@@ -11,8 +11,8 @@ from itertools import repeat
 from typing import Any
 
 import pytest
-from conftest import KEYS, REGION, sync_session
 
+from clients import KEYS, REGION, sync_session
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, UnavailableError
 from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
