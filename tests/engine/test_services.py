@@ -49,15 +49,18 @@ def test_each_service_has_one_client_that_is_made_when_needed_and_closed(
     )
     assert first == ["from dynamodb"]
     assert mixed == ["from application-autoscaling", "from dynamodb", "from cloudformation"]
-    assert sorted(name for name, _ in scripted.session.made) == sorted(ALL)
-    assert sorted(scripted.session.closed) == sorted(ALL)
+    # On an event loop another of each is made before, in a thread: botocore reads its models.
+    times = 2 if scripted.in_loop else 1
+    assert sorted(name for name, _ in scripted.session.made) == sorted(ALL * times)
+    assert sorted(scripted.session.closed) == sorted(ALL * times)
 
 
 def test_a_closed_service_is_opened_again(scripted: Scripted) -> None:
     saver = scripted.saver(lambda call: call.service)
     for _ in range(2):
         assert scripted.run(saver, calls(CLOUDFORMATION)) == [["cloudformation"]]
-    assert scripted.session.closed == ["cloudformation"] * 2
+    models_read = 1 if scripted.in_loop else 0
+    assert scripted.session.closed == ["cloudformation"] * (2 + models_read)
 
 
 @pytest.mark.parametrize(

@@ -74,12 +74,12 @@ class Scripted:
 
     def __init__(self, mode: str) -> None:
         self.is_async = mode != "sync"
-        self._in_loop = mode == "async"
+        self.in_loop = mode == "async"
         self.session = FakeSession(lambda call: None)
 
     def config(self, answer: Answer, **overrides: Any) -> DynamoDBConfig:
-        self.session = FakeSession(answer, in_loop=self._in_loop)
-        kind = "async_session" if self._in_loop else "session"
+        self.session = FakeSession(answer, in_loop=self.in_loop)
+        kind = "async_session" if self.in_loop else "session"
         settings = {"initial_retry_delay": 0, "max_retry_delay": 0, "region_name": "eu-west-1"}
         return DynamoDBConfig(**{kind: self.session, **settings, **overrides})
 

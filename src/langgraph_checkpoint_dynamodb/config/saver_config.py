@@ -6,6 +6,7 @@ where it was written and not at the first request of a running graph.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
 
+_URL = re.compile(r"https?://[^/?#\s]+")
 _DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
 
 
@@ -113,6 +115,16 @@ class DynamoDBConfig:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value):
                 raise ConfigurationError(f"{name}={value!r}: use a string, or None for the default")
+        if self.endpoint_url is not None and not _URL.match(self.endpoint_url):
+            raise ConfigurationError(
+                f"endpoint_url={self.endpoint_url!r}: begin with http:// or https:// and a host"
+            )
+
+    @property
+    def may_find_other_credentials(self) -> bool:
+        """Whether a new session could find other credentials than the last one."""
+        given = (self.aws_access_key_id, self.session, self.async_session)
+        return all(one is None for one in given)
 
     def _check_clients(self) -> None:
         for name, wrong_makers in (

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 from tenacity import AsyncRetrying
 
 from ..config.saver_config import DynamoDBConfig
-from ..errors import StorageError, ThrottledError
+from ..errors import AccessDeniedError, StorageError, ThrottledError
 from ..runtime.effects import (
     Backoff,
     Call,
@@ -164,7 +164,7 @@ class AsyncDriver:
         if not self._native:
             return await self._in_thread(lambda: self._sync_driver.call(call))
         try:
-            return await self._try(call)
+            return await self._try_renewed(call)
         except StorageError as error:
             if not call.retried:
                 raise
@@ -179,22 +179,35 @@ class AsyncDriver:
         except StorageError as error:
             raise attempts.final(error) from error.__cause__
 
+    async def _try_renewed(self, call: Call) -> Reply:
+        """A try, and another with a new session's credentials if those had expired."""
+        try:
+            return await self._try(call)
+        except AccessDeniedError as error:
+            if not (aws_errors.has_expired(error) and self._config.may_find_other_credentials):
+                raise
+        return await self._try(call)
+
     async def _try(self, call: Call) -> Reply:
         pacer = self._sync_driver.pacer
         delay = pacer.delay(call)
         if delay:
             await asyncio.sleep(delay)
+        client = None
         try:
             client = await self._clients.get(call.service)
             reply = await getattr(client, call.method)(**call.params)
-        except aws_errors.AWS_ERRORS as error:
-            translated = aws_errors.translate(error, self._config, call)
+        except Exception as error:
+            host = aws_errors.host_of(client)
+            translated = aws_errors.translate(error, self._config, call, host)
             if isinstance(translated, ConditionFailed):
                 return translated
             if isinstance(translated, ThrottledError):
                 pacer.throttled(call)
+            if aws_errors.has_expired(translated):
+                self._clients.retire(call.service, client)
             raise translated from error
-        reply = aws_errors.whole(reply, self._config, call)
+        reply = aws_errors.whole(reply, self._config, call, aws_errors.host_of(client))
         pacer.answered(call, reply)
         return reply
 

@@ -16,9 +16,10 @@ import atexit
 import ctypes
 import os
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -48,6 +49,19 @@ class LoopClients:
             if client is None or client.failed:
                 client = clients[name] = _LoopClient(self._maker.lifetime(name))
         return await client.get()
+
+    def retire(self, name: str, client: Any) -> None:
+        """Have the next call make a session and a client; this one is closed with the others.
+
+        Other tasks may be waiting for its replies.
+        """
+        with self._lock:
+            clients = _clients_of(asyncio.get_running_loop()).setdefault(self, {})
+            found = clients.get(name)
+            if found is not None and found.is_open_as(client):
+                del clients[name]
+                clients[f"{name} {id(found)}"] = found
+                self._maker.renew()
 
     async def aclose(self) -> None:
         """Close the running loop's clients."""
@@ -106,6 +120,9 @@ class _LoopClient:
         """Close it, once it is open: a generator that runs cannot be closed."""
         await asyncio.wait([self._opening])
         await self._lifetime.aclose()
+
+    def is_open_as(self, client: Any) -> bool:
+        return self._opening.done() and not self.failed and self._opening.result() is client
 
     @property
     def failed(self) -> bool:
@@ -175,35 +192,38 @@ class _Maker:
     def __init__(self, config: DynamoDBConfig) -> None:
         self._config = config
         self._session: Any = None
-        self._arguments: dict[str, dict[str, Any]] = {}
+        self._prepared: dict[str, Callable[[], Any]] = {}
         self._lock = threading.Lock()
 
     async def lifetime(self, name: str) -> AsyncGenerator[Any, None]:
         """Open a client, yield it, and close it when the generator is closed."""
-        if name not in self._arguments:
-            await asyncio.to_thread(self._prepare, name)
-        async with self._create(name, self._arguments[name]) as client:
+        create = self._prepared.get(name)
+        if create is None:
+            create = await asyncio.to_thread(self._prepare, name)
+        async with create() as client:
             take = _Turns().take
             for read in ("Query", "Scan", "BatchGetItem"):
                 client.meta.events.register(f"before-parse.{name}.{read}", take)
             yield client
 
-    def _create(self, name: str, arguments: dict[str, Any]) -> Any:
-        create = getattr(self._session, "create_client", None) or self._session.client
-        return create(name, **arguments)
+    def renew(self) -> None:
+        """Have the next client made by a new session. Takes no lock: it is called on a loop."""
+        self._session, self._prepared = None, {}
 
-    def _prepare(self, name: str) -> None:
+    def _prepare(self, name: str) -> Callable[[], Any]:
         from aiobotocore.config import AioConfig  # noqa: PLC0415 - an optional extra
 
         with self._lock:
-            if self._session is None:
-                self._session = async_session(self._config)
+            session = self._session = self._session or async_session(self._config)
             arguments = client_config.client_arguments(self._config, name)
             arguments["config"] = AioConfig().merge(arguments["config"])
+            make = getattr(session, "create_client", None) or session.client
+            create = partial(make, name, **arguments)
 
-            async def make_one() -> None:
-                async with self._create(name, arguments):
+            async def open_one() -> None:
+                async with create():
                     pass  # what it read is cached by the session and its loader
 
-            asyncio.run(make_one())
-            self._arguments[name] = arguments
+            asyncio.run(open_one())
+            self._prepared[name] = create
+            return create

@@ -1,15 +1,20 @@
-"""What both drivers share: client settings, the retry policy, errors of AWS made ours."""
+"""Errors of botocore, aiobotocore and AWS as errors of this package.
+
+Messages name the call, its table and region, and the host; a credential never stands in them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
+    MetadataRetrievalError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -28,6 +33,7 @@ from ..errors import (
     DynamoDBSaverError,
     RequestRejectedError,
     StorageError,
+    TableMismatchError,
     TableNotFoundError,
     ThrottledError,
     UnavailableError,
@@ -70,13 +76,10 @@ _RESOURCES = {
 }
 """What a call of another service than DynamoDB is about, and the parameter that names it."""
 
-_NO_CREDENTIALS = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    TokenRetrievalError,
-)
-_NO_ANSWER = (HTTPClientError, BotocoreConnectionError)
+_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
+_NO_CREDENTIALS_NOW = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError)
+"""A metadata service or a token endpoint did not answer, or not well: it may do so soon."""
+
 _PARTS: dict[str, tuple[str, ...]] = {
     "batch_execute_statement": ("Responses",),
     "batch_get_item": ("Responses",),
@@ -91,15 +94,31 @@ _PARTS: dict[str, tuple[str, ...]] = {
 """What a whole reply has, be it empty."""
 _OF_DYNAMODB = {"content-type": "application/x-amz-json"}
 _SERVER_ERROR = 500
+_DENIED = (401, 403, 407)
+_OTHER_KEYS = (
+    "does not match the schema",
+    "missed key schema element",
+    "Missing the key",
+    "Type mismatch for key",
+)
+"""How DynamoDB says that a table has other keys."""
 
 # Of no base of botocore's: ResponseParserError, for a proxy's page instead of an answer; OSError,
 # which aiohttp raises below aiobotocore's own translation; asyncio's TimeoutError, which is a
 # class of its own before Python 3.11.
-AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError, OSError, asyncio.TimeoutError)
-"""What a client may raise; `translate` knows them all."""
+_NO_ANSWER = (
+    HTTPClientError,
+    BotocoreConnectionError,
+    ResponseParserError,
+    OSError,
+    asyncio.TimeoutError,
+)
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
+_EXCERPT = 200
+"""Characters of a body that is not DynamoDB's."""
 
 
-def whole(reply: Reply, config: DynamoDBConfig, call: Call) -> Reply:
+def whole(reply: Reply, config: DynamoDBConfig, call: Call, host: str | None = None) -> Reply:
     """The reply, if it is DynamoDB's and nothing of it is missing.
 
     To botocore a 200 is a success whatever its body: a proxy's page, nothing, or the
@@ -117,57 +136,99 @@ def whole(reply: Reply, config: DynamoDBConfig, call: Call) -> Reply:
     )
     if not is_of_dynamodb or any(part not in reply for part in parts):
         raise UnavailableError(
-            f"{_what(config, call)}: the answer is not DynamoDB's, or not all of it (a proxy's?)"
+            f"{_what(config, call)}: the answer of {host} is not DynamoDB's, or not all of it (a "
+            "proxy's?)"
         )
     return reply
 
 
 def translate(
-    error: Exception, config: DynamoDBConfig, call: Call
+    error: Exception, config: DynamoDBConfig, call: Call, host: str | None = None
 ) -> DynamoDBSaverError | ConditionFailed:
-    """An error of botocore or aiobotocore as a reply or an error of ours.
+    """What a client raised, as a reply or an error of ours.
 
-    Messages name the call, what it is about, and the region; a credential never stands
-    in them.
+    Args:
+        error: Anything that a call raised; botocore raises plain `RuntimeError` and `ValueError`,
+            too.
+        config: The saver's.
+        call: The call.
+        host: Where it was sent; `None` if no client could be made.
     """
     if isinstance(error, ClientError):
         if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
             return ConditionFailed(error.response.get("Item"))  # type: ignore[arg-type]
-        return _client_error(error, _what(config, call), call.service)
+        return _client_error(error, config, call, host)
     what = _what(config, call)
-    if isinstance(error, _NO_CREDENTIALS):
-        return AccessDeniedError(
-            f"{what}: no usable AWS credentials ({type(error).__name__}); give DynamoDBConfig a "
-            "session or keys, or set up the default chain (environment, profile, role)"
-        )
+    if isinstance(error, _NO_CREDENTIALS + _NO_CREDENTIALS_NOW) or _is_of_refresh(error):
+        return _no_credentials(what, error)
     if isinstance(error, NoRegionError):
         return ConfigurationError(
             "region_name=None and no default region: set DynamoDBConfig(region_name=…) or the "
             "environment variable AWS_DEFAULT_REGION"
         )
-    if isinstance(error, BotoCoreError) and not isinstance(error, _NO_ANSWER):
-        return RequestRejectedError(f"{what}: {error}")
-    return UnavailableError(f"{what}: no answer ({type(error).__name__}: {error})")
+    if isinstance(error, _NO_ANSWER):
+        return UnavailableError(f"{what}: no answer from {host} ({type(error).__name__}: {error})")
+    return RequestRejectedError(f"{what}: {type(error).__name__}: {error}")
 
 
-def _client_error(error: ClientError, what: str, service: str) -> StorageError:
-    details = error.response.get("Error", {})
-    code = details.get("Code", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    # DynamoDB names each error. botocore puts the status in place of a name that it cannot read:
-    # half an answer, or a proxy's.
-    is_nameless = service == DYNAMODB and code == str(status)
-    fallback: type[StorageError] = (
-        UnavailableError if status >= _SERVER_ERROR or is_nameless else RequestRejectedError
+def _is_of_refresh(error: Exception) -> bool:
+    """Whether refreshing credentials failed with a plain `RuntimeError`.
+
+    botocore raises it for refreshed credentials that have expired already, and asyncio for a lock
+    of aiobotocore's credentials on which tasks of two event loops wait.
+    """
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "credentials" in text or "different event loop" in text
     )
-    kind = _ERRORS.get(code, fallback)
-    message = f"{what}: {code}: {details.get('Message', '')}"
-    if service == DYNAMODB and code == "ResourceNotFoundException":
+
+
+def _no_credentials(what: str, error: Exception) -> AccessDeniedError:
+    denied = AccessDeniedError(
+        f"{what}: no usable AWS credentials ({type(error).__name__}: {error}); give DynamoDBConfig "
+        "a session or keys, or set up the default chain (environment, profile, role)"
+    )
+    denied.retryable = not isinstance(error, _NO_CREDENTIALS)
+    return denied
+
+
+def host_of(client: Any) -> str | None:
+    """The host that a client sends to."""
+    url = getattr(getattr(client, "meta", None), "endpoint_url", None)
+    return urlsplit(url).netloc if isinstance(url, str) else None
+
+
+def has_expired(error: Exception) -> bool:
+    """Whether a session with other credentials may help: AWS says that these have expired."""
+    return isinstance(error, AccessDeniedError) and error.code in _EXPIRED
+
+
+def _client_error(
+    error: ClientError, config: DynamoDBConfig, call: Call, host: str | None
+) -> StorageError:
+    details = error.response.get("Error", {})
+    code, text = details.get("Code", ""), details.get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    what = _what(config, call)
+    message = f"{what}: {code}: {text}"
+    kind = _ERRORS.get(code, RequestRejectedError if status < _SERVER_ERROR else UnavailableError)
+    if call.service == DYNAMODB and code == str(status):
+        # DynamoDB names each error. botocore puts the status in place of a name that it cannot
+        # read: half an answer, or a proxy's.
+        kind = AccessDeniedError if status in _DENIED else UnavailableError
+        message = f"{what}: HTTP {status} from {host}, not DynamoDB's answer: {text[:_EXCERPT]!r}"
+    elif call.service == DYNAMODB and code == "ResourceNotFoundException":
         kind = TableNotFoundError
         message = (
             f"{what}: there is no such table. Make it with DynamoDBSaver(config, deploy=True), or "
             "deploy template.yaml (aws cloudformation deploy) and use the stack's table name and "
             "region"
+        )
+    elif code == "ValidationException" and any(one in text for one in _OTHER_KEYS):
+        kind = TableMismatchError
+        message = (
+            f"{what}: the table has other keys than the saver needs (PK and SK, both strings): "
+            f"choose another table_name, or delete that table if nothing else uses it ({text})"
         )
     made = kind(message)
     made.code = code

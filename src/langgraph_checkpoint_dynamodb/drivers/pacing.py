@@ -47,6 +47,8 @@ _IDLE_SECONDS = 30.0
 _ITEM_OVERHEAD = 100
 """About how many bytes an item has beside its body: keys, names, numbers."""
 
+_BATCHES = frozenset({"batch_get_item", "batch_write_item"})
+
 Partition: TypeAlias = tuple[str, str]
 """The kind of units, and the partition key."""
 
@@ -75,14 +77,15 @@ class Pacer:
         if not self._budgets:  # nearly always
             return 0.0
         partition = partition_of(call)
+        if partition is None:
+            return 0.0
         units = units_of(call)
         now = self._clock()
         with self._lock:
             budget = self._find(partition, now)
             if budget is None:
                 return 0.0
-            limit = _LIMITS[partition[0]] if partition else 0.0
-            budget.rate += _INCREASE * limit * (now - budget.grown_at)
+            budget.rate += _INCREASE * _LIMITS[partition[0]] * (now - budget.grown_at)
             budget.grown_at = budget.used_at = now
             starts = max(budget.free_at, now)
             budget.free_at = starts + units / budget.rate
@@ -107,7 +110,9 @@ class Pacer:
 
     def answered(self, call: Call, reply: Reply) -> None:
         """Note a reply: what was accepted is progress, what is unprocessed was throttled."""
-        if reply.get("UnprocessedItems") or reply.get("UnprocessedKeys"):
+        if call.method in _BATCHES and (
+            reply.get("UnprocessedItems") or reply.get("UnprocessedKeys")
+        ):
             self.throttled(call)
         if self._budgets:
             partition = partition_of(call)
@@ -130,9 +135,9 @@ class Pacer:
         self._budgets = {}
         self._lock = Lock()
 
-    def _find(self, partition: Partition | None, now: float) -> _Budget | None:
-        budget = self._budgets.get(partition) if partition else None
-        if budget is not None and partition and now - budget.used_at > _IDLE_SECONDS:
+    def _find(self, partition: Partition, now: float) -> _Budget | None:
+        budget = self._budgets.get(partition)
+        if budget is not None and now - budget.used_at > _IDLE_SECONDS:
             del self._budgets[partition]
             return None
         return budget
@@ -168,7 +173,7 @@ def units_of(call: Call) -> float:
             return len(wanted["Keys"]) * _unit_of_reads(wanted)
         case "query":
             # Chunks are read eventually consistent: their ranges are bulk.
-            return 1.0 if params["ConsistentRead"] else _SMALL_UNITS + 1.0
+            return 1.0 if params.get("ConsistentRead") else _SMALL_UNITS + 1.0
     return 1.0
 
 
@@ -205,4 +210,4 @@ def _write_units(item: Item) -> float:
 
 
 def _unit_of_reads(params: Mapping[str, Any]) -> float:
-    return 1.0 if params["ConsistentRead"] else 0.5
+    return 1.0 if params.get("ConsistentRead") else 0.5

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from tenacity import Retrying
 
 from ..config.saver_config import DynamoDBConfig
-from ..errors import StorageError, ThrottledError
+from ..errors import AccessDeniedError, StorageError, ThrottledError
 from ..runtime.effects import (
     DYNAMODB,
     Backoff,
@@ -70,7 +70,7 @@ class SyncDriver:
     def call(self, call: Call) -> Reply:
         """One call, with retries; `ConditionFailed` is a reply."""
         try:
-            return self._try(call)
+            return self._try_renewed(call)
         except StorageError as error:
             if not call.retried:
                 raise
@@ -160,22 +160,43 @@ class SyncDriver:
                 wait(futures)  # all of them: an operation that is thrown an error may rely on it
         return [reply, *(future.result() for future in futures)]
 
+    def _try_renewed(self, call: Call) -> Reply:
+        """A try, and another with a new session's credentials if those had expired."""
+        try:
+            return self._try(call)
+        except AccessDeniedError as error:
+            if not (aws_errors.has_expired(error) and self._config.may_find_other_credentials):
+                raise
+        return self._try(call)
+
     def _try(self, call: Call) -> Reply:
         delay = self.pacer.delay(call)
         if delay:
             time.sleep(delay)
+        client = None
         try:
-            reply = getattr(self._get_client(call.service), call.method)(**call.params)
-        except aws_errors.AWS_ERRORS as error:
-            translated = aws_errors.translate(error, self._config, call)
+            client = self._get_client(call.service)
+            reply = getattr(client, call.method)(**call.params)
+        except Exception as error:
+            host = aws_errors.host_of(client)
+            translated = aws_errors.translate(error, self._config, call, host)
             if isinstance(translated, ConditionFailed):
                 return translated
             if isinstance(translated, ThrottledError):
                 self.pacer.throttled(call)
+            if aws_errors.has_expired(translated):
+                self._drop_client(call.service, client)
             raise translated from error
-        reply = aws_errors.whole(reply, self._config, call)
+        reply = aws_errors.whole(reply, self._config, call, aws_errors.host_of(client))
         self.pacer.answered(call, reply)
         return reply
+
+    def _drop_client(self, name: str, client: Any) -> None:
+        """Have the next call make a session: the credentials in a file may be others by now."""
+        with self._lock:
+            if self._clients.get(name) is client:
+                del self._clients[name]
+                self._session = None
 
     def _get_client(self, name: str = DYNAMODB) -> Any:
         with self._lock:

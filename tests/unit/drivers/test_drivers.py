@@ -12,10 +12,14 @@ from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    MetadataRetrievalError,
     NoCredentialsError,
     NoRegionError,
+    ProfileNotFound,
     ReadTimeoutError,
+    UndefinedModelAttributeError,
 )
 from botocore.parsers import ResponseParserError
 
@@ -229,11 +233,15 @@ RETRYABLE = [
     (aws("TransactionConflictException"), UnavailableError),
     # Half of an error, or a proxy's.
     (aws("400"), UnavailableError),
-    (aws("403", 403), UnavailableError),
     (EndpointConnectionError(endpoint_url="http://x"), UnavailableError),
     (ConnectTimeoutError(endpoint_url="http://x"), UnavailableError),
     (ReadTimeoutError(endpoint_url="http://x"), UnavailableError),
     (ConnectionResetError("reset"), UnavailableError),
+    # A metadata service that did not answer in time, and credentials that had expired when they came.
+    (CredentialRetrievalError(provider="container-role", error_msg="timeout"), AccessDeniedError),
+    (MetadataRetrievalError(error_msg="timeout"), AccessDeniedError),
+    (RuntimeError("the refreshed credentials are still expired."), AccessDeniedError),
+    (RuntimeError("<Lock> is bound to a different event loop"), AccessDeniedError),
     # A proxy's page instead of an answer.
     (ResponseParserError("invalid XML received"), UnavailableError),
 ]
@@ -242,7 +250,12 @@ FINAL = [
     (aws("ResourceNotFoundException"), TableNotFoundError),
     (aws("AccessDeniedException"), AccessDeniedError),
     (aws("ExpiredTokenException"), AccessDeniedError),
+    (aws("403", 403), AccessDeniedError),
     (NoCredentialsError(), AccessDeniedError),
+    (ProfileNotFound(profile="none"), RequestRejectedError),
+    (UndefinedModelAttributeError("of no base of botocore's"), RequestRejectedError),
+    (RuntimeError("anything else"), RequestRejectedError),
+    (ValueError("Invalid endpoint: http://x y"), RequestRejectedError),
     (NoRegionError(), ConfigurationError),
 ]
 
