@@ -1,8 +1,8 @@
 """Every error this package raises.
 
-One base, two families: `CallerError` is fixed by changing the call or the
-configuration, `StorageError` by looking at the table or the network. Storage
-errors carry `retryable`: whether the same call may succeed later unchanged.
+All errors derive from `DynamoDBSaverError`. Fix a `CallerError` by changing the call or the
+configuration; for a `StorageError`, check the table or the network. The attribute `retryable` of a
+storage error says whether the same call may succeed later.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ class DynamoDBSaverError(Exception):
 
 
 class CallerError(DynamoDBSaverError):
-    """The call or the configuration has to change; nothing was sent."""
+    """The call or the configuration must be changed; no request was sent."""
 
 
 class ConfigurationError(CallerError, ValueError):
-    """A `DynamoDBConfig` or `DynamoDBTableConfig` that cannot work."""
+    """A `DynamoDBConfig` or `DynamoDBTableConfig` is invalid."""
 
 
 class InvalidInputError(CallerError, ValueError):
-    """An argument of a saver method that cannot work."""
+    """An argument of a saver method is invalid."""
 
 
 class TemplateError(CallerError, ValueError):
-    """A template that cannot be evaluated, or that asks for more than `deploy=True` makes."""
+    """A template cannot be evaluated, or has resources that `deploy=True` does not create."""
 
 
 class SerializationError(CallerError):
-    """A value that the serializer cannot write; the message names its channel."""
+    """The serializer cannot serialize a value; the message names its channel."""
 
 
 class StorageError(DynamoDBSaverError):
-    """DynamoDB, the network or the stored data stood in the way.
+    """DynamoDB, the network or the stored data caused the failure.
 
     Attributes:
-        retryable: Whether the same call may succeed later, unchanged.
-        code: The error code in the service's answer, such as
-            `ResourceInUseException`; `None` when there was no such answer.
+        retryable: Whether the same call may succeed later.
+        code: The error code of the service's response, such as `ResourceInUseException`;
+            `None` without one.
     """
 
     retryable = False
@@ -53,15 +53,15 @@ class TableNotFoundError(StorageError):
 
 
 class TableMismatchError(StorageError):
-    """A table of this name exists with other keys than the saver's."""
+    """A table of this name exists, but its keys are not the saver's."""
 
 
 class TableProtectedError(StorageError):
-    """The table may not be deleted: its protection is on, or a CloudFormation stack owns it."""
+    """The table has deletion protection or belongs to a CloudFormation stack: not deleted."""
 
 
 class StackError(StorageError):
-    """The CloudFormation stack is missing, not ready, or not of this package's template."""
+    """The CloudFormation stack is missing, is not ready, or was made from another template."""
 
 
 class AccessDeniedError(StorageError):
@@ -69,50 +69,51 @@ class AccessDeniedError(StorageError):
 
 
 class ThrottledError(StorageError):
-    """The service still refused the call for its rate after the last retry."""
+    """The service still throttled the call after the last retry."""
 
     retryable = True
 
 
 class UnavailableError(StorageError):
-    """No answer, or a 5xx answer, after the last retry."""
+    """There was no response, or a 5xx response, to the last retry."""
 
     retryable = True
 
 
 class RequestRejectedError(StorageError):
-    """The service refused a request for a reason that a retry cannot mend."""
+    """The service refused a request, and a retry would not succeed."""
 
 
 class ConflictError(StorageError):
-    """What is stored already contradicts what was to be written."""
+    """What is stored conflicts with what was to be written."""
 
 
 class StaleParentError(ConflictError):
-    """With `fence=True`: another writer has gone on from the checkpoint that this one continues.
+    """With `fence=True`: another writer has already continued the parent of this checkpoint.
 
-    The message names thread, namespace, both checkpoints, the newest, and the ways out.
+    Run the graph again: it resumes from the newest checkpoint. The message names the thread,
+    the namespace, the checkpoint, its parent and the newest checkpoint.
     """
 
 
 class DeserializationError(StorageError):
-    """A stored value that the saver's serializer does not read.
+    """The saver's serializer cannot read a stored value.
 
-    It was written by another serializer, with another encryption key, or without the
-    encryption that the saver's serializer stands for; or its bytes are damaged.
+    The value was written by another serializer, with another encryption key, or unencrypted
+    while this saver's serializer encrypts; or its bytes are damaged.
     """
 
 
 class UnsupportedFormatError(StorageError):
-    """What is stored was written by a later release, in a format that this one does not read.
+    """A later release wrote the data, in a format that this release cannot read.
 
-    Upgrade this process; `docs/format.md` says which releases read and write what.
+    Upgrade this process; `docs/format.md` lists the formats that each release reads and writes.
     """
 
 
 class CorruptCheckpointError(StorageError):
     """Stored bytes are missing, altered or unreadable.
 
-    The message names thread, namespace, checkpoint and what is missing. The
-    saver raises it rather than returning an older or a partial state.
+    The message names the thread, the namespace, the checkpoint and what is missing. The saver
+    never returns an older or a partial state instead.
     """

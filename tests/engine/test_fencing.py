@@ -81,7 +81,9 @@ async def test_the_second_writer_of_a_step_is_refused(opener: Opener) -> None:
 async def test_the_second_that_starts_a_thread_is_refused(opener: Opener) -> None:
     first, second = opener(), opener()
     start = await put(first, config_of("t"), {"a": 1})
-    with pytest.raises(StaleParentError, match=f"starts it, but the newest is '{id_of(start)}'"):
+    with pytest.raises(
+        StaleParentError, match=f"has no parent, but the newest is '{id_of(start)}'"
+    ):
         await put(second, config_of("t"), {"a": 2})
     assert await newest(second) == id_of(start)
 
@@ -243,7 +245,7 @@ async def test_who_goes_on_in_a_deleted_thread_is_refused(opener: Opener, scan: 
     *_, last = await chain(client, "t", 2)
     await other.delete_thread("t")
     assert scan(client.target.config.table_config.table_name) == []
-    with pytest.raises(StaleParentError, match=r"has no checkpoint.*deleted or has expired"):
+    with pytest.raises(StaleParentError, match=r"there is no checkpoint.*deleted or has expired"):
         await put(client, last, {"a": 1})
     await put(client, config_of("t"), {"a": 2})
     with pytest.raises(StaleParentError):

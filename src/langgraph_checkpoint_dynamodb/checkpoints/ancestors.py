@@ -1,4 +1,4 @@
-"""The ancestors that a delta channel is rebuilt from: looked up, and kept as long as it."""
+"""Reading the ancestors that delta channels are rebuilt from, and extending their expiry."""
 
 from __future__ import annotations
 
@@ -13,14 +13,9 @@ from ..runtime.effects import Call, Item, Operation
 from ..serialization import headers
 from ..storage import batches, chunk_writer
 from ..storage.body_reader import CheckpointEntry, refs_of
-from .get import (
-    Group,
-    collect,
-    get_ancestor,
-    read_headers,
-)
+from .entries import Group, collect, get_ancestor, read_headers
 
-_ITEMS_A_STEP = 4  # a checkpoint and some tasks' writes
+_ITEMS_A_STEP = 4  # a checkpoint, and the writes of some tasks
 _MAX_PAGE = 4096
 
 
@@ -31,9 +26,20 @@ def keep_ancestors(
     channels: Iterable[str],
     until: float,
 ) -> Operation[float]:
-    """Keep a checkpoint, and its ancestors back to the last value of each channel.
+    """Extend the expiry of a checkpoint and its ancestors, back to each channel's last value.
 
-    Until a time in epoch seconds, at least; returns until when.
+    Args:
+        context: The call's settings and clock.
+        place: The checkpoint's thread and namespace.
+        checkpoint_id: The checkpoint.
+        channels: The delta channels to rebuild.
+        until: The earliest time until which to keep them, in epoch seconds.
+
+    Returns:
+        Until when all of them are kept, in epoch seconds.
+
+    Raises:
+        CorruptCheckpointError: An item is damaged, or the parent ids form a cycle.
     """
     group = yield from get_ancestor(context, place, checkpoint_id)
     if group is None:
@@ -42,9 +48,9 @@ def keep_ancestors(
     missing = set(channels) - set(entry.header.channels)
     ancestors = Ancestors(context, place, group, expected_items(entry, list(missing)))
     read = [entry]
-    met = {entry.checkpoint_id}
+    visited = {entry.checkpoint_id}
     while missing and entry.header.parent_id:
-        check_descent(met, entry)
+        check_no_cycle(visited, entry)
         parent = yield from ancestors.get(entry.header.parent_id)
         if parent is None:
             break
@@ -55,7 +61,7 @@ def keep_ancestors(
 
 
 def expected_items(target: CheckpointEntry, channels: Sequence[str]) -> int:
-    """About how many items lie between a checkpoint and the oldest snapshot it needs.
+    """An estimate of how many items lie between a checkpoint and the oldest snapshot it needs.
 
     The metadata counts the supersteps since each channel's last snapshot.
     """
@@ -64,16 +70,20 @@ def expected_items(target: CheckpointEntry, channels: Sequence[str]) -> int:
     return _ITEMS_A_STEP * (max(steps, 0) + 1)
 
 
-def check_descent(met: set[str], entry: CheckpointEntry) -> None:
-    """Note an entry's parent; a chain that comes back to where it was would be walked for ever."""
+def check_no_cycle(visited: set[str], entry: CheckpointEntry) -> None:
+    """Add an entry's parent to the visited ids; a cycle would be an endless loop.
+
+    Raises:
+        CorruptCheckpointError: The parent has been visited already.
+    """
     parent_id = str(entry.header.parent_id)
-    if parent_id in met:
+    if parent_id in visited:
         raise CorruptCheckpointError(f"{entry.where}: its parent {parent_id!r} descends from it")
-    met.add(parent_id)
+    visited.add(parent_id)
 
 
 class Ancestors:
-    """The checkpoints before one, looked up by id; read backwards in pages."""
+    """The checkpoints that sort before one, by id. Reads the namespace backwards, in pages."""
 
     def __init__(
         self, context: Context, place: ThreadNamespace, target: Group, expected: int
@@ -104,7 +114,7 @@ class Ancestors:
         ):
             yield from self._read_page()
         group = self._seen.pop(checkpoint_id, None)
-        if group is None:  # ids that do not sort in the order they were made in
+        if group is None:  # an id that does not sort by its time
             group = yield from get_ancestor(self._context, self._place, checkpoint_id)
         if group is None:
             return None
@@ -124,11 +134,19 @@ class Ancestors:
 
 
 def renew(context: Context, entries: Sequence[CheckpointEntry], least: float) -> Operation[float]:
-    """Keep what a living checkpoint is rebuilt from, at least until `least`.
+    """Extend the expiry of the entries that a checkpoint is rebuilt from.
 
-    And for over two TTL periods from now, once less than one and a half are left: then what is
-    put in the next half period does not outlive its ancestors. A saver that gives no
-    expiry keeps them for ever. Returns until when they are kept at least.
+    An item that is kept for less than one and a half TTL periods from now is extended to more
+    than two, so that checkpoints of the next half period do not outlive their ancestors. Without
+    a TTL, the items' expiry is removed in effect: see `FOR_EVER`.
+
+    Args:
+        context: The call's settings and clock.
+        entries: The checkpoint and its ancestors, with their writes.
+        least: The earliest time until which to keep them, in epoch seconds.
+
+    Returns:
+        Until when all of them are kept, in epoch seconds.
     """
     ttl = context.ttl_seconds
     until = new_lifetime(context, delta=True, floor=least).generation
@@ -138,23 +156,23 @@ def renew(context: Context, entries: Sequence[CheckpointEntry], least: float) ->
         due = max(context.now + 1.5 * ttl, least)
     for entry in entries:
         found = [entry.item, *entry.writes]
-        short = [item for item in found if items.kept_until(context, item) < due]
-        if short:
-            yield from _keep(context, entry, short, until)
+        too_short = [item for item in found if items.kept_until(context, item) < due]
+        if too_short:
+            yield from _extend(context, entry, too_short, until)
     return due
 
 
-def _keep(
+def _extend(
     context: Context, entry: CheckpointEntry, found: Sequence[Item], until: int
 ) -> Operation[None]:
-    """Keep some items for longer, after their chunks were copied to a generation as long."""
+    """Extend the expiry of some items, after copying their chunks to the generation `until`."""
     thread_id = entry.place.thread_id
     referred, _ = yield from refs_of(context, thread_id, found, entry.where)
     latest = {ref: generation for generation, ref in sorted(referred)}
-    wanted = frozenset(
+    expiring = frozenset(
         (generation, ref) for ref, generation in latest.items() if generation < until
     )
-    yield from chunk_writer.move(context, (thread_id, until), wanted)
+    yield from chunk_writer.move(context, (thread_id, until), expiring)
     yield [
         requests.keep(
             context.table,

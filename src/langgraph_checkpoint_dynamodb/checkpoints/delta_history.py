@@ -1,4 +1,4 @@
-"""Delta channels: rebuilding a value from the writes of a checkpoint's ancestors."""
+"""`get_delta_channel_history`: the writes and seeds that delta channels are rebuilt from."""
 
 from __future__ import annotations
 
@@ -16,20 +16,14 @@ from ..serialization import encode, headers, limits
 from ..storage import chunk_reader
 from ..storage.body_reader import CheckpointEntry, open_bodies
 from . import memory
-from .ancestors import Ancestors, check_descent, expected_items, renew
-from .get import (
-    Group,
-    get_group,
-    pending_writes,
-    read_headers,
-    read_value,
-    whole,
-)
+from .ancestors import Ancestors, check_no_cycle, expected_items, renew
+from .entries import Group, get_group, read_headers, retry_if_changed
+from .get import pending_writes, read_value
 
 
 @dataclass(slots=True)
 class _Walk:
-    """What has been gathered for the requested channels, newest ancestor first."""
+    """The writes and seeds of the requested channels that were read so far, newest first."""
 
     remaining: set[str]
     writes: dict[str, list[PendingWrite]]
@@ -37,11 +31,11 @@ class _Walk:
 
     @classmethod
     def of(cls, channels: Sequence[str]) -> _Walk:
-        """Nothing gathered yet."""
+        """A walk that has read nothing yet."""
         return cls(set(channels), {channel: [] for channel in channels})
 
     def result(self) -> dict[str, DeltaChannelHistory]:
-        """In the form of the base class: writes oldest first, seed only if there is one."""
+        """The result as LangGraph defines it: writes oldest first, `seed` only if there is one."""
         found: dict[str, DeltaChannelHistory] = {}
         for channel, writes in self.writes.items():
             found[channel] = {"writes": writes[::-1]}
@@ -53,11 +47,11 @@ class _Walk:
 def get_delta_channel_history(
     context: Context, place: ThreadNamespace, checkpoint_id: str | None, channels: Sequence[str]
 ) -> Operation[dict[str, DeltaChannelHistory]]:
-    """Walk the ancestors of a checkpoint until every channel has found its seed."""
+    """Read the ancestors of a checkpoint, newest first, until each channel's seed is found."""
     target = yield from get_group(context, place, checkpoint_id)
     if target is None or not channels:
         return _Walk.of(channels).result()
-    walks = yield from whole(
+    walks = yield from retry_if_changed(
         context,
         place.thread_id,
         [target],
@@ -74,32 +68,32 @@ def _walk(
     (entry,) = yield from read_headers(context, place.thread_id, [target])
     ancestors = Ancestors(context, place, target, expected_items(entry, channels))
     read = [entry]
-    met = {entry.checkpoint_id}
+    visited = {entry.checkpoint_id}
     while walk.remaining and entry.header.parent_id:
-        check_descent(met, entry)
+        check_no_cycle(visited, entry)
         parent = yield from ancestors.get(entry.header.parent_id)
         if parent is None:
-            _check_cut(walk, entry)
+            _check_missing_parent(walk, entry)
             break
         entry = parent
         read.append(entry)
         yield from _gather(context, entry, walk)
     kept = yield from renew(context, read, items.expires(context, target.item))
     if items.kept_until(context, target.item) < kept:
-        memory.forget(context, place, target.key.checkpoint_id)  # it was moved itself
+        memory.forget(context, place, target.key.checkpoint_id)  # its own item was changed
     elif known is not None and headers.unstored_deltas(read[0].header, "").keys() <= set(channels):
         memory.remember(context, place, target.key.checkpoint_id, replace(known, chain=kept))
     return [walk]
 
 
-def _check_cut(walk: _Walk, oldest: CheckpointEntry) -> None:
-    """A missing ancestor matters only to a channel that had been written by then."""
+def _check_missing_parent(walk: _Walk, oldest: CheckpointEntry) -> None:
+    """A missing parent is an error only if a channel had a value at that time."""
     versions = oldest.header.checkpoint["channel_versions"]
     lost = sorted(channel for channel in walk.remaining if channel in versions)
     if lost:
         raise CorruptCheckpointError(
-            f"{oldest.where}: its parent {oldest.header.parent_id!r} is gone, and the value of "
-            f"{', '.join(map(repr, lost))} cannot be rebuilt without it (deleted or expired)"
+            f"{oldest.where}: its parent {oldest.header.parent_id!r} was deleted or has expired, "
+            f"so the value of {', '.join(map(repr, lost))} cannot be rebuilt"
         )
 
 

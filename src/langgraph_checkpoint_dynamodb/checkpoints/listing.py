@@ -1,8 +1,8 @@
-"""Listing checkpoints, newest first, as lazily as a key-value store allows.
+"""`list`: checkpoints, newest first, read lazily.
 
-A namespace is one range of keys and read backwards in pages. Several namespaces
-are merged by checkpoint id. Each has a bound, the newest id that may still come from it, so only
-those are read whose turn it may be.
+A namespace is one range of keys, read backwards in pages. Several namespaces are merged by
+checkpoint id. Each has a bound, the newest id that its unread part can hold, so that a namespace
+is read only when it can hold the next checkpoint.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
 from ..storage import batches, discovery
 from ..storage.body_reader import CheckpointEntry
-from .get import Group, collect, read_headers, read_standing, whole
+from .entries import Group, collect, read_headers, retry_if_changed
+from .get import read_existing
 
 _FIRST_PAGE = 64
 _MIN_PAGE = 16
 _PAGE_GROWTH = 16
 _MAX_PAGE = 4096
 _PAGE_BYTES = 32 << 20
-"""Bytes of values that are held at once; a larger checkpoint is read alone."""
+"""How many bytes of values are in memory at once; a larger checkpoint is read alone."""
 
 _ITEMS_A_CHECKPOINT = 3
 _NAMESPACES_A_ROUND = 128
 _BREADTH_GROWTH = 4
-"""How many more namespaces are read at once after those that were read held nothing to list."""
+"""By how much the number of namespaces read at once grows while nothing to list is found."""
 
 _ROOT = ""
 
@@ -43,8 +44,8 @@ class Query:
     Attributes:
         thread_id: `None` for every thread.
         checkpoint_ns: `None` for every namespace.
-        checkpoint_id: Only this one.
-        before_id: Only ids that sort before this one.
+        checkpoint_id: Only this checkpoint.
+        before_id: Only ids that sort before this id.
         filter: Metadata values that must be equal.
     """
 
@@ -54,12 +55,12 @@ class Query:
     before_id: str | None
     filter: Mapping[str, Any]
 
-    def wants(self, checkpoint_id: str) -> bool:
-        """Whether an id passes, before its item is read."""
+    def includes(self, checkpoint_id: str) -> bool:
+        """Whether an id sorts before `before_id`; known before the body is read."""
         return self.before_id is None or checkpoint_id < self.before_id
 
     def matches(self, metadata: Mapping[str, Any]) -> bool:
-        """Whether the metadata passes the filter."""
+        """Whether the metadata matches the filter."""
         return all(metadata.get(name) == value for name, value in self.filter.items())
 
 
@@ -68,11 +69,11 @@ class _Cursor:
     """One namespace, read backwards.
 
     Attributes:
-        call: What brings its next page; `None` after the last.
-        reply: The reply to `call`, if it is there already.
-        bound: The newest id that may come; `None` if that is not known.
-        ready: What has come and was not listed yet.
-        carried: Writes whose checkpoint has not come.
+        call: The call for its next page; `None` after the last page.
+        reply: The reply to `call`, if it has been received.
+        bound: The newest id that its unread part can hold; `None` if not known.
+        ready: Checkpoints that were read and not listed yet.
+        carried: Writes whose checkpoint has not been read yet.
     """
 
     call: Call | None
@@ -82,16 +83,16 @@ class _Cursor:
     carried: list[Item] = field(default_factory=list)
 
     def may_precede(self, checkpoint_id: str | None) -> bool:
-        """Whether something that is not read yet may be listed before a checkpoint."""
+        """Whether the unread part can hold a checkpoint that is listed before this one."""
         if self.ready or self.call is None:
             return False
         return checkpoint_id is None or self.bound is None or self.bound > checkpoint_id
 
 
 class ThreadScan:
-    """The threads of a table, one after another; or the one that is wanted.
+    """The ids of a table's threads, or of one given thread.
 
-    A scan returns a partition's items one after another.
+    A scan returns all items of a partition in a row.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class ThreadScan:
         self._scanned = thread_id is not None
 
     def next(self, context: Context) -> Operation[str | None]:
-        """The next thread's id; `None` after the last."""
+        """The next thread's id; `None` after the last thread."""
         while not self._threads and not self._scanned:
             (reply,) = yield [self._scan(context.table, self._start)]
             for item in reply["Items"]:
@@ -129,13 +130,13 @@ class Listing:
         self._threads = ThreadScan(requests.scan_checkpoints, query.thread_id)
 
     def page(self, context: Context) -> Operation[list[CheckpointTuple] | None]:
-        """The next checkpoints, newest first within a thread; `None` after the last."""
+        """The next checkpoints, newest first within a thread; `None` after the last page."""
         while self._left is None or self._left > 0:
             if self._cursors is None and not (yield from self._open_thread(context)):
                 return None
             entries = yield from self._next_entries(context)
             if entries:
-                tuples = yield from read_standing(context, entries[0].place.thread_id, entries)
+                tuples = yield from read_existing(context, entries[0].place.thread_id, entries)
                 if self._left is not None:
                     self._left -= len(tuples)
                 return tuples
@@ -154,20 +155,20 @@ class Listing:
         return True
 
     def _open_namespaces(self, context: Context, thread_id: str) -> Operation[list[_Cursor]]:
-        """Look for namespaces, and at once for what most often is the only one: the root's."""
+        """Find the namespaces. In the same round, read the root's: often it is the only one."""
         call = self._first_call(context, thread_id, _ROOT, self._page_items)
         first, reply = yield [discovery.first_page(context, thread_id), call]
         found = yield from discovery.find(context, thread_id, first)
-        # Each namespace may hold the newest checkpoint, but hardly all of the newest ones.
+        # Any namespace may hold the newest checkpoint, but hardly one holds all of the newest.
         size = max(self._page_items // (len(found) + 1), _MIN_PAGE)
         size = min(size, self._page_items)
-        wanted = self._query.checkpoint_id or ""
+        oldest = self._query.checkpoint_id or ""
         return [
             _Cursor(call, reply),
             *(
                 _Cursor(self._first_call(context, thread_id, ns, size), bound=newest)
                 for ns, newest in found.items()
-                if newest >= wanted
+                if newest >= oldest
             ),
         ]
 
@@ -181,7 +182,7 @@ class Listing:
         return requests.query(context.table, thread_id, (low, high), newest_first=True, limit=size)
 
     def _next_entries(self, context: Context) -> Operation[list[CheckpointEntry]]:
-        """The next entries in merged order, as far as all cursors can tell it."""
+        """The next entries in merged order, up to the first that an unread entry may precede."""
         cursors = self._cursors or []
         yield from self._fill(context, self._to_fill(cursors))
         found: list[CheckpointEntry] = []
@@ -192,7 +193,7 @@ class Listing:
             if any(cursor.may_precede(next_id) for cursor in cursors):
                 break
             if newest is None:
-                self._cursors = None  # this thread has been read to its end
+                self._cursors = None  # the thread has no more checkpoints
                 break
             size += newest.ready[0].size
             if found and size > _PAGE_BYTES:
@@ -205,7 +206,7 @@ class Listing:
         return found
 
     def _to_fill(self, cursors: Sequence[_Cursor]) -> list[_Cursor]:
-        """The cursors to read next: with a limit, only as many as may come first."""
+        """The cursors to read next; with a limit, no more than are likely to be needed."""
         newest = _newest(cursors)
         next_id = newest.ready[0].checkpoint_id if newest else None
         urgent = [cursor for cursor in cursors if cursor.may_precede(next_id)]
@@ -220,10 +221,10 @@ class Listing:
         return [*first, *rest][: min(breadth, _NAMESPACES_A_ROUND) + len(first)]
 
     def _fill(self, context: Context, cursors: Sequence[_Cursor]) -> Operation[None]:
-        asking = [cursor for cursor in cursors if cursor.call and cursor.reply is None]
-        if asking:
-            replies = yield [cursor.call for cursor in asking if cursor.call]
-            for cursor, reply in zip(asking, replies, strict=True):
+        unread = [cursor for cursor in cursors if cursor.call and cursor.reply is None]
+        if unread:
+            replies = yield [cursor.call for cursor in unread if cursor.call]
+            for cursor, reply in zip(unread, replies, strict=True):
                 cursor.reply = reply
         for cursor in cursors:
             call, reply, cursor.reply = cursor.call, cursor.reply, None
@@ -232,7 +233,7 @@ class Listing:
             groups = [
                 group
                 for group in collect(context, reply["Items"], cursor.carried)
-                if self._query.wants(group.key.checkpoint_id)
+                if self._query.includes(group.key.checkpoint_id)
             ]
             cursor.call = batches.next_page(call, reply)
             if cursor.call is not None:
@@ -246,13 +247,13 @@ class Listing:
         self, context: Context, params: Mapping[str, Any], cursor: _Cursor, groups: list[Group]
     ) -> Operation[None]:
         thread_id = params["ExpressionAttributeValues"][":pk"]["S"]
-        entries = yield from whole(
+        entries = yield from retry_if_changed(
             context, thread_id, groups, lambda found: read_headers(context, thread_id, found)
         )
         cursor.ready.extend(e for e in entries if self._query.matches(e.header.metadata))
 
 
 def _newest(cursors: Sequence[_Cursor]) -> _Cursor | None:
-    """The cursor that has the next checkpoint ready, of those that have any."""
+    """The cursor with the newest checkpoint in `ready`; `None` if all are empty."""
     ready = [cursor for cursor in cursors if cursor.ready]
     return max(ready, key=lambda cursor: cursor.ready[0].checkpoint_id) if ready else None

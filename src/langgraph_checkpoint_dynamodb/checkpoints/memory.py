@@ -1,11 +1,10 @@
-"""What a process remembers of checkpoints that it has put or read.
+"""What a process remembers of the checkpoints that it has put or read.
 
-An operation looks a checkpoint up once, at its start, and goes on with that record whatever
-happens to the memory meanwhile. A record is never changed: another takes its place. It shares
-nothing with what callers gave or got.
+An operation looks a checkpoint up once, at its start, and uses that record to its end. A record is
+immutable, and shares no objects with what callers pass or get.
 
-What is remembered decides what has to be sent, and never which values are stored: who does not
-find a checkpoint here reads it.
+Memory decides which requests are sent, never which values are stored: an operation that does not
+find a checkpoint here reads it from the table.
 """
 
 from __future__ import annotations
@@ -19,29 +18,29 @@ from ..runtime.context import Context, ThreadNamespace
 from ..serialization.encode import StoredValue
 
 _MAX_AGE = 1800
-"""Seconds after which a record is not built on any more but read again: half the time for which a
-sweep spares chunks that nothing refers to."""
+"""Seconds after which a record is stale, and the checkpoint is read again. Half the grace time of
+garbage collection, so that the chunks in a record have not been deleted."""
 
 _MEMO_SHARE = 8
-"""A record over this part of the cache is kept without memos: to know what is stored saves
-requests, a memo only time."""
+"""A record larger than this fraction of the cache is kept without memos. The rest of a record saves
+requests; memos save CPU time only."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCheckpoint:
-    """What is known of a stored checkpoint: what its child's put can build on.
+    """What is known of a stored checkpoint, for the put of its child.
 
     Attributes:
-        lifetime: Its own.
+        lifetime: Its expiry and its chunks' generation.
         versions: The version of each channel.
         values: What is stored for each channel.
-        refs: Every chunk that it refers to, those of its body included.
+        refs: Every chunk that it refers to, including those of its body.
         chunk_count: See `Body.chunk_count`.
-        chain: Until when it and all that its delta channels are rebuilt from are kept, in epoch
-            seconds; `None` if that is not known.
+        chain: Until when it is kept together with all ancestors that its delta channels are
+            rebuilt from, in epoch seconds; `None` if not known.
         newest: Whether it was its namespace's newest when it was put or read.
-        looked_at: When that was, in epoch seconds.
-        write_refs: The chunks that its regular pending writes refer to, as far as is known.
+        looked_at: When it was put or read, in epoch seconds.
+        write_refs: The chunks that its regular pending writes refer to, as far as known.
     """
 
     lifetime: Lifetime
@@ -55,19 +54,19 @@ class StoredCheckpoint:
     write_refs: ChunkRefs = frozenset()
 
     def known(self, generation: int) -> frozenset[bytes]:
-        """The chunks of a generation that a child may refer to."""
+        """The chunks in a generation that a child may refer to."""
         of_writes = frozenset(ref for made_in, ref in self.write_refs if made_in == generation)
         return self.refs | of_writes if generation == self.lifetime.generation else of_writes
 
     @property
     def size(self) -> int:
-        """About how much memory it takes, in bytes."""
+        """About how much memory it uses, in bytes."""
         inline = sum(value.record.inline_bytes + 300 for value in self.values.values())
         memos = sum(value.memo.size for value in self.values.values() if value.memo)
         return 500 + inline + memos + 120 * len(self.refs) + 150 * len(self.versions)
 
     def without_memos(self) -> StoredCheckpoint:
-        """The same, in less memory."""
+        """A copy without memos, which uses less memory."""
         values = {name: replace(value, memo=None) for name, value in self.values.items()}
         return replace(self, values=values)
 
@@ -75,7 +74,7 @@ class StoredCheckpoint:
 def remember(
     context: Context, place: ThreadNamespace, checkpoint_id: str, stored: StoredCheckpoint
 ) -> None:
-    """Keep what is known of a checkpoint."""
+    """Remember a checkpoint."""
     if stored.size > context.cache.limit // _MEMO_SHARE:
         stored = stored.without_memos()
     context.cache.put(_checkpoint_key(place, checkpoint_id), stored, stored.size)
@@ -84,7 +83,7 @@ def remember(
 def remembered(
     context: Context, place: ThreadNamespace, checkpoint_id: str
 ) -> StoredCheckpoint | None:
-    """What is known of a checkpoint."""
+    """What is remembered of a checkpoint; `None` if nothing is, or if it is stale."""
     keys = (_checkpoint_key(place, checkpoint_id), _writes_key(place, checkpoint_id))
     stored, writes = context.cache.get_all(keys)
     if stored is None or not 0 <= context.now - stored.looked_at <= _MAX_AGE:
@@ -94,13 +93,13 @@ def remembered(
 
 
 def forget(context: Context, place: ThreadNamespace, checkpoint_id: str) -> None:
-    """Drop what is known of a checkpoint."""
+    """Forget a checkpoint."""
     for key in (_checkpoint_key, _writes_key, _lifetime_key):
         context.cache.forget(key(place, checkpoint_id))
 
 
 def forget_thread(context: Context, thread_id: str) -> None:
-    """Drop what is known to be stored for a thread, once some of it is being deleted."""
+    """Forget a thread's checkpoints and stored chunks, before some of them are deleted."""
     context.cache.drop(lambda key: key[0] != "chunk" and key[1] == thread_id)
     context.in_flight.forget_thread(thread_id)
 
@@ -108,7 +107,7 @@ def forget_thread(context: Context, thread_id: str) -> None:
 def note_writes(
     context: Context, place: ThreadNamespace, checkpoint_id: str, refs: ChunkRefs
 ) -> None:
-    """Remember which chunks a checkpoint's pending writes refer to, in place of what was known."""
+    """Remember which chunks a checkpoint's pending writes refer to; replaces earlier notes."""
     key = _writes_key(place, checkpoint_id)
     if refs:
         context.cache.put(key, refs, _size_of_refs(refs))
@@ -119,7 +118,7 @@ def note_writes(
 def add_writes(
     context: Context, place: ThreadNamespace, checkpoint_id: str, refs: ChunkRefs
 ) -> None:
-    """Remember chunks that a task's writes refer to, beside those of others."""
+    """Remember the chunks that a task's writes refer to, in addition to those of other tasks."""
     if refs:
         key = _writes_key(place, checkpoint_id)
         context.cache.merge(key, lambda old: (old or frozenset()) | refs, _size_of_refs)
@@ -128,13 +127,13 @@ def add_writes(
 def note_lifetime(
     context: Context, place: ThreadNamespace, checkpoint_id: str, lifetime: Lifetime
 ) -> None:
-    """Remember the lifetime of a checkpoint that is being put, for writes that come beside it."""
+    """Remember the lifetime of a checkpoint that is being put, for concurrent `put_writes`."""
     if lifetime.generation != NEVER:
         context.cache.put(_lifetime_key(place, checkpoint_id), lifetime, 400)
 
 
 def lifetime_of(context: Context, place: ThreadNamespace, checkpoint_id: str) -> Lifetime | None:
-    """The lifetime of a checkpoint that is being put, or that was put or read."""
+    """The lifetime of a checkpoint that this process has read or put, or is putting."""
     keys = (_checkpoint_key(place, checkpoint_id), _lifetime_key(place, checkpoint_id))
     stored, noted = context.cache.get_all(keys)
     found: Lifetime | None = stored.lifetime if stored is not None else noted

@@ -1,4 +1,4 @@
-"""The checkpoint that a put continues: as this process remembers it, else as it is stored."""
+"""The checkpoint that a put continues: from memory, or else from the table."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from ..serialization import encode
 from ..storage import batches, chunk_reader
 from ..storage.body_reader import open_bodies
 from . import memory, recall
-from .get import Group, exact_group, read_headers, whole
+from .entries import Group, get_ancestor, read_headers, retry_if_changed
 from .memory import StoredCheckpoint
 
 
 def find(
     context: Context, place: ThreadNamespace, checkpoint_id: str
 ) -> Operation[StoredCheckpoint | None]:
-    """What is stored of a checkpoint; `None` if there is none.
+    """What is stored for a checkpoint; `None` if there is none.
 
-    Reads its items, and lists of refs, if it is not remembered: two requests, and more for one
-    whose body is cut.
+    If it is not remembered, its items and ref trees are read: two requests, or more if its body
+    is stored in chunks.
 
     Raises:
-        CorruptCheckpointError: It stands and lacks bytes.
+        CorruptCheckpointError: The checkpoint lacks bytes.
     """
     found = memory.remembered(context, place, checkpoint_id)
     if found is not None:
         return found
-    key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
-    group = yield from exact_group(context, place.thread_id, key, items.gone)
+    group = yield from get_ancestor(context, place, checkpoint_id)
     if group is None:
         return None
-    read = yield from whole(
+    read = yield from retry_if_changed(
         context,
         place.thread_id,
         [group],
@@ -69,17 +68,17 @@ def floor(
     parent: StoredCheckpoint | None,
     metadata: CheckpointMetadata,
 ) -> Operation[float]:
-    """When the checkpoints before a new one expire, so that it does not expire earlier.
+    """The earliest expiry of a new checkpoint, in epoch seconds: no older one may outlive it.
 
-    That is its parent's time. One that continues another than the newest may follow a sibling
-    that was put with a longer TTL; and the first of a subgraph is read with a checkpoint
-    of the graph around it.
+    Mostly this is its parent's expiry. If its parent is not the newest checkpoint, a sibling may
+    have been put with a longer TTL, so the newest counts too. The first checkpoint of a subgraph
+    must not expire before the enclosing graph's checkpoint, which is read together with it.
     """
     if context.ttl_seconds is None:
         return 0
     if parent is None:
-        around = _around(place, metadata)
-        found = (yield from lifetime_of(context, *around)) if around else None
+        enclosing = _enclosing_checkpoint(place, metadata)
+        found = (yield from lifetime_of(context, *enclosing)) if enclosing else None
         return found.expires if found else 0
     if parent.newest:
         return parent.lifetime.expires
@@ -87,10 +86,10 @@ def floor(
     return max(parent.lifetime.expires, newest)
 
 
-def _around(
+def _enclosing_checkpoint(
     place: ThreadNamespace, metadata: CheckpointMetadata
 ) -> tuple[ThreadNamespace, str] | None:
-    """The checkpoint of the nearest graph around a subgraph; LangGraph's metadata tells."""
+    """The checkpoint of the innermost enclosing graph, from LangGraph's `metadata["parents"]`."""
     parents: Any = metadata.get("parents")
     outer = [ns for ns in parents if ns != place.checkpoint_ns] if isinstance(parents, dict) else []
     nearest = max(outer, key=len, default="")
@@ -118,15 +117,16 @@ def _newest_expires(context: Context, place: ThreadNamespace) -> Operation[float
 def lifetime_of(
     context: Context, place: ThreadNamespace, checkpoint_id: str
 ) -> Operation[Lifetime | None]:
-    """The times of a checkpoint; `None` if there is none. Only of its item, which is read
-    if the checkpoint is not remembered.
+    """The lifetime of a checkpoint; `None` if there is none.
+
+    Reads one item, unless the checkpoint is remembered.
     """
     found = memory.lifetime_of(context, place, checkpoint_id)
     if found is not None:
         return found
     key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
-    wanted = [requests.key(place.thread_id, key)]
-    stored = yield from batches.get_all(context, wanted, consistent=True)
+    item_keys = [requests.key(place.thread_id, key)]
+    stored = yield from batches.get_all(context, item_keys, consistent=True)
     if not stored or items.is_tombstone(stored[0]):
         return None
     (opened,) = yield from open_bodies(context, place.thread_id, stored, str(place))

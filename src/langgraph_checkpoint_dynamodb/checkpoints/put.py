@@ -1,8 +1,8 @@
-"""The operation that stores a checkpoint.
+"""`put`: storing a checkpoint.
 
-Chunks before refs: an item is sent only after every chunk it refers to is acknowledged. A
-checkpoint refers to chunks that this call wrote, or that its parent or the parent's writes refer
-to. A channel that did not change takes over what the parent stores for it.
+Chunks before refs: an item is put only after every chunk that it refers to has been acknowledged.
+A checkpoint refers to chunks that this call wrote, or that its parent or its parent's writes refer
+to. An unchanged channel reuses what the parent stores for it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
+    get_checkpoint_metadata,
 )
 
 from ..errors import CorruptCheckpointError
@@ -29,6 +31,7 @@ from ..runtime.effects import Compute, Operation
 from ..serialization import encode, headers, limits
 from ..serialization.encode import Encoded, StoredValue
 from ..serialization.serializer import is_encrypted
+from ..serialization.snapshots import snapshot
 from ..storage import chunk_reader, chunk_writer, conditional_puts
 from . import fencing, memory
 from . import parent as parents
@@ -40,7 +43,7 @@ from .memory import StoredCheckpoint
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A checkpoint to store, as a snapshot of what the caller gave.
+    """A checkpoint to store: a snapshot, so the caller may change its own objects.
 
     Attributes:
         place: Its thread and namespace.
@@ -48,7 +51,7 @@ class Put:
         metadata: Its metadata.
         parent_id: The checkpoint that it continues.
         new_versions: The versions of the channels that changed.
-        fence: How it is fenced, if it is.
+        fence: How it is fenced; `None` without fencing.
     """
 
     place: ThreadNamespace
@@ -58,6 +61,22 @@ class Put:
     new_versions: ChannelVersions
     fence: Fence | None = None
 
+    @classmethod
+    def of(
+        cls,
+        context: Context,
+        place: ThreadNamespace,
+        parent_id: str | None,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> Put:
+        """A snapshot of a caller's arguments, which have been checked."""
+        merged = snapshot(get_checkpoint_metadata(config, metadata))
+        fence = fencing.fence_for(context, place, config, checkpoint["id"], merged, parent_id)
+        return cls(place, snapshot(dict(checkpoint)), merged, parent_id, dict(new_versions), fence)
+
     @property
     def id(self) -> str:
         """The checkpoint's id."""
@@ -66,12 +85,12 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A checkpoint, encoded.
+    """An encoded checkpoint.
 
     Attributes:
-        encoded: Its body, and the chunks that were made for it.
-        moved: Chunks of the parent that it needs in another generation.
-        stored: What its child may rely on, once all of it is stored.
+        encoded: Its body, and the chunks that were cut for it.
+        moved: Chunks of the parent that have to be copied to its generation.
+        stored: What to remember of it once it is stored.
     """
 
     encoded: Encoded
@@ -80,7 +99,14 @@ class _Prepared:
 
 
 def put(context: Context, new: Put) -> Operation[None]:
-    """Store a checkpoint: one item, after the chunks that it needs."""
+    """Store a checkpoint: first the chunks that it refers to, then its item.
+
+    Raises:
+        StaleParentError: With fencing, the parent is not the newest checkpoint.
+        ConflictError: With fencing, the id sorts before the parent's; or others kept changing
+            the item during the put.
+        CorruptCheckpointError: The parent lacks bytes that the checkpoint needs.
+    """
     if new.fence is not None:
         fencing.check_order(new.fence)
     parent = yield from _find_parent(context, new)
@@ -89,14 +115,15 @@ def put(context: Context, new: Put) -> Operation[None]:
     except CorruptCheckpointError:
         if new.parent_id is None or parent is None:
             raise
-        # Deleted or moved meanwhile? One that stands and lacks bytes fails once more.
+        # The parent may have been deleted or moved during the put. If it is corrupt, the second
+        # attempt fails too.
         memory.forget(context, new.place, new.parent_id)
         parent = yield from _find_parent(context, new)
         prepared = yield from _store_chunks(context, new, parent)
     yield from _put_item(context, new, prepared.encoded.body, prepared.stored.lifetime)
     if new.parent_id is not None:
-        # What a long thread remembers would push its chunks out of the cache. A fork from
-        # the parent reads it first, and then it is remembered again.
+        # The records of a long thread's checkpoints would evict its chunks from the cache. A
+        # fork from the parent reads it first, which remembers it again.
         memory.forget(context, new.place, new.parent_id)
     memory.remember(context, new.place, new.id, prepared.stored)
 
@@ -110,7 +137,7 @@ def _find_parent(context: Context, new: Put) -> Operation[StoredCheckpoint | Non
 def _store_chunks(
     context: Context, new: Put, parent: StoredCheckpoint | None
 ) -> Operation[_Prepared]:
-    """Encode a checkpoint and store all that its item will refer to."""
+    """Encode a checkpoint and store the chunks that its item will refer to."""
     delta = headers.has_deltas(new.metadata, new.checkpoint["channel_values"])
     floor = yield from parents.floor(context, new.place, parent, new.metadata)
     before = parent.lifetime.generation if parent else None
@@ -119,11 +146,11 @@ def _store_chunks(
     chain = yield from _keep_chain(context, new, parent, lifetime)
     scope = (new.place.thread_id, lifetime.generation)
     with context.in_flight.operation(scope, context.now):
-        given = yield from _plaintext(context, new, parent)
-        maker = _Maker(context, new, parent, lifetime, given)
-        prepared: _Prepared = yield Compute(lambda: maker.prepare(chain), maker.work)
-        chunks_made = prepared.encoded.chunks
-        yield from chunk_writer.store(context, scope, chunks_made, maker.stored_already)
+        plaintext = yield from _plaintext(context, new, parent)
+        encoder = _Encoder(context, new, parent, lifetime, plaintext)
+        prepared: _Prepared = yield Compute(lambda: encoder.prepare(chain), encoder.work)
+        chunks = prepared.encoded.chunks
+        yield from chunk_writer.store(context, scope, chunks, encoder.stored_already)
         yield from chunk_writer.move(context, scope, prepared.moved)
     return prepared
 
@@ -137,17 +164,18 @@ def _put_item(context: Context, new: Put, body: bytes, lifetime: Lifetime) -> Op
         yield from fencing.claim(context, new.fence)
     (reply,) = yield from conditional_puts.put_new(context, [item])
     if new.fence is not None:
-        yield from fencing.settle(context, new.fence, item, reply)
+        yield from fencing.finish(context, new.fence, item, reply)
     yield from conditional_puts.replace(context, [(item, reply)])
 
 
 def _keep_chain(
     context: Context, new: Put, parent: StoredCheckpoint | None, lifetime: Lifetime
 ) -> Operation[float]:
-    """See to it that no ancestor goes before a checkpoint whose delta channels it is built from.
+    """Extend the expiry of the ancestors that the checkpoint's delta channels are rebuilt from.
 
-    Returns until when the ancestors are kept. Mostly that is known to be long enough: they
-    were put a while ago, or their history was read for the run that puts this.
+    Returns until when the ancestors are kept, in epoch seconds. Mostly memory shows that this is
+    long enough, and nothing is sent: this process has put them, or has read their history for
+    the run.
     """
     deltas = new.metadata.get("counters_since_delta_snapshot")
     stored = new.checkpoint["channel_values"]
@@ -155,7 +183,7 @@ def _keep_chain(
     if new.parent_id is None or parent is None or not channels:
         return math.inf
     if parent.chain is None and context.ttl_seconds is None:
-        return math.inf  # reading their history has kept them
+        return math.inf  # reading their history has extended their expiry
     if parent.chain is not None and parent.chain >= min(lifetime.expires, FOR_EVER):
         return parent.chain
     until = lifetime.expires
@@ -165,7 +193,7 @@ def _keep_chain(
 def _plaintext(
     context: Context, new: Put, parent: StoredCheckpoint | None
 ) -> Operation[Mapping[str, Any]]:
-    """The values of unchanged channels that the parent stores unencrypted, if that is to change."""
+    """The values of unchanged channels to encrypt: the parent stores them in plaintext."""
     if parent is None or not context.encrypts:
         return {}
     plain = {
@@ -198,39 +226,39 @@ def _is_unchanged(new: Put, parent: StoredCheckpoint, channel: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Maker:
-    """Makes the body and the chunks of a checkpoint.
+class _Encoder:
+    """Encodes a checkpoint as a body and chunks.
 
     Attributes:
-        context: The call's surroundings.
+        context: The call's settings and clock.
         new: The checkpoint.
-        parent: What is stored of the one before it.
-        lifetime: Its times.
-        given: Values to store in place of the parent's, of channels that did not change.
+        parent: What is stored for its parent.
+        lifetime: Its lifetime.
+        plaintext: Values of unchanged channels that are stored again, now encrypted.
     """
 
     context: Context
     new: Put
     parent: StoredCheckpoint | None
     lifetime: Lifetime
-    given: Mapping[str, Any]
+    plaintext: Mapping[str, Any]
 
     @property
     def stored_already(self) -> frozenset[bytes]:
-        """Chunks of the checkpoint's generation that it may refer to."""
+        """Stored chunks in the checkpoint's generation that it may refer to."""
         return self.parent.known(self.lifetime.generation) if self.parent else frozenset()
 
     def prepare(self, chain: float) -> _Prepared:
-        """Serialize, cut, compress; `chain` is until when its ancestors are kept."""
+        """Serialize, cut and compress; `chain` is until when its ancestors are kept."""
         context, new, parent = self.context, self.new, self.parent
-        basis = parent.known(parent.lifetime.generation) if parent else frozenset[bytes]()
-        values, pieces = self._values(basis)
+        known = parent.known(parent.lifetime.generation) if parent else frozenset[bytes]()
+        values, chunks = self._values(known)
         sizes = {channel: value.record.size for channel, value in values.items()}
         limits.check_new(context, sizes, f"{new.place}, checkpoint {new.id!r}")
         refs = frozenset[bytes]().union(*(value.refs for value in values.values()))
         already = self.stored_already
-        missing = refs - pieces.keys() - already
-        chunk_count = len(missing) + len(pieces.keys() - already)
+        elsewhere = refs - chunks.keys() - already
+        chunk_count = len(elsewhere) + len(chunks.keys() - already)
         if parent is not None and parent.lifetime.generation == self.lifetime.generation:
             chunk_count += parent.chunk_count
         body = Body(
@@ -239,7 +267,7 @@ class _Maker:
             tuple(value.record for value in values.values()),
             chunk_count,
         )
-        encoded = encode.encode_body(body, pieces, basis)
+        encoded = encode.encode_body(body, chunks, known)
         stored = StoredCheckpoint(
             self.lifetime,
             dict(new.checkpoint["channel_versions"]),
@@ -250,14 +278,14 @@ class _Maker:
             newest=parent is not None or new.parent_id is None,
             looked_at=context.now,
         )
-        return _Prepared(encoded, self._at_parent(missing), stored)
+        return _Prepared(encoded, self._locate(elsewhere), stored)
 
     def work(self) -> int | None:
-        """About how many bytes there are to serialize; `None` if that is not soon found."""
+        """An estimate of the bytes to serialize; `None` if a quick look does not show it."""
         work = 0
         left: list[Any] = []
         for channel, value in self.new.checkpoint["channel_values"].items():
-            if self._taken_over(channel):
+            if self._reused(channel):
                 continue
             before = self.parent.values.get(channel) if self.parent else None
             if before is not None and before.memo is not None and isinstance(value, list):
@@ -268,27 +296,29 @@ class _Maker:
         new = limits.bytes_at_most(left)
         return None if new is None else work + new
 
-    def _values(self, basis: frozenset[bytes]) -> tuple[dict[str, StoredValue], dict[bytes, bytes]]:
-        """What is stored for each channel, and the bytes of the chunks that were cut anew."""
+    def _values(self, known: frozenset[bytes]) -> tuple[dict[str, StoredValue], dict[bytes, bytes]]:
+        """What to store for each channel, and the new chunks by their digests."""
         values: dict[str, StoredValue] = {}
-        pieces: dict[bytes, bytes] = {}
+        chunks: dict[bytes, bytes] = {}
         for channel, value in self.new.checkpoint["channel_values"].items():
-            taken = self._taken_over(channel)
-            if taken is not None:
-                values[channel] = taken
+            reused = self._reused(channel)
+            if reused is not None:
+                values[channel] = reused
                 continue
             before = self.parent.values.get(channel) if self.parent else None
-            given = self.given.get(channel, value)
-            values[channel], made = encode.store_channel(
-                self.context.serde, channel, given, before, basis
+            value_to_store = self.plaintext.get(channel, value)
+            values[channel], new_chunks = encode.store_channel(
+                self.context.serde, channel, value_to_store, before, known
             )
-            pieces.update(made)
-        return values, pieces
+            chunks.update(new_chunks)
+        return values, chunks
 
-    def _taken_over(self, channel: str) -> StoredValue | None:
-        """What the parent stores for a channel that did not change."""
+    def _reused(self, channel: str) -> StoredValue | None:
+        """What the parent stores for a channel, if it did not change."""
         parent = self.parent
-        if parent is None or channel in self.given or not _is_unchanged(self.new, parent, channel):
+        if parent is None or channel in self.plaintext:
+            return None
+        if not _is_unchanged(self.new, parent, channel):
             return None
         return parent.values[channel]
 
@@ -300,8 +330,8 @@ class _Maker:
         hidden = None if keys.decode(keys.namespace(ns)) is not None else ns
         return headers.CheckpointHeader(rest, new.metadata, new.parent_id, channels, hidden)
 
-    def _at_parent(self, refs: frozenset[bytes]) -> ChunkRefs:
-        """Where the parent or its writes have some chunks."""
+    def _locate(self, refs: frozenset[bytes]) -> ChunkRefs:
+        """Some chunks of the parent or its writes, with the generations that they are in."""
         parent = self.parent
         if parent is None:
             return frozenset()

@@ -1,8 +1,8 @@
-"""Pending writes: the operation that stores a task's writes beside a checkpoint.
+"""`put_writes`: storing a task's pending writes for a checkpoint.
 
-The regular writes of one call are one item, put if the task has none yet; what is missing in
-one that is there is merged into it. A write to a special channel is an item of its own
-and replaces the one before.
+The regular writes of one call are one item. If the task has an item already, the writes that are
+missing in it are merged into it. A write to a special channel is an item of its own, which
+replaces the previous one.
 """
 
 from __future__ import annotations
@@ -38,9 +38,13 @@ def put_writes(
 ) -> Operation[None]:
     """Store a task's writes: one item for the regular ones, one for each special channel.
 
-    A regular write that is stored already stays (the task has finished before);
-    a special one is overwritten: LangGraph's `put_writes` contract, see
-    `WRITES_IDX_MAP`. They expire with their checkpoint.
+    A stored regular write is kept (the task has finished before), and a special one is
+    overwritten: LangGraph's `put_writes` contract, see `WRITES_IDX_MAP`. Writes expire together
+    with their checkpoint.
+
+    Raises:
+        ConflictError: Others kept changing an item while it was replaced.
+        CorruptCheckpointError: The stored writes of the task cannot be read.
     """
     checkpoint_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
     task_key = keys.writes(checkpoint_key, task_id)
@@ -66,14 +70,14 @@ def put_writes(
         if entry.index < 0:
             groups[keys.writes(checkpoint_key, task_id, entry.channel)] = [entry]
     lifetime = known.lifetime if known else (yield from _lifetime(context, place, checkpoint_id))
-    basis = known.known(lifetime.generation) if known else frozenset[bytes]()
-    task = _Task(context, place, checkpoint_id, task_path, hidden, lifetime, basis)
+    known_refs = known.known(lifetime.generation) if known else frozenset[bytes]()
+    task = _Task(context, place, checkpoint_id, task_path, hidden, lifetime, known_refs)
     with context.in_flight.operation(task.scope, context.now):
         yield from _store(context, task, groups, task_key)
 
 
 def _lifetime(context: Context, place: ThreadNamespace, checkpoint_id: str) -> Operation[Lifetime]:
-    """The checkpoint's times; those of one put now if it is not there yet."""
+    """The checkpoint's lifetime; if it is not stored yet, that of a checkpoint put now."""
     if context.ttl_seconds is not None:
         found = yield from parents.lifetime_of(context, place, checkpoint_id)
         if found is not None:
@@ -84,21 +88,21 @@ def _lifetime(context: Context, place: ThreadNamespace, checkpoint_id: str) -> O
 def _store(
     context: Context, task: _Task, groups: dict[str, list[Write]], task_key: str
 ) -> Operation[None]:
-    made: dict[str, Item] = {}
+    new_items: dict[str, Item] = {}
     refs: dict[str, Set[bytes]] = {}
     for sort_key, group in groups.items():
         if group:
-            made[sort_key], refs[sort_key] = yield from task.item(sort_key, group)
-    if not made:
+            new_items[sort_key], refs[sort_key] = yield from task.item(sort_key, group)
+    if not new_items:
         return
-    replies = yield from conditional_puts.put_new(context, made.values())
-    sent = dict(zip(made, replies, strict=True))
+    replies = yield from conditional_puts.put_new(context, new_items.values())
+    sent = dict(zip(new_items, replies, strict=True))
     regular = sent.pop(task_key, None)
     yield from conditional_puts.replace(
-        context, [(made[key], reply) for key, reply in sent.items()]
+        context, [(new_items[key], reply) for key, reply in sent.items()]
     )
     if isinstance(regular, ConditionFailed):
-        yield from task.merge(task_key, groups[task_key], made[task_key], regular.item)
+        yield from task.merge(task_key, groups[task_key], new_items[task_key], regular.item)
     elif regular is not None:
         stored = frozenset((task.lifetime.generation, one) for one in refs[task_key])
         memory.add_writes(context, task.place, task.checkpoint_id, stored)
@@ -115,15 +119,15 @@ class _Task:
     hidden_task_id: str | None
     lifetime: Lifetime
     known: frozenset[bytes]
-    """Chunks of its generation that the checkpoint refers to."""
+    """Chunks in its generation that the checkpoint or its writes refer to."""
 
     @property
     def scope(self) -> ChunkScope:
-        """Where its chunks are."""
+        """The thread and generation of its chunks."""
         return self.place.thread_id, self.lifetime.generation
 
     def item(self, sort_key: str, writes: Sequence[Write]) -> Operation[tuple[Item, Set[bytes]]]:
-        """Make a writes item, and write the chunks that it refers to; returns these, too."""
+        """Make a writes item and write its chunks; returns the item and the chunks' digests."""
         context = self.context
         encoded: Encoded = yield Compute(
             lambda: encode.encode_writes(
@@ -146,7 +150,7 @@ class _Task:
     def merge(
         self, sort_key: str, writes: Sequence[Write], item: Item, found: Item | None
     ) -> Operation[None]:
-        """Add the writes whose index is not stored yet to the task's item."""
+        """Add the writes whose index is not stored yet to the task's stored item."""
         context = self.context
         for _ in range(conditional_puts.ATTEMPTS):
             found = yield from conditional_puts.existing(context, item, found)
@@ -158,7 +162,7 @@ class _Task:
                     now = yield from conditional_puts.existing(context, item, None)
                     if now == found:
                         raise
-                    found = now  # deleted or replaced while it was read
+                    found = now  # it was deleted or replaced during the read
                     continue
                 taken = {write.index for write in old}
                 missing = [write for write in writes if write.index not in taken]
@@ -176,8 +180,8 @@ class _Task:
                 return
             found = reply.item
         raise ConflictError(
-            f"{self.place}, checkpoint {self.checkpoint_id!r}: the writes of one task were changed "
-            f"by others {conditional_puts.ATTEMPTS} times while they were merged"
+            f"{self.place}, checkpoint {self.checkpoint_id!r}: other writers changed the task's "
+            f"writes {conditional_puts.ATTEMPTS} times during the merge; call put_writes again"
         )
 
     def _writes_in(self, item: Item) -> Operation[list[Write]]:

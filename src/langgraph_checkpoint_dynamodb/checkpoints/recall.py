@@ -1,4 +1,4 @@
-"""What a process keeps of a checkpoint that it reads, and makes of it when it reads it again."""
+"""Remembering a checkpoint that was read, and using it when the checkpoint is read again."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from . import memory
 from .memory import StoredCheckpoint
 
 
-def recall(
+def remembered_values(
     context: Context, entry: CheckpointEntry, known: StoredCheckpoint | None
 ) -> dict[str, StoredValue]:
-    """The channels whose value this process can make without its bytes."""
+    """The channels whose value this process can rebuild from memory, without reading bytes."""
     if known is None or not is_langgraphs(context.serde):
         return {}
     found = {}
@@ -36,31 +36,39 @@ def recall(
     return found
 
 
-def remembering(
+def remember_read(
     context: Context,
     entry: CheckpointEntry,
     writes: Sequence[Opened],
     loaded: Chunks,
     found: CheckpointTuple,
-    recalled: Mapping[str, StoredValue],
+    remembered: Mapping[str, StoredValue],
     known: StoredCheckpoint | None,
     *,
     newest: bool,
 ) -> Compute[None]:
-    """Keep what a child's put, or the next reader, can build on.
+    """Remember a checkpoint that was read, for the put of its child and for the next read.
 
-    `recalled` is what was made without its bytes, so it needs none here either.
+    Args:
+        context: The call's settings and clock.
+        entry: The checkpoint.
+        writes: The bodies of its pending writes.
+        loaded: The chunks that were read.
+        found: What was returned to the caller.
+        remembered: The values that were rebuilt from memory; their bytes are not in `loaded`.
+        known: What was remembered before the read.
+        newest: Whether the checkpoint is the newest of its namespace.
     """
 
     def work() -> None:
         values = {
-            channel: recalled.get(channel)
+            channel: remembered.get(channel)
             or _value(context, entry, channel, record, loaded, found, known)
             for channel, record in entry.records()
         }
         stored = replace(stored_checkpoint(context, entry, loaded, values), newest=newest)
         memory.remember(context, entry.place, entry.checkpoint_id, stored)
-        # In place of what was noted earlier, some of which may have been replaced or deleted.
+        # Replaces earlier notes: some of those writes may have been replaced or deleted.
         refs = write_refs(entry, writes, loaded)
         memory.note_writes(context, entry.place, entry.checkpoint_id, refs)
 
@@ -78,7 +86,7 @@ def _value(
     found: CheckpointTuple,
     known: StoredCheckpoint | None,
 ) -> StoredValue:
-    """What is known of a value that was read."""
+    """What to remember of a value that was read."""
     value: Any = found.checkpoint["channel_values"][channel]
     refs = loaded.refs(record, entry.where)
     if not message_memo.handles(context.serde, value):
@@ -95,16 +103,16 @@ def stored_checkpoint(
     loaded: Chunks,
     values: Mapping[str, StoredValue] | None = None,
 ) -> StoredCheckpoint:
-    """What the items of a checkpoint say of it, without its writes.
+    """A record of a checkpoint from its items, without its writes.
 
     Args:
-        context: The call's surroundings.
+        context: The call's settings and clock.
         entry: The checkpoint.
-        loaded: The lists of refs of its values, at least.
-        values: What is known of its values; made of their records if not given.
+        loaded: At least the ref trees of its values.
+        values: What is known of its values; by default, made from their records.
 
     Raises:
-        CorruptCheckpointError: A list of refs is missing.
+        CorruptCheckpointError: A part of a ref tree is missing.
     """
     body = entry.opened.body
     if values is None:
@@ -128,8 +136,8 @@ def stored_checkpoint(
 def write_refs(entry: CheckpointEntry, writes: Sequence[Opened], loaded: Chunks) -> keys.ChunkRefs:
     """The chunks that a checkpoint's regular writes refer to.
 
-    A write to a special channel may be replaced, and a sweep then deletes what only that
-    one referred to.
+    Without those of writes to special channels: such a write may be replaced, and then garbage
+    collection deletes its chunks.
     """
     return frozenset(
         (opened.body.generation, ref)

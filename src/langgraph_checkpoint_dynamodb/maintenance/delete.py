@@ -77,7 +77,7 @@ def _delete_made(context: Context, thread_id: str, made: Mapping[str, Set[str]])
         # A head names the newest checkpoint, if any of these.
         checkpoints = [key for key in found if keys.parse(key).task is None]
         if checkpoints:
-            yield from fencing.cut(context, thread_id, max(checkpoints))
+            yield from fencing.clear_head(context, thread_id, max(checkpoints))
 
 
 def _find_runs(context: Context, digests: Sequence[bytes]) -> list[Call]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ..checkpoints.get import Group, collect
+from ..checkpoints.entries import Group, collect
 from ..format import items, keys
 from ..runtime.context import Context
 from ..runtime.effects import Item

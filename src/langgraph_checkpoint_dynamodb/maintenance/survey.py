@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..checkpoints.get import Group, collect, read_headers
+from ..checkpoints.entries import Group, collect, read_headers
 from ..format import items, keys, requests
 from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation

@@ -14,11 +14,10 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
-    get_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from ..checkpoints import delta_history, fencing, put, put_writes
+from ..checkpoints import delta_history, fencing, get, put, put_writes
 from ..checkpoints.listing import Listing
 from ..config.saver_config import DynamoDBConfig
 from ..drivers.aio import AsyncDriver
@@ -79,7 +78,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         self._cache = Cache(self.config.cache_bytes)
         self._in_flight = InFlight()
         self._inspection = Inspection()
-        self._asked = fencing.asked_checkpoints() if self.config.fence else None
+        self._asked = fencing.requested_checkpoints() if self.config.fence else None
         self._shared_puts = context.SharedPuts() if self.config.share_puts else None
         self._sync = SyncDriver(self.config)
         self._async = AsyncDriver(self.config, self._sync)
@@ -135,7 +134,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
 
     def _get_tuple(self, config: RunnableConfig) -> Operation[CheckpointTuple | None]:
         place, checkpoint_id = arguments.address(config)
-        return fencing.get_tuple(self._context(), place, checkpoint_id, config)
+        return get.get_tuple(self._context(), place, checkpoint_id, config)
 
     def list(
         self,
@@ -273,10 +272,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         place, parent_id = arguments.address(config)
         arguments.checkpoint(checkpoint, metadata, new_versions)
         context = self._context()
-        merged = snapshot(get_checkpoint_metadata(config, metadata))
-        fenced = fencing.of(context, place, config, checkpoint["id"], merged, parent_id)
-        taken = snapshot(dict(checkpoint))
-        new = put.Put(place, taken, merged, parent_id, dict(new_versions), fenced)
+        new = put.Put.of(context, place, parent_id, config, checkpoint, metadata, new_versions)
         return put.put(context, new)
 
     def put_writes(

@@ -14,7 +14,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from fake_table import FakeTable, context
 from langgraph_checkpoint_dynamodb import ConflictError, StaleParentError
 from langgraph_checkpoint_dynamodb.checkpoints import fencing as fence_module
-from langgraph_checkpoint_dynamodb.checkpoints.fencing import Fence, asked_checkpoints
+from langgraph_checkpoint_dynamodb.checkpoints.fencing import Fence, requested_checkpoints
 from langgraph_checkpoint_dynamodb.checkpoints.get import get_tuple
 from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing, Query
 from langgraph_checkpoint_dynamodb.checkpoints.put import Put, put
@@ -37,7 +37,7 @@ PARENT = "1"
 
 def around() -> Context:
     """What one process has: nothing of it is shared with another."""
-    return context(asked=asked_checkpoints())
+    return context(asked=requested_checkpoints())
 
 
 def putting(checkpoint_id: str, parent_id: str | None, *, forks: bool = False) -> Any:
