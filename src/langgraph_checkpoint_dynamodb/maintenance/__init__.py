@@ -1,5 +1,5 @@
 """delete, copy, prune, apply_ttl, verify: operations on whole threads.
 
-The rule: deletion runs in reverse of writing. Checkpoints and writes go first, then chunks that
-nothing refers to and that are older than the grace time.
+The rule: deletion runs in the reverse order of writing. Checkpoints and writes are deleted first,
+then the unreferenced chunks that are older than the grace time.
 """

@@ -1,9 +1,10 @@
-"""An expiry for what is stored already: after TTL was switched on, or made shorter.
+"""`apply_ttl`: give stored items an expiry, after TTL was enabled or shortened.
 
-What a checkpoint is followed by never expires before it (`lifetimes`), so a thread that was begun
-without an expiry would go on without one. Here its items are given one, the newest of each
-namespace last: until that has one, the thread answers with it, and afterwards all have. What is
-done already is passed over, so a call that was broken off can be repeated.
+A checkpoint never expires before the one it continues (see `format.expiry`), so the checkpoints of
+a thread that began without a TTL would never expire. `apply_ttl` sets the expiry of a namespace's
+newest checkpoint last: until then the thread still returns that checkpoint, and afterwards every
+item of the namespace has an expiry. Items that have one are skipped, so an interrupted call can
+be repeated.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..storage import batches, chunk_writer
 from ..storage.body_reader import refs_of
 
 _PASSES = 5
-"""How often a thread is looked through: runs may put checkpoints meanwhile."""
+"""How often a thread is read: runs may put checkpoints during a pass."""
 
 _ALL_BUT_CHUNKS = keys.CHECKPOINTS, keys.below(keys.HEADS.rstrip("#"))[1]
 
@@ -36,7 +37,7 @@ class TtlApplication:
         self.changed = 0
 
     def next_thread(self, context: Context) -> Operation[bool]:
-        """Go through the next thread; `False` if there is none."""
+        """Apply the TTL to the next thread; `False` if there is none."""
         thread_id = yield from self._scan.next(context)
         if thread_id is None:
             return False
@@ -48,21 +49,22 @@ class TtlApplication:
             if not one.changed:
                 return True
         raise ConflictError(
-            f"thread {thread_id!r}: written to during each of {_PASSES} passes; stop its runs, "
-            "then apply the TTL again"
+            f"thread {thread_id!r}: other writers wrote to it during each of {_PASSES} passes; "
+            "stop its runs, then call apply_ttl again"
         )
 
 
 @dataclass(slots=True)
 class _Pass:
-    """One look through a thread."""
+    """One pass over a thread."""
 
     context: Context
     thread_id: str
     changed: int = 0
     _newest: dict[str, list[Item]] = field(default_factory=dict)
-    """By namespace: the items of the newest checkpoint so far."""
+    """The items of the newest checkpoint read so far, by namespace."""
     _moved: set[bytes] = field(default_factory=set)
+    """The digests of chunks that were copied to a generation that expires."""
 
     def run(self) -> Operation[None]:
         call = requests.query(self.context.table, self.thread_id, _ALL_BUT_CHUNKS)
@@ -70,29 +72,30 @@ class _Pass:
         yield from self._limit([item for found in self._newest.values() for item in found])
 
     def _take(self, page: Sequence[Item]) -> Operation[None]:
-        passed: list[Item] = []
+        not_newest: list[Item] = []
         for item in page:
-            if items.is_tombstone(item) or self._has_time(item):
+            if items.is_tombstone(item) or self._expires_in_time(item):
                 continue
             sort_key = items.sort_key(item)
             if not keys.is_checkpoint_or_writes(sort_key):
-                passed.append(item)  # a head
+                not_newest.append(item)  # a head
                 continue
             key = keys.parse(sort_key)
             newest = self._newest.setdefault(key.namespace, [])
             if newest and items.parse_key(newest[0]).checkpoint_id != key.checkpoint_id:
-                passed += newest
+                not_newest += newest
                 newest.clear()
             newest.append(item)
-        yield from self._limit(passed)
+        yield from self._limit(not_newest)
 
-    def _has_time(self, item: Item) -> bool:
+    def _expires_in_time(self, item: Item) -> bool:
+        """Whether an item expires no later than the TTL demands."""
         return items.expires(self.context, item) <= new_lifetime(self.context, delta=False).expires
 
     def _limit(self, found: Sequence[Item]) -> Operation[None]:
-        """Give some items their expiry, after their chunks were copied to where they expire too."""
+        """Set the expiry of some items, after copying their chunks to a generation that expires."""
         context = self.context
-        # Kept as long as delta channels may need, whether or not there are any.
+        # Kept as long as delta channels need, because there may be some.
         lifetime = new_lifetime(context, delta=True)
         expires = new_lifetime(context, delta=False).expires
         forever = [
@@ -102,10 +105,10 @@ class _Pass:
             and keys.is_checkpoint_or_writes(items.sort_key(item))
         ]
         referred, _ = yield from refs_of(context, self.thread_id, forever, str(self.thread_id))
-        wanted = {ref for generation, ref in referred if generation == NEVER} - self._moved
+        unmoved = {ref for generation, ref in referred if generation == NEVER} - self._moved
         scope = (self.thread_id, lifetime.generation)
-        yield from chunk_writer.move(context, scope, frozenset((NEVER, ref) for ref in wanted))
-        self._moved |= wanted
+        yield from chunk_writer.move(context, scope, frozenset((NEVER, ref) for ref in unmoved))
+        self._moved |= unmoved
         calls = [
             requests.limit(
                 context.table,

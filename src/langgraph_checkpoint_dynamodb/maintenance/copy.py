@@ -1,4 +1,4 @@
-"""Copies of whole threads."""
+"""`copy_thread`: copies of whole threads."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from ..format.keys import ALL_CHECKPOINTS, ALL_CHUNKS
 from ..runtime.context import Context
 from ..runtime.effects import Item, Operation
 from ..storage import batches
-from .copy_metadata import Renamed, Renaming, renamed, same
+from .copy_metadata import RenamedCheckpoint, Renames, are_equal, rename_checkpoints
 
 _ATTEMPTS = 5
 
 
 def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
-    """Copy a thread's items as they are, but for checkpoints whose metadata names the thread.
+    """Copy a thread's items unchanged, except checkpoints whose metadata names the thread.
 
-    The checkpoints are read first and written last, so that every chunk they
-    refer to is there when they are; a copy that failed can be repeated. If some were deleted
-    from the source meanwhile, it begins anew: their chunks may have gone before they were read.
+    The checkpoints are read first and written last, so that their chunks are stored before them.
+    A failed copy can be repeated. If checkpoints were deleted from the source during the copy, it
+    starts again: their chunks may have been deleted before they were read.
+
+    Raises:
+        ConflictError: The target holds something else, or checkpoints were deleted from the
+            source during each attempt.
     """
     if source == target:
         return
@@ -28,69 +32,74 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
         found: list[Item] = yield from batches.read_range(
             requests.query(context.table, source, ALL_CHECKPOINTS)
         )
-        living = [item for item in found if not items.gone(context, item)]
-        renaming = yield from renamed(context, source, target, living)
-        wanted = {items.sort_key(item): {**item, "PK": {"S": target}} for item in living}
-        wanted.update((key, one.item) for key, one in renaming.checkpoints.items())
-        there = yield from _check_target(context, wanted, renaming, source, target)
-        if not wanted:
+        current = [item for item in found if not items.gone(context, item)]
+        renames = yield from rename_checkpoints(context, source, target, current)
+        copies = {items.sort_key(item): {**item, "PK": {"S": target}} for item in current}
+        copies.update((key, one.item) for key, one in renames.checkpoints.items())
+        copied = yield from _check_target(context, copies, renames, source, target)
+        if not copies:
             return
-        yield from _copy_chunks(context, source, target, renaming.left)
+        yield from _copy_chunks(context, source, target, renames.unreferenced)
         yield from _put_chunks(
-            context, target, [one for key, one in renaming.checkpoints.items() if key not in there]
+            context, target, [one for key, one in renames.checkpoints.items() if key not in copied]
         )
-        left = yield from batches.read_keys(context, source, ALL_CHECKPOINTS)
-        if wanted.keys() <= set(map(items.sort_key, left)):
-            missing = [item for key, item in wanted.items() if key not in there]
+        remaining = yield from batches.read_keys(context, source, ALL_CHECKPOINTS)
+        if copies.keys() <= set(map(items.sort_key, remaining)):
+            missing = [item for key, item in copies.items() if key not in copied]
             yield from batches.put_all(context, missing)
             return
     raise ConflictError(
         f"source_thread_id={source!r}: checkpoints were deleted during each of {_ATTEMPTS} "
-        "attempts to copy it; wait for the deletion to end, then copy it again"
+        "attempts to copy the thread; wait until the deletion has ended, then copy it again"
     )
 
 
 def _copy_chunks(
-    context: Context, source: str, target: str, left: Set[tuple[int, bytes]]
+    context: Context, source: str, target: str, unreferenced: Set[tuple[int, bytes]]
 ) -> Operation[None]:
-    """Copy all chunks but those that are `left` behind."""
-    # A copied chunk is young: nothing refers to it yet, and a prune of the target spares it.
+    """Copy all chunks but the unreferenced ones."""
+    # Nothing refers to a copied chunk yet: by its new `T`, a prune of the target keeps it.
     changes = {"PK": {"S": target}, "T": {"N": str(int(context.now))}}
 
     def copy(page: Sequence[Item]) -> Operation[None]:
-        copied = [item for item in page if keys.chunk_ref(items.sort_key(item)) not in left]
+        copied = [item for item in page if keys.chunk_ref(items.sort_key(item)) not in unreferenced]
         yield from batches.put_all(context, [{**item, **changes} for item in copied])
 
     yield from batches.each_page(requests.query(context.table, source, ALL_CHUNKS), copy)
 
 
-def _put_chunks(context: Context, target: str, changed: Sequence[Renamed]) -> Operation[None]:
-    pieces = {ref: data for one in changed for ref, data in one.chunks.items()}
-    made = [items.chunk(context, target, *ref, data) for ref, data in pieces.items()]
-    yield from batches.put_all(context, made)
+def _put_chunks(
+    context: Context, target: str, renamed: Sequence[RenamedCheckpoint]
+) -> Operation[None]:
+    chunks = {ref: data for one in renamed for ref, data in one.chunks.items()}
+    chunk_items = [items.chunk(context, target, *ref, data) for ref, data in chunks.items()]
+    yield from batches.put_all(context, chunk_items)
 
 
 def _check_target(
-    context: Context, wanted: Mapping[str, Item], renaming: Renaming, source: str, target: str
+    context: Context, copies: Mapping[str, Item], renames: Renames, source: str, target: str
 ) -> Operation[set[str]]:
-    """Refuse a target that holds anything else.
+    """Refuse a target that holds anything but copies.
 
     Returns:
-        The keys of checkpoints that are there already, in other bytes.
+        The sort keys of renamed checkpoints that are copied already, in other bytes.
+
+    Raises:
+        ConflictError: The target holds something else.
     """
     call = requests.query(context.table, target, ALL_CHECKPOINTS)
     found = yield from batches.read_range(call)
-    there = {items.sort_key(item): item for item in found if not items.gone(context, item)}
-    other = [
+    stored = {items.sort_key(item): item for item in found if not items.gone(context, item)}
+    different = [
         key
-        for key, item in there.items()
-        if key not in wanted or wanted[key].get("B") != item.get("B")
+        for key, item in stored.items()
+        if key not in copies or copies[key].get("B") != item.get("B")
     ]
-    changed = [there[key] for key in other if key in renaming.checkpoints]
-    equal = (yield from same(context, target, changed, renaming.checkpoints)) if changed else {}
-    for key in other:
-        # What cannot be read, under the key of a copy, is replaced.
-        if key not in renaming.checkpoints or not equal.get(key, True):
+    renamed = [stored[key] for key in different if key in renames.checkpoints]
+    equal = (yield from are_equal(context, target, renamed, renames.checkpoints)) if renamed else {}
+    for key in different:
+        # A checkpoint that cannot be read, under the sort key of a copy, is replaced.
+        if key not in renames.checkpoints or not equal.get(key, True):
             raise ConflictError(
                 f"target_thread_id={target!r} holds other checkpoints or writes than "
                 f"source_thread_id={source!r}: delete the target thread or choose a new one"

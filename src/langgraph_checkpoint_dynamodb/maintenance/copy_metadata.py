@@ -1,7 +1,7 @@
-"""Checkpoints whose metadata names their thread, made to name the thread that they are copied to.
+"""`copy_thread`: replace the source's thread id in the metadata of checkpoints with the target's.
 
-LangGraph Server notes a thread's id in the metadata of its checkpoints and filters by it. The
-metadata is in the header, so the body is opened and sealed again, with the same values.
+LangGraph Server stores a thread's id in the metadata of its checkpoints and filters by it. The
+metadata is in the header, so the body is unpacked and packed again, with the same values.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Ref = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Renamed:
-    """A checkpoint that names the target.
+class RenamedCheckpoint:
+    """A checkpoint whose metadata names the target.
 
     Attributes:
-        item: What is stored in the target.
+        item: The item to store in the target.
         chunks: The chunks that its body is cut into, by their generations and digests.
-        opened: The source's body, opened.
+        opened: The source's body.
         header: The new header.
     """
 
@@ -44,52 +44,54 @@ class Renamed:
 
 
 @dataclass(slots=True)
-class Renaming:
-    """The checkpoints of a thread that have to be renamed, by their sort keys.
+class Renames:
+    """What changes in a copy of a thread.
 
     Attributes:
-        checkpoints: These.
-        left: Chunks of the source that nothing in the copy refers to any more.
+        checkpoints: The checkpoints that are renamed, by their sort keys.
+        unreferenced: Chunks of the source that nothing in the copy refers to.
     """
 
-    checkpoints: dict[str, Renamed] = field(default_factory=dict)
-    left: set[Ref] = field(default_factory=set)
+    checkpoints: dict[str, RenamedCheckpoint] = field(default_factory=dict)
+    unreferenced: set[Ref] = field(default_factory=set)
 
 
-def renamed(
+def rename_checkpoints(
     context: Context, source: str, target: str, found: Sequence[Item]
-) -> Operation[Renaming]:
-    """Rename those of a thread's items that have to be.
+) -> Operation[Renames]:
+    """Rename the checkpoints among a thread's items whose metadata names the thread.
 
-    What cannot be read stays as it is: the copy is as damaged as its source.
+    A checkpoint that cannot be read is not changed: the copy is as damaged as its source.
     """
-    renaming = Renaming()
+    renames = Renames()
     checkpoints = [item for item in found if items.parse_key(item).task is None]
     for start in range(0, len(checkpoints), _CHECKPOINTS_AT_ONCE):
         some = checkpoints[start : start + _CHECKPOINTS_AT_ONCE]
         read = yield from _read(context, source, some)
-        renaming.checkpoints.update((yield _renaming(context, source, target, some, read)))
-    cut = [one.opened for one in renaming.checkpoints.values() if one.opened.refs]
+        renames.checkpoints.update((yield _rename(context, source, target, some, read)))
+    cut = [one.opened for one in renames.checkpoints.values() if one.opened.refs]
     if cut:
-        left = {ref for opened in cut for ref in _located(opened, opened.refs)}
+        unreferenced = {ref for opened in cut for ref in _located(opened, opened.refs)}
         try:
-            left -= yield from _still_referred(context, source, found, renaming.checkpoints)
+            unreferenced -= yield from _still_referred(context, source, found, renames.checkpoints)
         except (CorruptCheckpointError, UnsupportedFormatError):
-            return renaming  # what the damaged item refers to is not known
-        renaming.left = left
-    return renaming
+            return renames  # a damaged item may refer to any chunk
+        renames.unreferenced = unreferenced
+    return renames
 
 
-def same(
-    context: Context, target: str, there: Sequence[Item], wanted: Mapping[str, Renamed]
+def are_equal(
+    context: Context, target: str, stored: Sequence[Item], renamed: Mapping[str, RenamedCheckpoint]
 ) -> Operation[dict[str, bool]]:
-    """Whether checkpoints of the target are what they would be renamed to, whatever their bytes.
+    """Whether checkpoints of the target equal renamed ones in content, by their sort keys.
 
-    An encrypted body never has the same bytes again. One that cannot be read is in no result.
+    Bytes are not compared: encrypting a body twice gives different bytes. A checkpoint that
+    cannot be read is not in the result.
     """
-    read = yield from _read(context, target, there)
+    read = yield from _read(context, target, stored)
     return {
-        key: header == wanted[key].header and opened.body.records == wanted[key].opened.body.records
+        key: header == renamed[key].header
+        and opened.body.records == renamed[key].opened.body.records
         for key, (opened, header) in read.items()
     }
 
@@ -97,7 +99,7 @@ def same(
 def _read(
     context: Context, thread_id: str, found: Sequence[Item]
 ) -> Operation[dict[str, tuple[Opened, CheckpointHeader]]]:
-    """The bodies and headers of checkpoints, as far as they can be read."""
+    """The bodies and headers of the checkpoints that can be read."""
     try:
         opened = yield from open_bodies(context, thread_id, found, f"thread {thread_id!r}")
         found_headers: list[CheckpointHeader] = yield Compute(
@@ -118,44 +120,46 @@ def _read(
     return {items.sort_key(item): pair for item, pair in zip(found, pairs, strict=True)}
 
 
-def _renaming(
+def _rename(
     context: Context,
     source: str,
     target: str,
     found: Sequence[Item],
     read: Mapping[str, tuple[Opened, CheckpointHeader]],
-) -> Compute[dict[str, Renamed]]:
-    def rename() -> dict[str, Renamed]:
-        made = {}
+) -> Compute[dict[str, RenamedCheckpoint]]:
+    def rename() -> dict[str, RenamedCheckpoint]:
+        renamed = {}
         for item in found:
             key = items.sort_key(item)
             opened, header = read.get(key, (None, None))
             metadata = _renamed_in(header.metadata, source, target) if header else None
             if opened is not None and header is not None and metadata is not None:
                 changed = replace(header, metadata=metadata)  # type: ignore[arg-type]
-                made[key] = _sealed(context, {**item, "PK": {"S": target}}, opened, changed)
-        return made
+                renamed[key] = _repacked(context, {**item, "PK": {"S": target}}, opened, changed)
+        return renamed
 
     return Compute(rename, lambda: sum(map(items.body_size, found)))
 
 
-def _sealed(context: Context, item: Item, opened: Opened, header: CheckpointHeader) -> Renamed:
+def _repacked(
+    context: Context, item: Item, opened: Opened, header: CheckpointHeader
+) -> RenamedCheckpoint:
     typed = headers.checkpoint_header(context.serde, header)
     body = replace(opened.body, generation=opened.made_in, header=typed)
     encoded = encode.encode_body(body, {}, frozenset())
-    # The item is kept as long as the source's, so that its chunks stand where the source's do.
-    pieces = {(opened.body.generation, digest): data for digest, data in encoded.chunks.items()}
-    return Renamed({**item, "B": {"B": encoded.body}}, pieces, opened, header)
+    # The copy is kept as long as its source, so its chunks are in the same generation.
+    chunks = {(opened.body.generation, digest): data for digest, data in encoded.chunks.items()}
+    return RenamedCheckpoint({**item, "B": {"B": encoded.body}}, chunks, opened, header)
 
 
 def _renamed_in(metadata: Mapping[str, Any], source: str, target: str) -> dict[str, Any] | None:
     """Metadata that names the target; `None` if it does not name the source."""
     changed: dict[str, Any] = {}
     if _names(metadata.get("thread_id"), source):
-        changed["thread_id"] = _noted(target)
+        changed["thread_id"] = _in_metadata(target)
     nested = metadata.get("configurable")
     if isinstance(nested, Mapping) and _names(nested.get("thread_id"), source):
-        changed["configurable"] = {**nested, "thread_id": _noted(target)}
+        changed["configurable"] = {**nested, "thread_id": _in_metadata(target)}
     return {**metadata, **changed} if changed else None
 
 
@@ -163,29 +167,29 @@ def _names(value: Any, thread_id: str) -> bool:
     return (
         isinstance(value, str | int | UUID)
         and not isinstance(value, bool)
-        and str(value) in {thread_id, _noted(thread_id)}
+        and str(value) in {thread_id, _in_metadata(thread_id)}
     )
 
 
-def _noted(thread_id: str) -> str:
-    """A thread's id as metadata holds it: LangGraph's `get_checkpoint_metadata` drops NULs."""
+def _in_metadata(thread_id: str) -> str:
+    """A thread's id as metadata holds it: LangGraph's `get_checkpoint_metadata` removes NULs."""
     return thread_id.replace("\x00", "")
 
 
 def _located(opened: Opened, refs: Iterable[bytes]) -> Iterable[Ref]:
-    """Chunks with the generation that they are in, and with the one that they were written in."""
+    """Chunks with the generation they are in now, and with the one they were written in."""
     return {(one, ref) for one in (opened.body.generation, opened.made_in) for ref in refs}
 
 
 def _still_referred(
-    context: Context, source: str, found: Sequence[Item], changed: Mapping[str, Renamed]
+    context: Context, source: str, found: Sequence[Item], renamed: Mapping[str, RenamedCheckpoint]
 ) -> Operation[set[Ref]]:
-    """What all but the bodies that were sealed again refers to."""
+    """The chunks that the values of renamed checkpoints, and all other items, refer to."""
     where = f"thread {source!r}"
-    others = [item for item in found if items.sort_key(item) not in changed]
+    others = [item for item in found if items.sort_key(item) not in renamed]
     now, before = yield from refs_of(context, source, others, where)
     referred = now | before
-    opened = [one.opened for one in changed.values()]
+    opened = [one.opened for one in renamed.values()]
     records = encode.records_of(one.body for one in opened)
     nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
     loaded = yield from chunk_reader.load(context, source, nodes, only_lists=True)

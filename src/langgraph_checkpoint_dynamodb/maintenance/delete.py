@@ -1,8 +1,8 @@
-"""Operations on whole threads: delete, copy, prune, delete by run.
+"""`delete_thread` and `delete_for_runs`.
 
-Deletion runs in reverse of writing: checkpoints and writes first, then chunks
-that nothing refers to. Chunks younger than a grace time stay: a run in another
-process may have written them for a checkpoint that it is about to put.
+Deletion runs in the reverse order of writing: checkpoints and writes first, then unreferenced
+chunks. Chunks younger than the grace time are kept: a run in another process may have written them
+for a checkpoint that it has not put yet.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ _ATTEMPTS = 5
 
 
 def delete_thread(context: Context, thread_id: str) -> Operation[None]:
-    """Empty a thread's partition, whatever stands in it, and look again until nothing is left.
+    """Delete all items of a thread's partition, and repeat until none is left.
 
-    Oldest first: whoever reads meanwhile finds the newest checkpoint or none,
-    never an older one in its place.
+    Checkpoints are deleted oldest first, so that a concurrent read returns the newest
+    checkpoint or none, never an older one.
+
+    Raises:
+        ConflictError: Items are still being written after several rounds.
     """
     forget_thread(context, thread_id)
     for _ in range(_ATTEMPTS):
@@ -40,48 +43,50 @@ def delete_thread(context: Context, thread_id: str) -> Operation[None]:
         if not left:
             return
     raise ConflictError(
-        f"thread {thread_id!r}: still written to after {_ATTEMPTS} rounds of deletion; stop "
-        "its runs, then delete it again"
+        f"thread {thread_id!r}: other writers still write to it after {_ATTEMPTS} rounds of "
+        "deletion; stop its runs, then delete the thread again"
     )
 
 
 def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]:
     """Delete the checkpoints that some runs made, with their writes.
 
-    Those stay that the delta channels of another run's checkpoint are rebuilt from.
+    Checkpoints that the delta channels of another run's checkpoint are rebuilt from are kept.
     """
     digests = sorted({items.run_digest(run_id) for run_id in run_ids})
-    made: dict[str, dict[str, set[str]]] = {}
+    threads: dict[str, dict[str, set[str]]] = {}
     for call in _find_runs(context, digests):
         for item in (yield from batches.read_range(call)):
             key = keys.parse(items.sort_key(item))
-            namespaces = made.setdefault(item["PK"]["S"], {})
+            namespaces = threads.setdefault(item["PK"]["S"], {})
             namespaces.setdefault(key.namespace, set()).add(key.checkpoint_id)
-    for thread_id, namespaces in sorted(made.items()):
+    for thread_id, namespaces in sorted(threads.items()):
         forget_thread(context, thread_id)
-        yield from _delete_made(context, thread_id, namespaces)
+        yield from _delete_checkpoints(context, thread_id, namespaces)
         yield from sweep(context, thread_id)
 
 
-def _delete_made(context: Context, thread_id: str, made: Mapping[str, Set[str]]) -> Operation[None]:
-    """Delete checkpoints of some namespaces, given by their ids."""
-    survey = Survey(context, thread_id, lambda part: [RetentionPolicy(all_but=made[part])])
-    yield from survey.read([keys.below(f"{keys.CHECKPOINTS}{part}") for part in made])
+def _delete_checkpoints(
+    context: Context, thread_id: str, ids: Mapping[str, Set[str]]
+) -> Operation[None]:
+    """Delete checkpoints, given by the key parts of their namespaces and their ids."""
+    survey = Survey(context, thread_id, lambda part: [RetentionPolicy(all_but=ids[part])])
+    yield from survey.read([keys.below(f"{keys.CHECKPOINTS}{part}") for part in ids])
     yield from survey.complete()
-    doomed = {
-        part: [key for key in found if keys.parse(key).checkpoint_id in made[part]]
-        for part, found in survey.doomed().items()
+    deletable = {
+        part: [key for key in found if keys.parse(key).checkpoint_id in ids[part]]
+        for part, found in survey.deletable().items()
     }
-    yield from batches.delete_keys(context, thread_id, chain.from_iterable(doomed.values()))
-    for found in doomed.values():
-        # A head names the newest checkpoint, if any of these.
+    yield from batches.delete_keys(context, thread_id, chain.from_iterable(deletable.values()))
+    for found in deletable.values():
+        # If a head names one of these, it is the newest.
         checkpoints = [key for key in found if keys.parse(key).task is None]
         if checkpoints:
             yield from fencing.clear_head(context, thread_id, max(checkpoints))
 
 
 def _find_runs(context: Context, digests: Sequence[bytes]) -> list[Call]:
-    """A query for each run if the table has the index, else a scan for each 100 runs."""
+    """A query for each run if the table has the index by run id; else a scan for each 100 runs."""
     if context.run_index:
         return [requests.query_run(context.table, digest) for digest in digests]
     size = requests.MAX_IN_OPERANDS

@@ -1,9 +1,9 @@
-"""Chains of checkpoints, as far as delta channels need them.
+"""Chains of checkpoints: the ancestors that delta channels are rebuilt from.
 
-A delta channel's value is stored in some checkpoints only. In the others it is rebuilt
-from the writes of their ancestors, back to the nearest that stores it, or to the first
-checkpoint. The metadata's `counters_since_delta_snapshot` names the delta channels that
-have been written, or could have been, since they were stored.
+Only some checkpoints store the value of a delta channel. For the others, the value is rebuilt from
+the writes of their ancestors, back to the nearest one that stores it, or to the first checkpoint.
+The metadata's `counters_since_delta_snapshot` names the delta channels that may have been written
+since their last snapshot.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..serialization.headers import CheckpointHeader, unstored_deltas
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a chain has to know of a checkpoint.
+    """One checkpoint of a chain.
 
     Attributes:
-        parent_id: Its parent.
+        parent_id: Its parent; `None` if it has none.
         deltas: The delta channels whose value has to be rebuilt.
-        unstored: The channels that have a version and no stored value.
+        unstored: The channels that have a version but no stored value.
     """
 
     parent_id: str | None
@@ -42,7 +42,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class BrokenChain:
-    """A checkpoint of which some delta channels cannot be rebuilt, and what they miss."""
+    """A checkpoint with delta channels that cannot be rebuilt, and the ancestor that is missing."""
 
     checkpoint_id: str
     channels: Set[str]
@@ -51,12 +51,12 @@ class BrokenChain:
 
 @dataclass(slots=True)
 class Chain:
-    """The checkpoints of a namespace by id; `None` for one that could not be read."""
+    """The checkpoints of a namespace by their ids; `None` for one that could not be read."""
 
     links: dict[str, Link | None] = field(default_factory=dict)
 
-    def cuts(self) -> Iterator[BrokenChain]:
-        """The checkpoints whose chain is cut before the value of a delta channel."""
+    def broken(self) -> Iterator[BrokenChain]:
+        """The checkpoints whose chain ends before the stored value of a delta channel."""
         known: dict[str, tuple[frozenset[str], str]] = {}
         for checkpoint_id, link in self.links.items():
             if link is None or not link.deltas:
@@ -68,7 +68,7 @@ class Chain:
     def _lost(
         self, checkpoint_id: str, known: dict[str, tuple[frozenset[str], str]]
     ) -> tuple[frozenset[str], str]:
-        """The channels that cannot be rebuilt at a checkpoint, and the ancestor that is gone."""
+        """The channels that cannot be rebuilt at a checkpoint, and the ancestor that is missing."""
         path: dict[str, None] = {}
         at: str | None = checkpoint_id
         while at is not None and at not in known and at in self.links and at not in path:

@@ -1,4 +1,4 @@
-"""Chunks that nothing refers to, deleted once they are past the grace time."""
+"""Garbage collection of chunks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .retention import GRACE_SECONDS
 
 
 def sweep(context: Context, thread_id: str) -> Operation[None]:
-    """Delete a thread's chunks that nothing refers to and that are past the grace time."""
+    """Delete a thread's unreferenced chunks that are older than the grace time."""
     found = yield from batches.read_range(
         requests.query(context.table, thread_id, ALL_CHUNKS, attributes=("PK", "SK", "T")),
     )
@@ -23,10 +23,11 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
     old = {ref: item for ref, item in chunks.items() if items.written_at(item) < oldest}
     if not old:
         return
-    # Read after the chunks: what is put from now on can only refer to chunks that
-    # its parent, read here, refers to or that are younger than the grace time.
+    # Read after the chunks: a checkpoint that is put from now on refers only to chunks that its
+    # parent, which is read here, refers to, or that are younger than the grace time.
     referred, before = yield from referred_chunks(context, thread_id)
-    # Who has read an item before it was moved goes on from there for less than the grace time.
+    # A process that read an item before it was moved uses its old generation for less than the
+    # grace time.
     just_moved = {digest for _, digest in chunks.keys() - old.keys()}
     calls = [
         requests.delete_written_at(
@@ -35,8 +36,8 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
         for ref, item in old.items()
         if ref not in referred and not (ref in before and ref[1] in just_moved)
     ]
-    # One by one, which takes a condition: a put may have written such a chunk once more
-    # meanwhile, for a checkpoint that is not there yet.
+    # Single deletes, because `BatchWriteItem` takes no conditions: a put may have written such a
+    # chunk again since, for a checkpoint that is not stored yet.
     yield from batches.one_by_one(calls)
 
 
@@ -48,8 +49,8 @@ def referred_chunks(
     before: set[tuple[int, bytes]] = set()
 
     def take(found: Sequence[Item]) -> Operation[None]:
-        there = [item for item in found if not items.is_tombstone(item)]
-        refs = yield from refs_of(context, thread_id, there, f"thread {thread_id!r}")
+        with_body = [item for item in found if not items.is_tombstone(item)]
+        refs = yield from refs_of(context, thread_id, with_body, f"thread {thread_id!r}")
         referred.update(refs[0])
         before.update(refs[1])
 

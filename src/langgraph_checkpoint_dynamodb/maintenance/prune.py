@@ -1,4 +1,4 @@
-"""Checkpoints deleted but those to keep."""
+"""`prune`: delete checkpoints that a retention policy does not keep."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from ..runtime.effects import Operation
 from ..storage import batches
 from . import subgraphs
 from .garbage_collection import sweep
-from .retention import Namespace, RetentionPolicy, may_be_under_way
+from .retention import RetentionPolicy, SurveyedNamespace, may_be_under_way
 from .survey import Survey
 
 
 def prune(context: Context, thread_id: str, keep: RetentionPolicy) -> Operation[None]:
-    """Delete a thread's checkpoints but those to keep and what they are built from."""
+    """Delete a thread's checkpoints, except those to keep and the ancestors they need."""
     forget_thread(context, thread_id)
-    survey = Survey(context, thread_id, lambda part: subgraphs.keeps(part, keep))
+    survey = Survey(context, thread_id, lambda part: subgraphs.policies(part, keep))
     yield from survey.read([ALL_CHECKPOINTS])
-    subgraphs.Subgraphs(context, survey.namespaces).settle()
+    subgraphs.Subgraphs(context, survey.namespaces).resolve()
     yield from survey.complete()
-    doomed = survey.doomed()
+    deletable = survey.deletable()
     emptied = [
         namespace
         for part, namespace in survey.namespaces.items()
-        if len(doomed[part]) == len(namespace.found)
+        if len(deletable[part]) == len(namespace.found)
     ]
     yield from _delete_heads(context, thread_id, emptied)
-    yield from batches.delete_keys(context, thread_id, chain.from_iterable(doomed.values()))
+    yield from batches.delete_keys(context, thread_id, chain.from_iterable(deletable.values()))
     yield from sweep(context, thread_id)
 
 
 def _delete_heads(
-    context: Context, thread_id: str, emptied: Sequence[Namespace]
+    context: Context, thread_id: str, emptied: Sequence[SurveyedNamespace]
 ) -> Operation[None]:
-    """Delete the heads of namespaces of which nothing stays, unless a put is under way there."""
+    """Delete the heads of namespaces that will be empty, unless a put may be under way there."""
     if not emptied:
         return
     call = requests.query(context.table, thread_id, ALL_HEADS, attributes=("PK", "SK", "B"))

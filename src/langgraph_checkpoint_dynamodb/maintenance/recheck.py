@@ -1,4 +1,4 @@
-"""What looks broken in a thread, and is looked at again before it is reported."""
+"""Suspected problems of a thread, which are checked again before they are reported."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ..runtime.effects import Backoff, Item, Operation
 from ..storage import batches
 from .verify_report import Problem, ProblemKind
 
-_LOOKS = 3  # with pauses: a deletion may be under way
+_CHECKS = 3  # with pauses between them: a deletion may be under way
 
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    """A problem if the item still stands, and what it lacks is still not there."""
+    """A problem if the item is unchanged, and the item that it lacks is still missing."""
 
     problem: Problem
     item: Item
-    absent: str | None
+    missing_key: str | None
 
 
 class Suspects:
-    """The suspects of one thread."""
+    """The suspected problems of one thread."""
 
     def __init__(self, context: Context, thread_id: str) -> None:
         self._context = context
@@ -34,39 +34,52 @@ class Suspects:
         return len(self._suspects)
 
     def add(
-        self, item: Item, checkpoint_ns: str, kind: ProblemKind, detail: str, absent: str | None
+        self,
+        item: Item,
+        checkpoint_ns: str,
+        kind: ProblemKind,
+        detail: str,
+        missing_key: str | None,
     ) -> None:
-        """Suspect an item; `absent` is the sort key of the item that it lacks, if it is one."""
+        """Add a suspected problem.
+
+        Args:
+            item: The item that has it: its key, and its body or time.
+            checkpoint_ns: The item's namespace.
+            kind: The kind of problem.
+            detail: What is wrong.
+            missing_key: The sort key of the item that it lacks; `None` if it lacks no item.
+        """
         ns = checkpoint_id = None
         if keys.is_checkpoint_or_writes(items.sort_key(item)):
             ns, checkpoint_id = checkpoint_ns, keys.parse(items.sort_key(item)).checkpoint_id
         problem = Problem(kind, self._thread_id, ns, checkpoint_id, detail)
-        self._suspects.append(_Suspect(problem, item, absent))
+        self._suspects.append(_Suspect(problem, item, missing_key))
 
     def confirmed(self) -> Operation[list[Problem]]:
-        """The problems that are still there after some looks."""
+        """The problems that every check finds again."""
         suspects = self._suspects
-        for look in range(_LOOKS):
+        for check in range(_CHECKS):
             if not suspects:
                 break
-            if look:
-                yield Backoff(look - 1)
-            wanted = {items.sort_key(one.item) for one in suspects}
-            wanted |= {one.absent for one in suspects if one.absent is not None}
+            if check:
+                yield Backoff(check - 1)
+            sort_keys = {items.sort_key(one.item) for one in suspects}
+            sort_keys |= {one.missing_key for one in suspects if one.missing_key is not None}
             found = yield from batches.get_all(
                 self._context,
-                [requests.key(self._thread_id, key) for key in sorted(wanted)],
+                [requests.key(self._thread_id, key) for key in sorted(sort_keys)],
                 consistent=True,
             )
-            there = {items.sort_key(item): item for item in found}
-            suspects = [one for one in suspects if self._stands(one, there)]
+            stored = {items.sort_key(item): item for item in found}
+            suspects = [one for one in suspects if self._is_still_broken(one, stored)]
         return [one.problem for one in suspects]
 
-    def _stands(self, suspect: _Suspect, there: dict[str, Item]) -> bool:
-        item = there.get(items.sort_key(suspect.item))
+    def _is_still_broken(self, suspect: _Suspect, stored: dict[str, Item]) -> bool:
+        item = stored.get(items.sort_key(suspect.item))
         if item is None or items.gone(self._context, item):
             return False
         if any(item.get(name) != suspect.item[name] for name in ("B", "T") if name in suspect.item):
             return False
-        absent = there.get(suspect.absent) if suspect.absent is not None else None
-        return absent is None or items.gone(self._context, absent)
+        missing = stored.get(suspect.missing_key) if suspect.missing_key is not None else None
+        return missing is None or items.gone(self._context, missing)

@@ -1,7 +1,7 @@
-"""Which checkpoints of a namespace stay when others are deleted.
+"""Which checkpoints of a namespace are kept when others are deleted.
 
-What is kept takes along what its delta channels are rebuilt from: its ancestors back to the
-nearest that stores each of them, with their writes (the `DeltaChannel` note on LangGraph's
+With a checkpoint, the ancestors that its delta channels are rebuilt from are kept: back to the
+nearest one that stores each channel, with their writes (the `DeltaChannel` note on LangGraph's
 `BaseCheckpointSaver.prune`).
 """
 
@@ -23,25 +23,30 @@ from ..storage.body_reader import CheckpointEntry
 from .delta_chains import Link
 
 GRACE_SECONDS = 3600
-"""How old something that nothing refers to has to be to be deleted: a put may be under way."""
+"""The age in seconds from which unreferenced items may be deleted; a put may need younger ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """What to keep of a namespace: whatever one of these spares.
+    """Which checkpoints of a namespace to keep: those that any of the rules keeps.
 
     Attributes:
-        last: So many of the newest checkpoints.
-        since: Checkpoints made at or after this time, in epoch seconds.
-        all_but: All checkpoints but those of these ids.
+        last: Keep this many of the newest checkpoints.
+        since: Keep checkpoints made at or after this time, in epoch seconds.
+        all_but: Keep all checkpoints except these ids.
     """
 
     last: int = 0
     since: float | None = None
     all_but: Set[str] | None = None
 
-    def spares(self, rank: int, checkpoint_id: str) -> bool | None:
-        """Whether a checkpoint stays for its own sake; `None` if only its header tells its age."""
+    def keeps(self, rank: int, checkpoint_id: str) -> bool | None:
+        """Whether to keep a checkpoint; `None` if its header has to be read for its age.
+
+        Args:
+            rank: How many checkpoints of the namespace are newer.
+            checkpoint_id: Its id.
+        """
         if rank < self.last or (self.all_but is not None and checkpoint_id not in self.all_but):
             return True
         if self.since is None:
@@ -49,65 +54,68 @@ class RetentionPolicy:
         made_at = keys.made_at(checkpoint_id)
         return None if made_at is None else made_at >= self.since
 
-    def spares_undated(self, header: CheckpointHeader) -> bool:
-        """The same for one whose id does not tell its age, by the time that LangGraph noted."""
+    def keeps_undated(self, header: CheckpointHeader) -> bool:
+        """Whether to keep a checkpoint whose id contains no time, by LangGraph's `ts`."""
         try:
             made_at = datetime.fromisoformat(header.checkpoint["ts"])
         except (KeyError, TypeError, ValueError):
-            return True  # of unknown age: it is not for us to delete
+            return True  # its age is not known
         if made_at.tzinfo is None:
             made_at = made_at.replace(tzinfo=timezone.utc)
         return self.since is None or made_at.timestamp() >= self.since
 
 
-class CheckpointChoice:
-    """What a `RetentionPolicy` spares of a namespace, as far as it has been read.
+class CheckpointSelector:
+    """Selects the items of a namespace to keep, while the namespace is read.
 
     Attributes:
-        keep: What it goes by.
-        spared: The ids of the checkpoints that stay for their own sake.
-        kept: The sort keys of all that stays.
-        needed: Ancestors that have not been read yet, by id, with the channels they are for.
+        policy: Which checkpoints to keep.
+        selected: The ids of the checkpoints that the policy keeps.
+        kept: The sort keys of all items to keep, including those of needed ancestors.
+        needed: Ancestors to keep that have not been read yet, by id, with the channels that are
+            rebuilt from them.
     """
 
-    def __init__(self, keep: RetentionPolicy) -> None:
-        self.keep = keep
-        self.spared: set[str] = set()
+    def __init__(self, policy: RetentionPolicy) -> None:
+        self.policy = policy
+        self.selected: set[str] = set()
         self.kept: set[str] = set()
         self.needed: dict[str, frozenset[str]] = {}
-        self._asked: dict[str, set[str]] = {}
+        self._requested: dict[str, set[str]] = {}
 
-    def take(self, group: Group, entry: CheckpointEntry) -> None:
-        """Keep a checkpoint with its writes, and need what it is rebuilt from."""
+    def keep(self, group: Group, entry: CheckpointEntry) -> None:
+        """Keep a checkpoint with its writes, and add its parent to `needed` if it needs it."""
         self.kept.update(map(items.sort_key, (group.item, *group.writes)))
         link = Link.of(entry.header, entry.where)
         inherited = self.needed.pop(group.key.checkpoint_id, frozenset[str]())
         missing = link.deltas | (inherited & link.unstored)
         if link.parent_id is None:
             return
-        asked = self._asked.setdefault(link.parent_id, set())
-        if not missing <= asked:  # else it is known: ids may form a circle
-            asked |= missing
-            self.needed[link.parent_id] = frozenset(asked)
+        requested = self._requested.setdefault(link.parent_id, set())
+        if not missing <= requested:  # else nothing changes; also ends cycles of parent ids
+            requested |= missing
+            self.needed[link.parent_id] = frozenset(requested)
 
 
 @dataclass(slots=True)
-class Namespace:
-    """The keys of a namespace, as they are read newest first; of bodies nothing is held.
+class SurveyedNamespace:
+    """The keys of a namespace, read newest first. Bodies are not kept in memory.
 
     Attributes:
         part: Its key part.
-        choices: What is kept of it; if there are two, the second is for a call of a subgraph
-            that the enclosing graph has left behind.
-        name: Its name; `None` if that is hashed, and not known yet.
-        parents: The checkpoints of the enclosing graphs, by namespace, of its newest checkpoint.
+        selectors: What to keep of it. If there are two, the second applies if the namespace is of
+            a subgraph call whose checkpoint in the enclosing graph is not kept.
+        name: Its name; `None` while only a hash of it is known.
+        parents: The checkpoints of the enclosing graphs, by namespace, as its newest checkpoint's
+            metadata names them.
         found: All sort keys.
-        ids: The ids of checkpoints that have not expired.
-        bounds: The ids that replays of what is spared look for older checkpoints from.
+        ids: The ids of checkpoints that have not expired, newest first.
+        bounds: Ids. A replay of a kept checkpoint searches other namespaces for the newest
+            checkpoint before one of these.
     """
 
     part: str
-    choices: Sequence[CheckpointChoice]
+    selectors: Sequence[CheckpointSelector]
     name: str | None
     parents: Mapping[str, str] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)
@@ -117,9 +125,9 @@ class Namespace:
     _young_tombstones: set[str] = field(default_factory=set)
 
     @property
-    def choice(self) -> CheckpointChoice:
-        """What is kept of it, once that is settled."""
-        return self.choices[0]
+    def selector(self) -> CheckpointSelector:
+        """What to keep of it, after `Subgraphs.resolve`."""
+        return self.selectors[0]
 
     @property
     def newest(self) -> str:
@@ -127,24 +135,24 @@ class Namespace:
         return self.ids[0] if self.ids else ""
 
     def add(self, context: Context, page: Iterable[Item]) -> list[tuple[Group, int | None]]:
-        """Take the keys of a page; its checkpoints, each with its rank unless it has expired."""
-        taken = list(page)
-        self.found += map(items.sort_key, taken)
+        """Add a page; returns its checkpoints, each with its rank, or `None` if it has expired."""
+        added = list(page)
+        self.found += map(items.sort_key, added)
         self._young_tombstones.update(
             items.sort_key(item)
-            for item in taken
+            for item in added
             if items.is_tombstone(item) and _is_young(context, item)
         )
         ranked: list[tuple[Group, int | None]] = []
-        for group in collect(context, taken, self._carried, items.gone):
-            over = items.expired(context, group.item)
-            ranked.append((group, None if over else len(self.ids)))
-            if not over:
+        for group in collect(context, added, self._carried, items.gone):
+            expired = items.expired(context, group.item)
+            ranked.append((group, None if expired else len(self.ids)))
+            if not expired:
                 self.ids.append(group.key.checkpoint_id)
         return ranked
 
     def note(self, entry: CheckpointEntry) -> None:
-        """Learn from the header of the newest checkpoint what the keys do not tell."""
+        """Take `name` and `parents` from the header of the newest checkpoint."""
         self.name = entry.place.checkpoint_ns
         parents: Any = entry.header.metadata.get("parents")
         if isinstance(parents, Mapping):
@@ -154,32 +162,33 @@ class Namespace:
             }
 
     def close(self) -> None:
-        """No more of it will come: let writes go that have no checkpoint."""
+        """End the namespace: drop writes that have no checkpoint."""
         self._carried.clear()
 
     def before(self, bounds: Iterable[str]) -> set[str]:
-        """The newest checkpoints that sort before some ids."""
+        """For each of some ids, the newest checkpoint that sorts before it, if there is one."""
         oldest_first = self.ids[::-1]
-        places = {bisect_left(oldest_first, bound) for bound in bounds}
-        return {oldest_first[place - 1] for place in places if place}
+        indexes = {bisect_left(oldest_first, bound) for bound in bounds}
+        return {oldest_first[index - 1] for index in indexes if index}
 
-    def doomed(self, context: Context) -> list[str]:
-        """What does not stay, oldest first.
+    def deletable(self, context: Context) -> list[str]:
+        """The sort keys of the items to delete, oldest first.
 
-        Writes on a checkpoint that is not there are left over from it. Newer than the newest,
-        its put may be under way. A young tombstone is still to keep a checkpoint away.
+        Writes without a checkpoint are left over from a deleted one, unless they are newer than
+        the newest checkpoint: then its put may be under way. A young tombstone is kept, because
+        it still blocks the put of its checkpoint.
         """
-        return [key for key in reversed(self.found) if not self._stays(context, key)]
+        return [key for key in reversed(self.found) if not self._is_kept(context, key)]
 
-    def _stays(self, context: Context, sort_key: str) -> bool:
-        if sort_key in self.choice.kept or sort_key in self._young_tombstones:
+    def _is_kept(self, context: Context, sort_key: str) -> bool:
+        if sort_key in self.selector.kept or sort_key in self._young_tombstones:
             return True
         checkpoint_id = keys.parse(sort_key).checkpoint_id
         return checkpoint_id > self.newest and may_be_under_way(context, checkpoint_id)
 
 
 def _is_young(context: Context, tombstone: Item) -> bool:
-    """Whether a tombstone may still be needed; without a time its id tells."""
+    """Whether a tombstone may still be needed. One without a time is dated by its id."""
     written = items.written_at(tombstone)
     if written == math.inf:
         written = keys.made_at(items.parse_key(tombstone).checkpoint_id) or 0
@@ -187,6 +196,6 @@ def _is_young(context: Context, tombstone: Item) -> bool:
 
 
 def may_be_under_way(context: Context, checkpoint_id: str) -> bool:
-    """Whether the put of a checkpoint whose writes are there already may still come."""
+    """Whether a checkpoint may still be put, though its writes or its head are stored already."""
     made_at = keys.made_at(checkpoint_id)
     return made_at is None or made_at >= context.now - GRACE_SECONDS

@@ -1,7 +1,7 @@
-"""A thread's checkpoints read once, newest first, to find out which of them stay.
+"""Reading a thread's checkpoints once, newest first, to select those to keep.
 
-A page of bodies is held at a time; of what has been read, only keys. Headers are read of what
-stays, a page's at once.
+The bodies of one page at a time are in memory; of earlier pages, only the keys. Only the headers of
+kept checkpoints are read, for a whole page at once.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
 from ..storage import batches
 from ..storage.body_reader import CheckpointEntry
-from .retention import CheckpointChoice, Namespace, RetentionPolicy
+from .retention import CheckpointSelector, RetentionPolicy, SurveyedNamespace
 
 _PAGES_A_ROUND = batches.CALLS_A_ROUND
 """A page holds up to 1 MB."""
 
 _KEYS_A_ROUND = 48
-"""Checkpoints that are read one by one."""
+"""How many checkpoints are read by their keys in one round."""
 
 _FORKS = ("fork", "update")
-"""A replay of these begins subgraphs as of their parent."""
+"""A replay of a checkpoint of these sources starts subgraphs from the time of its parent."""
 
 
 @dataclass(slots=True)
 class _Seen:
     """A checkpoint of a page; `rank` is `None` if it has expired."""
 
-    namespace: Namespace
+    namespace: SurveyedNamespace
     group: Group
     rank: int | None
     entry: CheckpointEntry | None = None
@@ -43,18 +43,24 @@ class _Seen:
 
 
 class Survey:
-    """What a thread holds, by namespace; `keeps` tells what to keep of the one of a key part."""
+    """The namespaces of a thread, and what to keep of them.
+
+    Args:
+        context: The call's settings and clock.
+        thread_id: The thread.
+        policies: What to keep of the namespace with a key part; see `SurveyedNamespace.selectors`.
+    """
 
     def __init__(
-        self, context: Context, thread_id: str, keeps: Callable[[str], Sequence[RetentionPolicy]]
+        self, context: Context, thread_id: str, policies: Callable[[str], Sequence[RetentionPolicy]]
     ) -> None:
         self._context = context
         self._thread_id = thread_id
-        self._keeps = keeps
-        self.namespaces: dict[str, Namespace] = {}
+        self._policies = policies
+        self.namespaces: dict[str, SurveyedNamespace] = {}
 
     def read(self, ranges: Iterable[tuple[str, str]]) -> Operation[None]:
-        """Read ranges of keys, each newest first, some of them side by side."""
+        """Read ranges of keys, each newest first, several of them concurrently."""
         table, thread_id = self._context.table, self._thread_id
         calls = [requests.query(table, thread_id, one, newest_first=True) for one in ranges]
         while calls:
@@ -68,36 +74,37 @@ class Survey:
             calls = more + later
 
     def complete(self) -> Operation[None]:
-        """Read what is needed beyond that: ids that do not sort in the order they were made in."""
-        while wanted := self._needed():
+        """Read needed ancestors that `read` has passed: their ids do not sort by time."""
+        while needed := self._needed():
             found: dict[str, Group] = {}
-            for start in range(0, len(wanted), _KEYS_A_ROUND):
-                some = [sort_key for sort_key, _, _ in wanted[start : start + _KEYS_A_ROUND]]
+            for start in range(0, len(needed), _KEYS_A_ROUND):
+                some = [sort_key for sort_key, _, _ in needed[start : start + _KEYS_A_ROUND]]
                 found.update((yield from self._groups(some)))
             entries = yield from self._headers(list(found.values()))
-            for sort_key, choice, checkpoint_id in wanted:
+            for sort_key, selector, checkpoint_id in needed:
                 if sort_key in found:
-                    choice.take(found[sort_key], entries[sort_key])
+                    selector.keep(found[sort_key], entries[sort_key])
                 else:
-                    del choice.needed[checkpoint_id]
+                    del selector.needed[checkpoint_id]
 
-    def doomed(self) -> dict[str, list[str]]:
-        """The sort keys of what does not stay, by namespace, oldest first.
+    def deletable(self) -> dict[str, list[str]]:
+        """The sort keys of the items to delete, by the namespaces' key parts, oldest first.
 
-        Subgraphs come before what encloses them, whose checkpoints tell that they may go.
+        Subgraphs come before their enclosing graphs. If the deletion is interrupted, the next
+        one needs the enclosing graph's checkpoints to find that the subgraphs are not used.
         """
         parts = sorted(self.namespaces, reverse=True)
-        return {part: self.namespaces[part].doomed(self._context) for part in parts}
+        return {part: self.namespaces[part].deletable(self._context) for part in parts}
 
-    def _needed(self) -> list[tuple[str, CheckpointChoice, str]]:
+    def _needed(self) -> list[tuple[str, CheckpointSelector, str]]:
         return [
-            (keys.checkpoint(namespace.part, checkpoint_id), namespace.choice, checkpoint_id)
+            (keys.checkpoint(namespace.part, checkpoint_id), namespace.selector, checkpoint_id)
             for namespace in self.namespaces.values()
-            for checkpoint_id in namespace.choice.needed
+            for checkpoint_id in namespace.selector.needed
         ]
 
     def _groups(self, sort_keys: Sequence[str]) -> Operation[dict[str, Group]]:
-        """Checkpoints by their sort keys, also those that have expired."""
+        """Checkpoints by their sort keys, including expired ones."""
         table, thread_id = self._context.table, self._thread_id
         calls = [requests.query(table, thread_id, keys.below(key)) for key in sort_keys]
         replies = yield calls
@@ -113,69 +120,70 @@ class Survey:
 
     def _take(self, page: Sequence[Item]) -> Operation[None]:
         seen: list[_Seen] = []
-        namespace: Namespace | None = None
+        namespace: SurveyedNamespace | None = None
         for part, found in groupby(page, lambda item: items.parse_key(item).namespace):
             if namespace is not None:
                 namespace.close()
             namespace = self._namespace(part)
             ranked = namespace.add(self._context, found)
             seen += [_Seen(namespace, group, rank) for group, rank in ranked]
-        yield from self._spare(seen)
+        yield from self._select(seen)
         yield from self._keep_needed(seen)
 
-    def _namespace(self, part: str) -> Namespace:
+    def _namespace(self, part: str) -> SurveyedNamespace:
         if part not in self.namespaces:
-            choices = [CheckpointChoice(keep) for keep in self._keeps(part)]
-            self.namespaces[part] = Namespace(part, choices, keys.decode(part))
+            selectors = [CheckpointSelector(policy) for policy in self._policies(part)]
+            self.namespaces[part] = SurveyedNamespace(part, selectors, keys.decode(part))
         return self.namespaces[part]
 
-    def _spare(self, seen: Sequence[_Seen]) -> Operation[None]:
-        """Keep what is to be kept for its own sake."""
-        asked = [
-            (one, choice, spares)
+    def _select(self, seen: Sequence[_Seen]) -> Operation[None]:
+        """Keep the checkpoints that the policies keep."""
+        candidates = [
+            (one, selector, keeps)
             for one in seen
             if one.rank is not None
-            for choice in one.namespace.choices
-            if (spares := choice.keep.spares(one.rank, one.checkpoint_id)) is not False
+            for selector in one.namespace.selectors
+            if (keeps := selector.policy.keeps(one.rank, one.checkpoint_id)) is not False
         ]
-        yield from self._open([one for one, _, _ in asked])
-        for one, choice, spares in asked:
-            assert one.entry is not None  # noqa: S101 - opened just now
+        yield from self._open([one for one, _, _ in candidates])
+        for one, selector, keeps in candidates:
+            assert one.entry is not None  # noqa: S101 - `_open` has set it
             if one.rank == 0:
                 one.namespace.note(one.entry)
-            if spares or choice.keep.spares_undated(one.entry.header):
-                choice.take(one.group, one.entry)
-                choice.spared.add(one.checkpoint_id)
+            if keeps or selector.policy.keeps_undated(one.entry.header):
+                selector.keep(one.group, one.entry)
+                selector.selected.add(one.checkpoint_id)
                 self._note_bounds(one.namespace, one.entry)
 
-    def _note_bounds(self, namespace: Namespace, entry: CheckpointEntry) -> None:
+    def _note_bounds(self, namespace: SurveyedNamespace, entry: CheckpointEntry) -> None:
         namespace.bounds.add(entry.checkpoint_id)
         if entry.header.parent_id and entry.header.metadata.get("source") in _FORKS:
             namespace.bounds.add(entry.header.parent_id)
 
     def _keep_needed(self, seen: Sequence[_Seen]) -> Operation[None]:
-        """Keep what that is rebuilt from, as far as it is on this page."""
+        """Keep the needed ancestors that are on this page."""
         here = {(one.namespace.part, one.checkpoint_id): one for one in seen}
         touched = {one.namespace.part: one.namespace for one in seen}.values()
         while True:
             needed = [
-                (here[namespace.part, checkpoint_id], choice)
+                (here[namespace.part, checkpoint_id], selector)
                 for namespace in touched
-                for choice in namespace.choices
-                for checkpoint_id in choice.needed
+                for selector in namespace.selectors
+                for checkpoint_id in selector.needed
                 if (namespace.part, checkpoint_id) in here
             ]
             if not needed:
                 return
             yield from self._open([one for one, _ in needed])
-            for one, choice in needed:
-                assert one.entry is not None  # noqa: S101 - opened just now
-                choice.take(one.group, one.entry)
+            for one, selector in needed:
+                assert one.entry is not None  # noqa: S101 - `_open` has set it
+                selector.keep(one.group, one.entry)
 
     def _open(self, seen: Iterable[_Seen]) -> Operation[None]:
-        closed = {items.sort_key(one.group.item): one for one in seen if one.entry is None}
-        entries = yield from self._headers([one.group for one in closed.values()])
-        for sort_key, one in closed.items():
+        """Read the headers of checkpoints that have not been read yet."""
+        unread = {items.sort_key(one.group.item): one for one in seen if one.entry is None}
+        entries = yield from self._headers([one.group for one in unread.values()])
+        for sort_key, one in unread.items():
             one.entry = entries[sort_key]
 
     def _headers(self, groups: Sequence[Group]) -> Operation[dict[str, CheckpointEntry]]:

@@ -1,14 +1,14 @@
-"""Walks threads and reports every broken promise; changes nothing.
+"""`verify`: read threads and report every problem; nothing is changed.
 
-A thread may be written to meanwhile. So its chunks are read before what refers to
-them, as a sweep does, and whatever looks broken is looked at again before it is
-reported: a deletion takes checkpoints and writes away before chunks, so what still
-stands with its chunks gone is broken.
+A thread may be written to during `verify`. So its chunks are read before the items that refer to
+them, as in garbage collection, and a suspected problem is checked again before it is reported. A
+deletion deletes checkpoints and writes before their chunks, so an item that is still stored when
+its chunks are missing is broken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,16 +31,16 @@ from .retention import GRACE_SECONDS, may_be_under_way
 from .verify_report import ProblemKind, VerifyReport
 
 _CACHE_BYTES = 64 << 20
-"""Memory for a thread's chunks. The saver's own cache would hide what the table has lost."""
+"""A cache of its own for each thread: the saver's would hide chunks missing from the table."""
 
-_SHOWN = 3  # of many chunks, in a message
+_SHOWN = 3  # chunks in a message, of many
 
 _Ref = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """What a chunk item says of itself; times in epoch seconds."""
+    """What a chunk item holds; times are in epoch seconds."""
 
     written: float
     expiry: float
@@ -49,13 +49,13 @@ class _Chunk:
 
 @dataclass(slots=True)
 class _Namespace:
-    """What has been seen of one namespace."""
+    """What has been read of one namespace."""
 
     name: str = ""
     chain: Chain = field(default_factory=Chain)
     stored: dict[str, Item] = field(default_factory=dict)
-    """The keys of its checkpoints by id, and when they expire."""
-    stray: list[Item] = field(default_factory=list)
+    """Its checkpoints by id: their keys and expiry."""
+    orphans: list[Item] = field(default_factory=list)
     """Writes without a checkpoint."""
 
 
@@ -77,7 +77,7 @@ class Verification:
 
 
 class _Thread:
-    """One thread, as far as it has been read."""
+    """The verification of one thread."""
 
     def __init__(self, context: Context, thread_id: str) -> None:
         self._context = replace(context, cache=Cache(_CACHE_BYTES))
@@ -99,17 +99,19 @@ class _Thread:
         self._close_namespace()
         yield from self._find_orphans()
         problems = yield from self._suspects.confirmed()
-        there = bool(self._chunks or problems or self._count["checkpoints"] + self._count["writes"])
+        stored = bool(
+            self._chunks or problems or self._count["checkpoints"] + self._count["writes"]
+        )
         return VerifyReport(
-            threads=int(there), chunks=len(self._chunks), problems=tuple(problems), **self._count
+            threads=int(stored), chunks=len(self._chunks), problems=tuple(problems), **self._count
         )
 
     # Chunks
 
     def _take_chunks(self, found: Sequence[Item]) -> Operation[None]:
-        ours = self._sorted_out(found, lambda key: keys.chunk_ref(key) is not None)
-        size = sum(map(items.body_size, ours))
-        yield Compute(lambda: self._take_all(ours), lambda: size)
+        chunks = self._matching(found, lambda key: keys.chunk_ref(key) is not None)
+        size = sum(map(items.body_size, chunks))
+        yield Compute(lambda: self._take_all(chunks), lambda: size)
 
     def _take_all(self, found: Iterable[Item]) -> None:
         for item in found:
@@ -117,7 +119,7 @@ class _Thread:
 
     def _take_chunk(self, item: Item) -> None:
         ref = keys.chunk_ref(items.sort_key(item))
-        assert ref is not None  # noqa: S101 - `_take_chunks` has sorted out what is none
+        assert ref is not None  # noqa: S101 - `_take_chunks` passes chunks only
         _, digest = ref
         damage = None
         try:
@@ -130,20 +132,21 @@ class _Thread:
         kept = items.kept_until(self._context, item)
         self._chunks[ref] = _Chunk(items.written_at(item), kept, damage)
 
-    def _sorted_out(self, found: Iterable[Item], is_ours: Any) -> list[Item]:
-        ours = []
+    def _matching(self, found: Iterable[Item], matches: Callable[[str], bool]) -> list[Item]:
+        """The items whose sort keys match; others are reported, except heads."""
+        matching = []
         for item in found:
-            if is_ours(items.sort_key(item)):
-                ours.append(item)
+            if matches(items.sort_key(item)):
+                matching.append(item)
             elif not items.sort_key(item).startswith(keys.HEADS):
-                detail = f"the sort key {items.sort_key(item)!r} is not of this package"
+                detail = f"this package makes no sort key like {items.sort_key(item)!r}"
                 self._suspect(item, ProblemKind.UNKNOWN_ITEM, detail)
-        return ours
+        return matching
 
     # Checkpoints and writes
 
     def _take_items(self, found: Sequence[Item]) -> Operation[None]:
-        for item in self._sorted_out(found, keys.is_checkpoint_or_writes):
+        for item in self._matching(found, keys.is_checkpoint_or_writes):
             if items.gone(self._context, item):
                 continue
             key = keys.parse(items.sort_key(item))
@@ -151,7 +154,7 @@ class _Thread:
                 self._close_namespace()
                 name = keys.decode(key.namespace)
                 self._namespace = key.namespace, _Namespace(key.namespace if name is None else name)
-            if items.expired(self._context, item):  # kept, because others are rebuilt from it
+            if items.expired(self._context, item):  # kept for checkpoints that are rebuilt from it
                 self._count["expiring"] += 1
             else:
                 self._count["checkpoints" if key.task is None else "writes"] += 1
@@ -160,7 +163,7 @@ class _Thread:
     def _check(self, key: keys.CheckpointKey, item: Item) -> Operation[None]:
         namespace = self._namespace[1]
         if key.task is not None and key.checkpoint_id not in namespace.stored:
-            namespace.stray.append(item)
+            namespace.orphans.append(item)
         body = yield from self._body(item)
         header: Any = None
         if body is not None:
@@ -210,13 +213,13 @@ class _Thread:
                 return body
             self._suspect(item, ProblemKind.UNREADABLE_BODY, "a body within a body")
         except (CorruptCheckpointError, UnsupportedFormatError) as error:
-            if len(self._suspects) == suspects:  # else it is known why
+            if len(self._suspects) == suspects:  # else the cause has been reported
                 self._suspect(item, ProblemKind.UNREADABLE_BODY, str(error))
         self._unreadable = True
         return None
 
     def _load(self, item: Item, generation: int, records: Sequence[Record]) -> Operation[Chunks]:
-        """Read the chunks of some records, and judge them."""
+        """Read the chunks of some records, and report what is wrong with them."""
         context, thread_id = self._context, self._thread_id
         wanted = [(generation, record) for record in records]
         loaded = yield from chunk_reader.load(context, thread_id, wanted)
@@ -228,21 +231,22 @@ class _Thread:
             consistent=True,
         )
         yield from self._take_chunks(found)
-        verdicts: dict[ProblemKind, list[bytes]] = {}
+        problems: dict[ProblemKind, list[bytes]] = {}
         for ref in sorted(refs):
-            kind = self._verdict(item, generation, ref)
+            kind = self._problem_of(item, generation, ref)
             if kind is not None:
-                verdicts.setdefault(kind, []).append(ref)
-        for kind, concerned in verdicts.items():
-            shown = ", ".join(ref.hex() for ref in concerned[:_SHOWN])
-            detail = f"{len(concerned)} of {len(refs)} chunks of generation {generation}: {shown}"
-            self._suspect(item, kind, f"{detail}{', …' if len(concerned) > _SHOWN else ''}")
-        if ProblemKind.MISSING_CHUNK in verdicts or ProblemKind.ALTERED_CHUNK in verdicts:
+                problems.setdefault(kind, []).append(ref)
+        for kind, affected in problems.items():
+            shown = ", ".join(ref.hex() for ref in affected[:_SHOWN])
+            detail = f"{len(affected)} of {len(refs)} chunks of generation {generation}: {shown}"
+            self._suspect(item, kind, f"{detail}{', …' if len(affected) > _SHOWN else ''}")
+        if ProblemKind.MISSING_CHUNK in problems or ProblemKind.ALTERED_CHUNK in problems:
             self._unreadable = True
         self._referred.update((generation, ref) for ref in refs)
         return loaded
 
-    def _verdict(self, item: Item, generation: int, ref: bytes) -> ProblemKind | None:
+    def _problem_of(self, item: Item, generation: int, ref: bytes) -> ProblemKind | None:
+        """What is wrong with a chunk that an item refers to; `None` if nothing is."""
         chunk = self._chunks.get((generation, ref))
         if chunk is None:
             elsewhere = any(digest == ref for _, digest in self._chunks)
@@ -253,32 +257,34 @@ class _Thread:
             return ProblemKind.EARLY_EXPIRY
         return None
 
-    # What a namespace and a thread show as a whole
+    # Whole namespaces and threads
 
     def _close_namespace(self) -> None:
         _, namespace = self._namespace
         newest = max(namespace.stored, default="")
-        for item in namespace.stray:
+        for item in namespace.orphans:
             key = keys.parse(items.sort_key(item))
             newer = key.checkpoint_id > newest
-            dated = keys.made_at(key.checkpoint_id) is not None  # a refused one is not the newest
+            dated = keys.made_at(key.checkpoint_id) is not None  # a refused put's id may be older
             if (newer or dated) and may_be_under_way(self._context, key.checkpoint_id):
                 self._count["under_way"] += 1
             elif items.kept_until(self._context, item) < float("inf"):
                 self._count["expiring"] += 1
             else:
-                absent = keys.checkpoint(key.namespace, key.checkpoint_id)
-                detail = f"writes of task {key.task!r} on a checkpoint that is not there"
-                self._suspect(item, ProblemKind.ORPHAN_WRITES, detail, absent)
-        for cut in namespace.chain.cuts():
-            item = namespace.stored[cut.checkpoint_id]
-            if cut.checkpoint_id != newest and items.kept_until(self._context, item) < float("inf"):
-                self._count["expiring"] += 1  # its ancestors have expired, as it will
+                missing = keys.checkpoint(key.namespace, key.checkpoint_id)
+                detail = f"writes of task {key.task!r} without their checkpoint"
+                self._suspect(item, ProblemKind.ORPHAN_WRITES, detail, missing)
+        for broken in namespace.chain.broken():
+            item = namespace.stored[broken.checkpoint_id]
+            expires = items.kept_until(self._context, item) < float("inf")
+            if broken.checkpoint_id != newest and expires:
+                self._count["expiring"] += 1  # its ancestors have expired before it
                 continue
-            lost = ", ".join(map(repr, sorted(cut.channels)))
-            detail = f"{lost} cannot be rebuilt without the checkpoint {cut.missing_id!r}"
-            absent = keys.checkpoint(keys.parse(items.sort_key(item)).namespace, cut.missing_id)
-            self._suspect(item, ProblemKind.CUT_CHAIN, detail, absent)
+            lost = ", ".join(map(repr, sorted(broken.channels)))
+            detail = f"{lost} cannot be rebuilt without the checkpoint {broken.missing_id!r}"
+            ns = keys.parse(items.sort_key(item)).namespace
+            missing = keys.checkpoint(ns, broken.missing_id)
+            self._suspect(item, ProblemKind.CUT_CHAIN, detail, missing)
 
     def _find_orphans(self) -> Operation[None]:
         context = self._context
@@ -292,9 +298,9 @@ class _Thread:
                 self._count["young"] += 1
             else:
                 old.append(ref)
-        if not old or self._unreadable:  # what cannot be read may refer to them
+        if not old or self._unreadable:  # an unreadable item may refer to them
             return
-        # What was put while the checkpoints were read may refer to them too.
+        # Items that were put while the thread was read may refer to them too.
         referred, before = yield from referred_chunks(context, self._thread_id)
         for ref in sorted(set(old) - referred - before):
             key = requests.key(self._thread_id, keys.chunk(*ref))
@@ -303,13 +309,13 @@ class _Thread:
             self._suspect({**key, "T": {"N": f"{written:.0f}"}}, ProblemKind.ORPHAN_CHUNK, detail)
 
     def _suspect(
-        self, item: Item, kind: ProblemKind, detail: str, absent: str | None = None
+        self, item: Item, kind: ProblemKind, detail: str, missing_key: str | None = None
     ) -> None:
-        self._suspects.add(item, self._namespace[1].name, kind, detail, absent)
+        self._suspects.add(item, self._namespace[1].name, kind, detail, missing_key)
 
 
 class _Decoded:
-    """What the serde makes of an item, and what it does not like."""
+    """Deserializes an item; collects the problems."""
 
     def __init__(self, context: Context, where: str) -> None:
         self._context = context
@@ -331,7 +337,7 @@ class _Decoded:
 
     def _value(self, channel: str, record: Record, loaded: Chunks) -> None:
         if not loaded.reachable(record) <= loaded.data.keys():
-            return  # told already
+            return  # `_load` has reported it
         try:
             read_value(self._context, loaded, record, self._where, channel)
         except CorruptCheckpointError as error:

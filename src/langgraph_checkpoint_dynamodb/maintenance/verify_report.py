@@ -1,4 +1,4 @@
-"""What `verify` reports."""
+"""The result of `verify`."""
 
 from __future__ import annotations
 
@@ -7,41 +7,42 @@ from enum import Enum
 
 
 class ProblemKind(str, Enum):
-    """A kind of broken promise."""
+    """A kind of problem."""
 
     MISSING_CHUNK = "missing-chunk"
-    """A chunk that a checkpoint or its writes need is not there."""
+    """A chunk that a checkpoint or its writes refer to is missing."""
     ALTERED_CHUNK = "altered-chunk"
-    """A chunk holds other bytes than its digest says, or cannot be decompressed."""
+    """A chunk's bytes do not match its digest, or cannot be decompressed."""
     WRONG_GENERATION = "wrong-generation"
-    """A chunk is there, but not in the generation that is referred to."""
+    """A chunk is stored, but not in the generation that an item refers to."""
     EARLY_EXPIRY = "early-expiry"
-    """A chunk expires before what refers to it."""
+    """A chunk expires before an item that refers to it."""
     UNREADABLE_BODY = "unreadable-body"
-    """Damaged, or written by a newer version of this package."""
+    """A body is damaged, or was written by a newer release of this package."""
     UNLOADABLE_VALUE = "unloadable-value"
-    """The serde refuses it: another key, or a type that it does not allow."""
+    """The serde cannot load a value: another encryption key, or a type that it does not allow."""
     CUT_CHAIN = "cut-chain"
-    """An ancestor is gone that a delta channel is rebuilt from. Not reported of a checkpoint
-    that will expire, unless it is the newest: its ancestors expire before it does."""
+    """An ancestor that a delta channel is rebuilt from is missing. Not reported for a checkpoint
+    that will expire, unless it is the newest: its ancestors expire earlier."""
     ORPHAN_WRITES = "orphan-writes"
-    """Writes whose checkpoint is gone, and that do not expire."""
+    """Writes without their checkpoint that do not expire."""
     ORPHAN_CHUNK = "orphan-chunk"
-    """A chunk past the grace time that nothing refers to, and that does not expire."""
+    """An unreferenced chunk older than the grace time that does not expire."""
     UNKNOWN_ITEM = "unknown-item"
-    """An item whose key is not of this package."""
+    """An item with a sort key that this package does not make."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A broken promise.
+    """A problem that `verify` found.
 
     Attributes:
         kind: Its kind.
         thread_id: The thread.
-        checkpoint_ns: The namespace; `None` if it concerns no checkpoint.
-        checkpoint_id: The checkpoint, or the one that the writes are for; `None` likewise.
-        detail: What is wrong, in words.
+        checkpoint_ns: The namespace; `None` for a problem of no checkpoint.
+        checkpoint_id: The checkpoint, or the one that the writes belong to; `None` for a problem
+            of no checkpoint.
+        detail: A description.
     """
 
     kind: ProblemKind
@@ -59,18 +60,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What `verify` has seen, in numbers of items, and what is wrong with it.
+    """How many items `verify` read, and the problems that it found.
 
     Attributes:
-        threads: Threads that hold anything.
+        threads: Threads with any items.
         checkpoints: Checkpoints that have not expired.
         writes: Items of pending writes that have not expired.
         chunks: Chunks.
-        young: Chunks that nothing refers to yet, and that are within the grace time.
-        expiring: Items that nothing needs any more, and that will expire.
-        under_way: Writes of the last hour, or newer than the newest checkpoint, without one of
-            their own: its put is under way, was refused, or never came.
-        problems: The broken promises.
+        young: Unreferenced chunks within the grace time.
+        expiring: Items that nothing needs and that will expire.
+        under_way: Items of writes without their checkpoint that are from the last hour or newer
+            than the newest checkpoint: the put is under way, was refused, or never happened.
+        problems: The problems.
     """
 
     threads: int = 0
@@ -84,11 +85,11 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no promise is broken."""
+        """Whether there are no problems."""
         return not self.problems
 
     def __add__(self, other: VerifyReport) -> VerifyReport:
-        """Both reports as one."""
+        """The sum of two reports."""
         return VerifyReport(
             **{
                 field.name: getattr(self, field.name) + getattr(other, field.name)
