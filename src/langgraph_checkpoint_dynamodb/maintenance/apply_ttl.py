@@ -98,13 +98,13 @@ class _Pass:
         # Kept as long as delta channels need, because there may be some.
         lifetime = new_lifetime(context, delta=True)
         expires = new_lifetime(context, delta=False).expires
-        forever = [
+        unlimited = [
             item
             for item in found
             if items.kept_until(context, item) == math.inf
             and keys.is_checkpoint_or_writes(items.sort_key(item))
         ]
-        referred, _ = yield from refs_of(context, self.thread_id, forever, str(self.thread_id))
+        referred, _ = yield from refs_of(context, self.thread_id, unlimited, str(self.thread_id))
         unmoved = {ref for generation, ref in referred if generation == NEVER} - self._moved
         scope = (self.thread_id, lifetime.generation)
         yield from chunk_writer.move(context, scope, frozenset((NEVER, ref) for ref in unmoved))

@@ -1,5 +1,5 @@
 """DynamoDBSaver: LangGraph's checkpointer interface.
 
-The rule: arguments are checked here, before anything is sent; then an operation of `checkpoints`,
-`maintenance` or `infra` is run by a driver.
+The rule: a method checks its arguments before it sends anything. Then a driver runs an operation of
+`checkpoints`, `maintenance` or `infra`.
 """

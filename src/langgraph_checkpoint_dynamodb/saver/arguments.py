@@ -13,7 +13,7 @@ from uuid import UUID
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint
 
-from ..checkpoints.listing import Query
+from ..checkpoints.listing import Listing, Query
 from ..config.saver_config import DynamoDBConfig
 from ..config.table_config import DynamoDBTableConfig
 from ..errors import ConfigurationError, InvalidInputError
@@ -24,22 +24,22 @@ from ..runtime.context import ThreadNamespace
 T = TypeVar("T")
 
 _STRATEGIES = {"keep_latest": True, "delete": False, "delete_all": False}
-"""What `prune` can be told, and whether it keeps anything; LangGraph Server says `delete_all`."""
+"""Strategies of `prune`, and whether each keeps anything. `delete_all` is LangGraph Server's."""
 
-_SHOWN = 100  # characters of a value, in an error
+_SHOWN = 100  # characters of a value in a message
 
 _STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
 _STACK_ARN = re.compile(r"arn:[a-z-]+:cloudformation:([a-z0-9-]+):\d+:stack/[a-zA-Z][^:]*")
 
 
 def saver_config(config: DynamoDBConfig | None) -> DynamoDBConfig:
-    """The configuration, or the default one."""
+    """The configuration; the default one for `None`."""
     if config is None:
         return DynamoDBConfig()
     if not isinstance(config, DynamoDBConfig):
         raise ConfigurationError(
             f"config is a {type(config).__name__}: pass a DynamoDBConfig "
-            "(a table goes into its table_config)"
+            "(a DynamoDBTableConfig is its table_config)"
         )
     return config
 
@@ -47,7 +47,7 @@ def saver_config(config: DynamoDBConfig | None) -> DynamoDBConfig:
 def stack_config(
     stack_name: Any, config: DynamoDBConfig | None, ttl_seconds: int | None
 ) -> DynamoDBConfig:
-    """The configuration to read a stack by: of an ARN, in the region that stands in it."""
+    """The configuration to read a stack with. A stack's ARN sets the region."""
     name = text("stack_name", stack_name)
     arn = _STACK_ARN.fullmatch(name)
     if arn is None and not _STACK_NAME.fullmatch(name):
@@ -58,36 +58,36 @@ def stack_config(
     found = saver_config(config)
     if found.table_config != DynamoDBTableConfig():
         raise ConfigurationError(
-            "config has a table_config: the table is the stack's; leave it out, and give "
+            "config has a table_config, but the table is the stack's: leave it out, and pass "
             "ttl_seconds to from_stack"
         )
     if ttl_seconds is not None:
-        DynamoDBTableConfig(enable_ttl=True, ttl_seconds=ttl_seconds)  # checks it
+        DynamoDBTableConfig(enable_ttl=True, ttl_seconds=ttl_seconds)  # raises if invalid
     if arn is None:
         return found
     if found.region_name not in {None, arn[1]}:
         raise ConfigurationError(
-            f"region_name={found.region_name!r}, but the stack is in {arn[1]!r} by its ARN "
-            f"{name!r}: leave region_name out"
+            f"region_name={found.region_name!r}, but the stack's ARN {name!r} has the region "
+            f"{arn[1]!r}: leave region_name out"
         )
     return replace(found, region_name=arn[1])
 
 
 def text(name: str, value: Any) -> str:
-    """A string that DynamoDB can store (valid Unicode)."""
+    """A string that DynamoDB can store: valid Unicode."""
     if not isinstance(value, str):
         raise InvalidInputError(f"{name}={value!r}: use a string")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise InvalidInputError(
-            f"{name}={value!r}: it holds a lone surrogate, which is not valid Unicode"
+            f"{name}={value!r} contains a lone surrogate: use valid Unicode"
         ) from None
     return value
 
 
 def identifier(name: str, value: Any) -> str:
-    """An id as a string: a string, a UUID or an integer, as LangGraph's own callers pass it."""
+    """An id as a string, from a string, a UUID or an integer, as LangGraph's callers pass it."""
     if isinstance(value, int | UUID) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
@@ -98,38 +98,38 @@ def identifier(name: str, value: Any) -> str:
 def identifiers(
     name: str, values: Any, check: Callable[[str, Any], str] = identifier
 ) -> Sequence[str]:
-    """Several ids, of any iterable, which is read once.
+    """Several ids, from any iterable, which is iterated once.
 
-    A string alone is a mistake, not a sequence of letters.
+    A single string is an error, not a sequence of characters.
     """
     if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
-        raise InvalidInputError(f"{name}={values!r}: use a list, or another iterable, of ids")
+        raise InvalidInputError(f"{name}={values!r}: use a list or another iterable of ids")
     return [check(f"an entry of {name}", value) for value in values]
 
 
 def thread_ids(name: str, values: Any) -> Sequence[str]:
-    """Several thread ids, of any iterable."""
+    """Several thread ids, from any iterable."""
     return identifiers(name, values, lambda entry, value: thread_id(value, entry))
 
 
 def thread_id(value: Any, name: str = "thread_id") -> str:
-    """A partition key: 1 to 2,048 bytes; integers and UUIDs are taken as text."""
+    """A partition key of 1 to 2,048 bytes; an integer or a UUID is converted to a string."""
     found = identifier(name, value)
     size = len(found.encode())
     if not 0 < size <= MAX_THREAD_ID_BYTES:
         shown = f"{found[:40]}…" if size else ""
         raise InvalidInputError(
-            f"{name}={shown!r} has {size} bytes: DynamoDB's partition keys take 1 to "
-            f"{MAX_THREAD_ID_BYTES}; use a shorter id, such as a UUID"
+            f"{name}={shown!r} has {size} bytes: a DynamoDB partition key has 1 to "
+            f"{MAX_THREAD_ID_BYTES}; use another id, such as a UUID"
         )
     return found
 
 
 def checkpoint_id(name: str, value: Any) -> str:
-    """A checkpoint id: a string that is not empty."""
+    """A checkpoint id: a nonempty string."""
     found = text(name, value)
     if not found:
-        raise InvalidInputError(f"{name}='': a checkpoint id is not empty")
+        raise InvalidInputError(f"{name}='': use a checkpoint id of at least one character")
     return found
 
 
@@ -138,8 +138,8 @@ def address(config: RunnableConfig) -> tuple[ThreadNamespace, str | None]:
     configurable = _configurable(config)
     if configurable.get("thread_id") is None:
         raise InvalidInputError(
-            "config['configurable']['thread_id'] is missing or None: a checkpointer needs it; pass "
-            "config={'configurable': {'thread_id': '…'}}"
+            "config['configurable']['thread_id'] is missing or None, and a checkpointer needs it: "
+            "pass config={'configurable': {'thread_id': '…'}}"
         )
     place = ThreadNamespace(
         thread_id(configurable["thread_id"]),
@@ -150,12 +150,12 @@ def address(config: RunnableConfig) -> tuple[ThreadNamespace, str | None]:
 
 
 def required_address(config: RunnableConfig) -> tuple[ThreadNamespace, str]:
-    """Like `address`, where a checkpoint has to be named."""
+    """Like `address`, for a config that must name a checkpoint."""
     place, found = address(config)
     if found is None:
         raise InvalidInputError(
-            f"config['configurable']['checkpoint_id'] is missing for {place}: pending writes "
-            "belong to one checkpoint; pass the config that put returned"
+            f"config['configurable']['checkpoint_id'] is missing for {place}, and pending writes "
+            "belong to a checkpoint: pass the config that put returned"
         )
     return place, found
 
@@ -171,21 +171,21 @@ def _configurable(config: Any) -> Mapping[str, Any]:
 
 
 def mapping(name: str, value: Any) -> Mapping[str, Any]:
-    """A mapping by names, such as metadata."""
+    """A mapping, such as metadata."""
     if not isinstance(value, Mapping):
-        raise InvalidInputError(f"{name}={value!r}: use a mapping, {{}} if there is nothing to say")
+        raise InvalidInputError(f"{name}={value!r}: use a mapping, which may be empty")
     return value
 
 
 def writes(values: Any) -> list[tuple[str, Any]]:
-    """Pending writes, each a channel's name and a value."""
+    """Pending writes: pairs of a channel's name and a value."""
     pairs = None if isinstance(values, str | bytes | Mapping) else _listed(values)
     if pairs is None or not all(
         isinstance(one, tuple | list) and len(one) == 2 and isinstance(one[0], str)  # noqa: PLR2004
         for one in pairs
     ):
         raise InvalidInputError(
-            f"writes={_short(values)}: use a sequence of pairs of a channel's name and a value"
+            f"writes={_short(values)}: use a sequence of (channel name, value) pairs"
         )
     return [(channel, value) for channel, value in pairs]
 
@@ -203,7 +203,7 @@ def _short(value: Any) -> str:
 
 
 def checkpoint(value: Any, metadata: Any, new_versions: Any) -> None:
-    """A checkpoint has an id, values and versions; what comes with it are mappings."""
+    """Check that a checkpoint has an id, values and versions, and that the rest are mappings."""
     mapping("metadata", metadata)
     mapping("new_versions", new_versions)
     for name in ("id", "channel_values", "channel_versions"):
@@ -215,7 +215,7 @@ def checkpoint(value: Any, metadata: Any, new_versions: Any) -> None:
 
 
 def stored_config(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
-    """The config that names a checkpoint that was just put."""
+    """The config that names a checkpoint after its put."""
     configurable = config["configurable"]
     return {
         "configurable": {
@@ -230,8 +230,9 @@ def listing(
     config: RunnableConfig | None,
     filter: Mapping[str, Any] | None,  # noqa: A002 - LangGraph's name
     before: RunnableConfig | None,
-) -> Query:
-    """What a call of `list` asks for."""
+    limit: int | None,
+) -> Listing:
+    """What a call of `list` returns, before anything is read."""
     thread = ns = found = before_id = None
     if config is not None:
         place, found = address(config)
@@ -241,16 +242,16 @@ def listing(
         before_id = _configurable(before).get("checkpoint_id")
         if not before_id:
             raise InvalidInputError(
-                f"before={before!r} names no checkpoint_id: pass the config of a checkpoint"
+                f"before={before!r} has no checkpoint_id: pass the config of a checkpoint"
             )
         checkpoint_id("before's checkpoint_id", before_id)
     if filter is not None and not isinstance(filter, Mapping):
         raise InvalidInputError(f"filter={filter!r}: use a mapping of metadata values")
-    return Query(thread, ns, found, before_id, dict(filter or {}))
+    return Listing(Query(thread, ns, found, before_id, dict(filter or {})), maximum(limit))
 
 
-def limit(value: Any) -> int | None:
-    """A bound on how many checkpoints to list."""
+def maximum(value: Any) -> int | None:
+    """The maximum number of checkpoints to list; `None` for no maximum."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -259,14 +260,14 @@ def limit(value: Any) -> int | None:
 
 
 def keep(strategy: Any, keep_last: Any, older_than: Any, now: float) -> RetentionPolicy | None:
-    """What `prune` keeps of each namespace; `None` for nothing at all."""
+    """What `prune` keeps of each namespace; `None` if the strategy keeps nothing."""
     chosen = choice("strategy", strategy, _STRATEGIES)
     if not chosen:
         for name, value in (("keep_last", keep_last), ("older_than", older_than)):
             if value is not None:
                 raise InvalidInputError(
-                    f"{name}={value!r} with strategy={strategy!r}, which keeps nothing: leave one "
-                    "of the two out"
+                    f"{name}={value!r} with strategy={strategy!r}, which keeps nothing: leave "
+                    "one of the two out"
                 )
         return None
     if keep_last is not None and (
@@ -288,7 +289,7 @@ def _age(older_than: Any) -> float:
 
 
 def choice(name: str, value: Any, choices: Mapping[str, T]) -> T:
-    """One of several named things."""
+    """The value of one of several named choices."""
     try:
         return choices[value]
     except (KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""The saver's methods on whole threads: delete, copy, prune."""
+"""The saver's methods on whole threads: delete, copy, verify, apply_ttl, prune."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from . import arguments
 T = TypeVar("T")
 
 Id: TypeAlias = "str | UUID | int"
-"""An id of a thread or a run: integers and UUIDs are taken as text."""
+"""An id of a thread or a run; an integer or a UUID is converted to a string."""
 
 
 class ThreadMaintenance:
-    """The part of `DynamoDBSaver` that deletes and copies."""
+    """The part of `DynamoDBSaver` for operations on whole threads."""
 
     @abstractmethod
     def _context(self) -> Context: ...
@@ -36,15 +36,15 @@ class ThreadMaintenance:
     async def _arun(self, operation: Operation[T]) -> T: ...
 
     def delete_thread(self, thread_id: Id) -> None:
-        """Delete everything that stands in a thread's partition, whoever wrote it.
+        """Delete all items in a thread's partition, including those of other programs.
 
         Args:
-            thread_id: The thread; a string, a UUID or an integer, as everywhere.
+            thread_id: The thread: a string, a UUID or an integer.
 
         Raises:
-            InvalidInputError: `thread_id` cannot be one.
-            ConflictError: The thread is still being written to.
-            StorageError: DynamoDB could not answer; call it again.
+            InvalidInputError: `thread_id` is invalid.
+            ConflictError: Other writers still write to the thread; stop its runs.
+            StorageError: A request failed; call it again.
         """
         self._run(self._delete_thread(thread_id))
 
@@ -58,19 +58,20 @@ class ThreadMaintenance:
     def delete_for_runs(self, run_ids: Iterable[Id]) -> None:
         """Delete the checkpoints that some runs made, with their writes.
 
-        Costs a consistent scan of the whole table: one read unit for every 4 KB
-        stored, for each 100 run ids. With `enable_run_index` a query for each run
-        id; the index follows the table by a moment, so a run has to have ended a
-        little before. Checkpoints of other runs stay whole: those that their delta
-        channels are rebuilt from stay too, until a later call finds that nothing needs
-        them. A run that is under way on what is deleted is not protected; see `prune`.
+        Without `enable_run_index`, each 100 run ids cost a consistent scan of the whole table: one
+        read unit for every 4 KB stored. With it, each run id costs a query of the index. The
+        index is eventually consistent, so call this some seconds after a run has ended.
+
+        Checkpoints of other runs remain complete: ancestors that their delta channels are
+        rebuilt from are kept, until a later call finds that no checkpoint needs them. A run
+        that is continuing a deleted checkpoint is not protected; see `prune`.
 
         Args:
             run_ids: The runs: any iterable of strings, UUIDs or integers.
 
         Raises:
-            InvalidInputError: An id of another type, or a single string.
-            StorageError: DynamoDB could not answer; call it again.
+            InvalidInputError: An id has another type, or `run_ids` is a single string.
+            StorageError: A request failed; call it again.
         """
         self._run(self._delete_for_runs(run_ids))
 
@@ -84,19 +85,19 @@ class ThreadMaintenance:
     def copy_thread(self, source_thread_id: Id, target_thread_id: Id) -> None:
         """Copy a thread as it is stored, without deserializing its values.
 
-        Where a checkpoint's metadata names the source as `thread_id`, as LangGraph Server's does,
-        the copy's names the target. It can be repeated after a failure. A source that does not
-        exist copies nothing.
+        If a checkpoint's metadata has the source as `thread_id`, as with LangGraph Server, the
+        copy's metadata has the target. A failed copy can be repeated. If the source does not
+        exist, nothing is copied.
 
         Args:
             source_thread_id: The thread to copy.
-            target_thread_id: The thread to copy to, which holds nothing else.
+            target_thread_id: The thread to copy to; it must hold nothing but an earlier copy.
 
         Raises:
-            InvalidInputError: An id that cannot be a thread's.
-            ConflictError: The target holds something else, or the source is being deleted from
-                without end; no checkpoint was written.
-            StorageError: DynamoDB could not answer; call it again.
+            InvalidInputError: A thread id is invalid.
+            ConflictError: The target holds something else, or checkpoints of the source were
+                deleted during each attempt; no checkpoint was written.
+            StorageError: A request failed; call it again.
         """
         self._run(self._copy_thread(source_thread_id, target_thread_id))
 
@@ -112,22 +113,22 @@ class ThreadMaintenance:
         )
 
     def verify(self, thread_id: Id | None = None) -> VerifyReport:
-        """Look for broken promises: what is missing, altered, unreadable or left over.
+        """Find problems: items that are missing, altered, unreadable or left over.
 
-        Reads everything that a thread has stored, checks every digest and loads every value,
-        and changes nothing. It may run beside runs of the thread. Beside a `prune` or a
-        deletion it may report what that is about to delete.
+        Reads all items of a thread, checks every digest and deserializes every value. Changes
+        nothing. It may run at the same time as runs of the thread. At the same time as a `prune`
+        or a deletion, it may report items that are about to be deleted.
 
         Args:
-            thread_id: The thread; `None` for every thread, by a scan of the table's keys, with
+            thread_id: The thread. `None` for every thread: by a scan of the table's keys, with
                 one thread at a time in memory.
 
         Returns:
-            The counts, and the problems; broken data is never raised.
+            Counts of items, and the problems. Damaged data raises no error.
 
         Raises:
-            InvalidInputError: `thread_id` cannot be one.
-            StorageError: DynamoDB could not answer; call it again.
+            InvalidInputError: `thread_id` is invalid.
+            StorageError: A request failed; call it again.
         """
         verification = self._verification(thread_id)
         while self._run(verification.next_thread(self._context())):
@@ -142,26 +143,27 @@ class ThreadMaintenance:
         return verification.report
 
     def apply_ttl(self, thread_ids: Iterable[Id] | None = None) -> int:
-        """Let what is stored already expire, `ttl_seconds` from now.
+        """Make stored items expire `ttl_seconds` from now, unless they expire earlier.
 
-        For threads that were begun before TTL was switched on, or with a longer one: a
-        checkpoint never expires before the one it continues, so without this they go on as they
-        are. What expires earlier keeps its time. Chunks of items without a time are written
-        once more; the next `prune` deletes the old ones, an hour later. What was done before a
-        call broke off is passed over by the next. Every process that writes to the table has
-        to have `ttl_seconds` by then.
+        For threads that began before TTL was enabled, or with a longer TTL. A checkpoint never
+        expires before the one it continues, so the TTL of such a thread changes only by this call.
+        First set `ttl_seconds` in every process that writes to the table.
+
+        Chunks of items that had no expiry are written again; a `prune` that runs more than an
+        hour later deletes the old ones. After a failure, call it again: items that are done are
+        skipped.
 
         Args:
             thread_ids: The threads; `None` for every thread, by a scan of the table's keys.
 
         Returns:
-            How many items were given a time, or an earlier one.
+            How many items were given an expiry, or an earlier one.
 
         Raises:
             ConfigurationError: The saver's table has no `ttl_seconds`.
-            InvalidInputError: An id that cannot be a thread's.
-            ConflictError: A thread is written to again and again; stop its runs.
-            StorageError: DynamoDB could not answer; call it again.
+            InvalidInputError: A thread id is invalid.
+            ConflictError: Other writers kept writing to a thread; stop its runs.
+            StorageError: A request failed; call it again.
         """
         changed = 0
         for application in self._ttl_applications(thread_ids):
@@ -182,7 +184,7 @@ class ThreadMaintenance:
     def _ttl_applications(self, thread_ids: Iterable[Id] | None) -> list[TtlApplication]:
         if self._context().ttl_seconds is None:
             raise ConfigurationError(
-                "apply_ttl: this saver's table has ttl_seconds=None, so there is no TTL to apply; "
+                "apply_ttl: this saver's table has ttl_seconds=None, so there is no TTL to apply: "
                 "set DynamoDBTableConfig(enable_ttl=True, ttl_seconds=…)"
             )
         if thread_ids is None:
@@ -201,36 +203,37 @@ class ThreadMaintenance:
         keep_last: int | None = None,
         older_than: timedelta | float | None = None,
     ) -> None:
-        """Delete what threads no longer need.
+        """Delete checkpoints that threads no longer need, their writes and unreferenced chunks.
 
-        The namespace of a subgraph call is deleted together with the checkpoint of the enclosing
-        graph in which the subgraph was called, since nothing but that checkpoint comes back to it.
-        A subgraph compiled with `checkpointer=True` keeps its newest checkpoint, and the newest
-        before each checkpoint of the root graph that stays, which a replay of that begins with.
+        Only the enclosing graph's checkpoint in which a subgraph was called uses the namespace of
+        that call, so both are deleted together. A subgraph compiled with `checkpointer=True` keeps
+        its newest checkpoint and, for each kept checkpoint of the root graph, the newest one
+        before it: a replay starts from that.
 
-        A kept checkpoint's `parent_config` goes on naming its parent, also one that is gone. A
-        run that continues from a checkpoint that is being deleted is not protected: its next
-        one may raise `CorruptCheckpointError`. Where several runs share a thread, give
-        `older_than`, longer than a step takes. Chunks younger than an hour are left to the next
-        prune: a run may be about to refer to them.
+        A kept checkpoint's `parent_config` still names its parent, even a deleted one. A run that
+        is continuing a deleted checkpoint is not protected: its next put may raise
+        `CorruptCheckpointError`. If several runs share a thread, pass an `older_than` that is
+        longer than a step takes. Chunks younger than an hour are kept for the next prune: a run
+        may be about to refer to them.
 
         Args:
             thread_ids: The threads: any iterable of strings, UUIDs or integers.
             strategy: `keep_latest` keeps the newest checkpoint of the graph and of each
                 subgraph, as above, their writes, and the ancestors that their delta channels
-                are rebuilt from;
-                `delete`, or `delete_all` as LangGraph Server says, deletes the threads.
-            keep_last: Keep so many of the newest checkpoints of each namespace instead of one.
-            older_than: Delete only checkpoints made longer ago than this, in seconds or as a
-                `timedelta`. With `keep_last`, what either of the two spares is kept. The time
-                is that in the checkpoint's id, a UUID of version 6: ids sort by it, so it is
-                what "newest" means. For another id it is the checkpoint's `ts`; one without a
-                readable `ts` stays.
+                are rebuilt from. `delete` deletes the threads; `delete_all`, LangGraph Server's
+                name, does the same.
+            keep_last: Keep this many of the newest checkpoints of each namespace instead of one.
+            older_than: Delete only checkpoints older than this, in seconds or as a `timedelta`.
+                With `keep_last`, a checkpoint is kept if either argument keeps it. The age is
+                that of the checkpoint's id, a UUID of version 6, which "newest" goes by too. For
+                another kind of id it is that of the checkpoint's `ts`; without a readable `ts`,
+                the checkpoint is kept.
 
         Raises:
-            InvalidInputError: An unknown strategy, an id that cannot be a thread's, or numbers
-                that make no sense.
-            StorageError: DynamoDB could not answer; call it again.
+            InvalidInputError: The strategy is unknown, a thread id is invalid, `keep_last` is not
+                a whole number from 1 up, `older_than` is negative or not a time, or one of the
+                two was passed with a strategy that keeps nothing.
+            StorageError: A request failed; call it again.
         """
         for operation in self._prune(thread_ids, strategy, keep_last, older_than):
             self._run(operation)

@@ -1,4 +1,4 @@
-"""`DynamoDBSaver`: LangGraph's checkpointer interface over the operations."""
+"""`DynamoDBSaver`: LangGraph's checkpointer interface."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints import delta_history, fencing, get, put, put_writes
-from ..checkpoints.listing import Listing
 from ..config.saver_config import DynamoDBConfig
 from ..drivers.aio import AsyncDriver
 from ..drivers.sync import SyncDriver
@@ -41,20 +40,22 @@ T = TypeVar("T")
 class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[str]):
     """A LangGraph checkpointer on one DynamoDB table, sync and async.
 
-    Making a saver sends nothing unless `deploy` is set. All methods may be called from several
+    Without `deploy`, the constructor sends no requests. All methods are safe to call from several
     threads and event loops at once. The `a*` methods use aiobotocore if it is installed (extra
-    `async` or `aioboto3`), else worker threads. Nothing is kept of what callers pass or get.
+    `async` or `aioboto3`), else worker threads. A saver keeps no references to the objects that
+    callers pass or get.
 
     Args:
-        config: Table, connection and retries; the defaults are a table
-            `langgraph-checkpoint` in the default region.
-        deploy: Make the table if it is missing, as `template.yaml` says, and
-            wait until it is active. An existing table is left as it is.
-        serde: Serializer of all that is stored; LangGraph's msgpack by default.
+        config: Table, connection and retries; by default, the table `langgraph-checkpoint` in
+            the default region.
+        deploy: Create the table from `template.yaml` if it is missing, and wait until it is
+            active. An existing table is not changed.
+        serde: Serializer of all stored values; LangGraph's msgpack by default.
 
     Raises:
+        ConfigurationError: `config` is not a `DynamoDBConfig`.
         TableMismatchError: `deploy` found a table of this name with other keys.
-        StorageError: `deploy` could not make the table.
+        StorageError: `deploy` could not create the table.
 
     Example:
         ```python
@@ -64,7 +65,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     """
 
     clock: Callable[[], float] = staticmethod(time.time)
-    """The time in epoch seconds, which expiry is reckoned by."""
+    """The current time in epoch seconds, for expiry."""
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
 
     def _context(self) -> Context:
         table = self.config.table_config
-        # Looked up at every call: users assign it, and `with_allowlist` clones and swaps it.
+        # Read at each call: users assign `serde`, and `with_allowlist` replaces it in a clone.
         serde, encrypts = self._inspection.of(self.serde)
         return Context(
             table=table.table_name,
@@ -122,9 +123,9 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
                 and `checkpoint_id` (default: the newest).
 
         Raises:
-            InvalidInputError: `config` names no usable thread.
-            CorruptCheckpointError: Something that the checkpoint needs is missing.
-            StorageError: DynamoDB could not answer.
+            InvalidInputError: `config` names no valid thread.
+            CorruptCheckpointError: Stored bytes of the checkpoint are missing or altered.
+            StorageError: A request failed.
         """
         return self._run(self._get_tuple(config))
 
@@ -144,22 +145,22 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
-        """Checkpoints, newest first, read as they are consumed.
+        """Checkpoints, newest first, read lazily during the iteration.
 
         Args:
             config: `thread_id`, optionally `checkpoint_ns` (default: all, merged) and
-                `checkpoint_id` (only this one). `None` lists every thread by a scan, thread
-                after thread: DynamoDB keeps no order between partitions.
+                `checkpoint_id` (only this one). `None` lists all threads by a scan, one thread
+                after another: DynamoDB has no order between partitions.
             filter: Metadata values that must be equal; applied before `limit`.
-            before: Only checkpoints whose id sorts before this one's `checkpoint_id`.
-            limit: At most so many; 0 or more.
+            before: Only checkpoints whose id sorts before this config's `checkpoint_id`.
+            limit: The maximum number of checkpoints, 0 or more.
 
         Raises:
-            InvalidInputError: An argument that cannot work; raised by the call itself.
-            CorruptCheckpointError: Something that a checkpoint needs is missing.
-            StorageError: DynamoDB could not answer.
+            InvalidInputError: An argument is invalid; raised by the call, not the iteration.
+            CorruptCheckpointError: Stored bytes of a checkpoint are missing or altered.
+            StorageError: A request failed.
         """
-        listing = self._listing(config, filter, before, limit)
+        listing = arguments.listing(config, filter, before, limit)
 
         def pages() -> Iterator[CheckpointTuple]:
             while (page := self._run(listing.page(self._context()))) is not None:
@@ -176,7 +177,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Async `list`."""
-        listing = self._listing(config, filter, before, limit)
+        listing = arguments.listing(config, filter, before, limit)
 
         async def pages() -> AsyncIterator[CheckpointTuple]:
             while (page := await self._arun(listing.page(self._context()))) is not None:
@@ -185,26 +186,18 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
 
         return pages()
 
-    def _listing(
-        self,
-        config: RunnableConfig | None,
-        filter: Mapping[str, Any] | None,  # noqa: A002 - LangGraph's name
-        before: RunnableConfig | None,
-        limit: int | None,
-    ) -> Listing:
-        return Listing(arguments.listing(config, filter, before), arguments.limit(limit))
-
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        """What each delta channel is rebuilt from; see the base class for the contract.
+        """The writes and seed that each delta channel is rebuilt from; see the base class.
 
-        With `ttl_seconds`, what was read is given a later expiry, so that a living
-        checkpoint does not lose its ancestors.
+        The expiry of the items that were read is extended if necessary, so that ancestors do not
+        expire before the checkpoints that are rebuilt from them.
 
         Raises:
-            CorruptCheckpointError: An ancestor is gone that a channel's value needs.
-            StorageError: DynamoDB could not answer.
+            InvalidInputError: An argument is invalid; nothing was sent.
+            CorruptCheckpointError: An ancestor that a channel's value needs is missing.
+            StorageError: A request failed.
         """
         return self._run(self._get_delta_channel_history(config, channels))
 
@@ -230,23 +223,23 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Store a checkpoint; returns when it is acknowledged.
+        """Store a checkpoint; returns after DynamoDB has acknowledged it.
 
         Args:
             config: `thread_id`, `checkpoint_ns`, and the parent's `checkpoint_id`.
             checkpoint: The checkpoint, with all its values.
-            metadata: Its metadata; what the run's config adds never overrides it.
+            metadata: Its metadata. The run's config adds keys to it and overrides none.
             new_versions: The versions of the channels that changed.
 
         Returns:
             The config that names the new checkpoint.
 
         Raises:
-            InvalidInputError: An argument that cannot work; nothing was sent.
-            SerializationError: A value that the serde cannot write; nothing was sent.
-            StaleParentError: With `fence`, the parent is not the newest any more.
+            InvalidInputError: An argument is invalid; nothing was sent.
+            SerializationError: The serde cannot serialize a value; no checkpoint was written.
+            StaleParentError: With `fence`, the parent is no longer the newest checkpoint.
             ConflictError: With `fence`, the checkpoint's id sorts before its parent's.
-            StorageError: DynamoDB did not acknowledge it.
+            StorageError: DynamoDB did not acknowledge the checkpoint.
         """
         self._run(self._put(config, checkpoint, metadata, new_versions))
         return arguments.stored_config(config, checkpoint)
@@ -282,19 +275,19 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """Store a task's pending writes; returns when they are acknowledged.
+        """Store a task's pending writes; returns after DynamoDB has acknowledged them.
 
         Args:
             config: `thread_id`, `checkpoint_ns` and `checkpoint_id`.
-            writes: `(channel, value)` pairs. What a finished task has stored stays;
+            writes: `(channel, value)` pairs. Stored writes of a finished task are not changed;
                 ERROR, SCHEDULED, INTERRUPT and RESUME are overwritten.
             task_id: The task.
-            task_path: Where the task stands in its step: the order of replay.
+            task_path: The path of the task in its step; it sets the order of replay.
 
         Raises:
-            InvalidInputError: An argument that cannot work; nothing was sent.
-            SerializationError: A value that the serde cannot write; nothing was sent.
-            StorageError: DynamoDB did not acknowledge them.
+            InvalidInputError: An argument is invalid; nothing was sent.
+            SerializationError: The serde cannot serialize a value; nothing was sent.
+            StorageError: DynamoDB did not acknowledge the writes.
         """
         self._run(self._put_writes(config, writes, task_id, task_path))
 
@@ -317,9 +310,9 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     ) -> Operation[None]:
         place, checkpoint_id = arguments.required_address(config)
         arguments.text("task_id", task_id)
-        taken = snapshot(arguments.writes(writes))
+        copied = snapshot(arguments.writes(writes))
         return put_writes.put_writes(
-            self._context(), place, checkpoint_id, taken, task_id, task_path
+            self._context(), place, checkpoint_id, copied, task_id, task_path
         )
 
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002
@@ -329,12 +322,12 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     # Lifetime
 
     def close(self) -> None:
-        """Give back connections and threads; a later call opens them again."""
+        """Close connections and threads; a later call opens them again."""
         self._async.close()
         self._sync.close()
 
     async def aclose(self) -> None:
-        """Give back the running loop's async connections, and the sync ones."""
+        """Close the running event loop's async connections, and the sync ones."""
         await self._async.aclose()
 
     def __enter__(self) -> DynamoDBSaver:

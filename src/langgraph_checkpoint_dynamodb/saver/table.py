@@ -1,4 +1,4 @@
-"""The saver's methods on the table itself: find it by its stack, delete it."""
+"""The saver's methods on its table: find it from a stack, plan its deployment, delete it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Saver = TypeVar("Saver", bound="TableProvisioning")
 
 
 class TableProvisioning:
-    """The part of `DynamoDBSaver` that knows about stacks and tables."""
+    """The part of `DynamoDBSaver` for stacks and tables."""
 
     config: DynamoDBConfig
     _cache: Cache
 
     if TYPE_CHECKING:
-        # The saver's own: a mixin's `__init__` would come before its other base's.
+        # For type checkers. At run time, a mixin's `__init__` would hide `BaseCheckpointSaver`'s.
         def __init__(
             self, config: DynamoDBConfig | None = None, *, serde: SerializerProtocol | None = None
         ) -> None: ...
@@ -56,23 +56,24 @@ class TableProvisioning:
         ttl_seconds: int | None = None,
         serde: SerializerProtocol | None = None,
     ) -> Saver:
-        """A saver on the table of a CloudFormation stack, by the stack's outputs.
+        """A saver for the table of a CloudFormation stack, configured from the stack's outputs.
 
-        Needs `cloudformation:DescribeStacks`. The saver's `config` holds what was found; of
-        the table it knows no more than the outputs tell.
+        Needs `cloudformation:DescribeStacks`. The saver's `config` has the settings in the
+        outputs; settings that are not in the outputs have their defaults.
 
         Args:
             stack_name: Name or ARN of a stack made from `template.yaml`.
             config: How to reach AWS. Leave its `table_config` out.
-            ttl_seconds: How long a checkpoint lives; needs a stack with `EnableTtl`.
-            serde: Serializer of all that is stored; LangGraph's msgpack by default.
+            ttl_seconds: After how many seconds a checkpoint expires; needs a stack with
+                `EnableTtl`.
+            serde: Serializer of all stored values; LangGraph's msgpack by default.
 
         Raises:
-            InvalidInputError: `stack_name` cannot be one; nothing was sent.
-            ConfigurationError: An argument that cannot work, or `ttl_seconds` on a stack
-                without TTL.
-            StackError: The stack is missing, not ready, or not of this template.
-            StorageError: CloudFormation could not answer.
+            InvalidInputError: `stack_name` is not a stack's name or ARN; nothing was sent.
+            ConfigurationError: Another argument is invalid, or `ttl_seconds` was passed for a
+                stack without TTL.
+            StackError: The stack is missing, is not ready, or was made from another template.
+            StorageError: The request to CloudFormation failed.
         """
         reachable = arguments.stack_config(stack_name, config, ttl_seconds)
         reader = cls(reachable)
@@ -103,10 +104,10 @@ class TableProvisioning:
         return cls(found, serde=serde)
 
     def plan(self) -> Plan:
-        """What `deploy=True` would do with the configured table; sends no change.
+        """What `deploy=True` would do with the configured table; changes nothing.
 
         Raises:
-            StorageError: AWS refuses a call that looks at the table.
+            StorageError: A request that describes the table failed.
         """
         return self._run(plan.plan(self.config.table_config))
 
@@ -115,16 +116,14 @@ class TableProvisioning:
         return await self._arun(plan.plan(self.config.table_config))
 
     def destroy(self, *, force: bool = False) -> None:
-        """Delete the table with all that is in it; a missing table is fine.
-
-        Its autoscaling is removed too.
+        """Delete the table with all its items, and its autoscaling. A missing table is no error.
 
         Args:
-            force: Delete also a table that a CloudFormation stack owns.
+            force: Also delete a table that belongs to a CloudFormation stack.
 
         Raises:
-            TableProtectedError: Deletion protection is on, or a stack owns the table.
-            StorageError: AWS refused, or the table is still there after waiting.
+            TableProtectedError: The table has deletion protection, or belongs to a stack.
+            StorageError: A request failed, or the table still exists after waiting.
         """
         self._run(self._destroy(force))
         self._cache.clear()

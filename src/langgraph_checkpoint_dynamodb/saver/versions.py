@@ -1,4 +1,4 @@
-"""Channel versions, in the form of LangGraph's own savers, so that each continues the other's."""
+"""Channel versions in the format of LangGraph's savers, which can continue each other's threads."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _FRACTIONS = 10**9
 
 
 def next_version(current: Any) -> Any:
-    """The version after `current`: a string after `None`, else of the same type.
+    """The version after `current`: a string for `None`, else of the type of `current`.
 
-    A string is the count in 32 digits, a dot, and a random fraction, by which two forks of one
-    checkpoint differ. LangGraph's savers for memory, SQLite and Postgres and LangGraph
-    Server write `f"{count:032}.{fraction:016}"` too, and read the count in front of the dot.
-    The fraction here has 9 digits, about 30 bits: what is random takes up space in every
-    checkpoint.
+    A string is a count of 32 digits, a dot, and a random fraction, which makes the versions of two
+    forks of a checkpoint different. LangGraph's savers for memory, SQLite and Postgres and
+    LangGraph Server also write `f"{count:032}.{fraction:016}"`, and read the count before the dot.
+    The fraction here has 9 random digits, about 30 bits: random digits do not compress, and each
+    checkpoint stores them.
 
-    A thread that another saver began with `int` or `float` versions goes on with numbers:
-    LangGraph takes the `max` over a checkpoint's versions, which a mix with strings has not.
+    A thread that another saver started with `int` or `float` versions keeps that type: LangGraph
+    takes the `max` of a checkpoint's versions, and numbers do not compare with strings.
 
     Raises:
-        InvalidInputError: `current` is no version.
+        InvalidInputError: `current` is not a version.
     """
     if current is None:
         return _text(1)
@@ -31,7 +31,7 @@ def next_version(current: Any) -> Any:
         return _text(_count(current) + 1)
     if isinstance(current, int | float) and not isinstance(current, bool):
         return current + 1
-    raise InvalidInputError(f"current={current!r}: a channel version is a str, an int or a float")
+    raise InvalidInputError(f"current={current!r}: a channel version is a str, int or float")
 
 
 def _text(count: int) -> str:
@@ -43,6 +43,6 @@ def _count(version: str) -> int:
         return int(version.split(".", 1)[0])
     except ValueError:
         raise InvalidInputError(
-            f"current={version[:40]!r}: a channel version begins with a whole number and a dot, as "
-            "LangGraph's do"
+            f"current={version[:40]!r}: a channel version begins with a whole number and a dot, "
+            "as in LangGraph's savers"
         ) from None
