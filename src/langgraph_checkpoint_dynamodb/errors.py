@@ -16,7 +16,7 @@ class DynamoDBSaverError(Exception):
 
 
 class CallerError(DynamoDBSaverError):
-    """The call or the configuration must be changed; no request was sent."""
+    """The call or the configuration must be changed; nothing was stored."""
 
 
 class ConfigurationError(CallerError, ValueError):
@@ -28,7 +28,7 @@ class InvalidInputError(CallerError, ValueError):
 
 
 class TemplateError(CallerError, ValueError):
-    """A template cannot be evaluated, or has resources that `deploy=True` does not create."""
+    """A template cannot be evaluated, or uses what `deploy=True` does not support."""
 
 
 class SerializationError(CallerError):
