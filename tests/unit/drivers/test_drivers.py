@@ -237,7 +237,7 @@ RETRYABLE = [
     (ConnectTimeoutError(endpoint_url="http://x"), UnavailableError),
     (ReadTimeoutError(endpoint_url="http://x"), UnavailableError),
     (ConnectionResetError("reset"), UnavailableError),
-    # A metadata service that did not answer in time, and credentials that had expired when they came.
+    # A metadata service that did not answer, and credentials that had expired when they came.
     (CredentialRetrievalError(provider="container-role", error_msg="timeout"), AccessDeniedError),
     (MetadataRetrievalError(error_msg="timeout"), AccessDeniedError),
     (RuntimeError("the refreshed credentials are still expired."), AccessDeniedError),
