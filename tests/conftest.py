@@ -19,6 +19,9 @@ from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoD
 from permissions import Calls
 from play import Scenario
 
+pytest.register_assert_rewrite("graph_scenarios")
+
+
 MakeSaver = Callable[..., DynamoDBSaver]
 
 _TABLE_FIELDS = {field.name for field in fields(DynamoDBTableConfig)}
@@ -134,6 +137,22 @@ def scan(dynamodb: Any) -> Callable[[str], list[dict[str, Any]]]:
         return [item for page in pages for item in page["Items"]]
 
     return scan_table
+
+
+@pytest.fixture
+def stored(
+    client: Either, scan: Callable[[str], list[dict[str, Any]]]
+) -> Callable[..., dict[str, Any]]:
+    """The items of a thread whose sort keys have a prefix, by sort key."""
+
+    def read(thread_id: str, prefix: str = "") -> dict[str, Any]:
+        return {
+            item["SK"]["S"]: item
+            for item in scan(client.target.config.table_config.table_name)
+            if item["PK"]["S"] == thread_id and item["SK"]["S"].startswith(prefix)
+        }
+
+    return read
 
 
 @pytest.fixture

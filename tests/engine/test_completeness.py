@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from conftest import MakeSaver
-from test_expiry import Clock
-from test_verify import COUNTERS
 
+from clock import Clock
 from either import Either
 from langgraph_checkpoint_dynamodb import VerifyReport
-from threads import LARGE, chain, config_of, put
+from threads import COUNTERS, LARGE, chain, config_of, put
 
 HOURS = 2 * 3600
 TTL = 10 * HOURS

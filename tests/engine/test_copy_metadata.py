@@ -8,13 +8,11 @@ from uuid import UUID
 
 import pytest
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
-from test_maintenance import later, stored
 
+from clock import later
 from either import Either
 from langgraph_checkpoint_dynamodb import ConflictError
 from threads import LARGE, config_of, load_all, put
-
-__all__ = ["stored"]
 
 SOURCE, TARGET = "5a8d0b3c-source", "c1f7e2d4-target"
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
-from uuid import UUID
 
 import pytest
 import zstandard
@@ -18,6 +17,7 @@ from conftest import MakeSaver
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 
+from chat import chat, converse, prose
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
@@ -31,49 +31,8 @@ import scripts
 from scripts import Script
 
 TURNS = 100
-# Words of a few syllables; the n-th comes up 1/n as often as the first, as in English,
-# and 800 bytes of them compress about as far as English does (55 %, English 57 %).
-_SOUNDS = (
-    ("b", "c", "ch", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "sh", "st", "th", "tr", "w"),
-    ("a", "e", "i", "o", "u", "ai", "ea", "ee", "ou"),
-    ("d", "l", "m", "n", "nd", "ng", "r", "s", "st", "t", "y", "ck"),
-)
-_DRAW = random.Random(1)
-WORDS = [
-    "".join(_DRAW.choice(sounds) for _ in range(1 + rank // 500) for sounds in _SOUNDS)
-    for rank in range(2000)
-]
-RANKS = [1 / (rank + 3) for rank in range(len(WORDS))]
 
 Scan = Callable[[str], list[dict[str, Any]]]
-
-
-def prose(seed: int, size: int) -> str:
-    """So many bytes of English-like words, the same for the same seed."""
-    words = random.Random(seed).choices(WORDS, RANKS, k=size // 2)
-    return " ".join(words)[:size]
-
-
-def identity(seed: int) -> str:
-    """An id as LangGraph gives it, but the same in each run: it decides where lists are cut."""
-    return str(UUID(int=random.Random(f"id {seed}").getrandbits(128), version=4))
-
-
-def chat(saver: DynamoDBSaver) -> Any:
-    """One node that answers 200 bytes with 800."""
-
-    def reply(state: MessagesState) -> dict[str, Any]:
-        turn = len(state["messages"])
-        return {"messages": [AIMessage(prose(-turn, 800), id=identity(-turn))]}
-
-    builder = StateGraph(MessagesState).add_node("reply", reply).add_edge(START, "reply")
-    return builder.compile(checkpointer=saver)
-
-
-async def converse(graph: Either, turns: int, *, first: int = 0) -> None:
-    for turn in range(turns):
-        question = {"messages": [HumanMessage(prose(turn, 200), id=identity(first + turn))]}
-        await graph.invoke(question, thread("chat"), durability="sync")
 
 
 @pytest.fixture

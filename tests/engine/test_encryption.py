@@ -16,7 +16,6 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send, interrupt
-from test_known_failures import new_checkpoint
 from typing_extensions import TypedDict
 
 from either import Either
@@ -33,6 +32,7 @@ from langgraph_checkpoint_dynamodb.format.body import unseal
 from langgraph_checkpoint_dynamodb.format.compression import decompress
 from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
 from play import thread
+from threads import new_checkpoint
 
 KEY = b"0123456789abcdef"
 SECRETS = [

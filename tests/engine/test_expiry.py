@@ -9,22 +9,13 @@ import pytest
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
+from clock import START, Clock
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import CorruptCheckpointError
 from threads import LARGE, chain, config_of, load_all, put
 
 TTL = 1_000
-# Far in the future, so that the engine's own clean-up leaves the items alone.
-START = 4_000_000_000.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

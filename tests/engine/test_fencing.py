@@ -8,21 +8,18 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import pytest
-import test_functional
-import test_interrupts
-import test_shapes
-import test_time_travel
 from conftest import MakeSaver
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, StateUpdate, interrupt
-from test_costs import chat, converse
 from typing_extensions import TypedDict
 
 import play
+from chat import chat, converse
 from costs import Costs
 from either import Either
+from graph_scenarios import functional, interrupts, shapes, time_travel
 from langgraph_checkpoint_dynamodb import (
     ConfigurationError,
     ConflictError,
@@ -430,13 +427,8 @@ async def test_every_fork_on_purpose_of_a_graph_may(opener: Opener) -> None:
 
 
 SCENARIOS = {
-    f"{module.__name__.removeprefix('test_graph_')}: {name}": scenario
-    for module in (
-        test_functional,
-        test_interrupts,
-        test_shapes,
-        test_time_travel,
-    )
+    f"{module.__name__.removeprefix('graph_scenarios.')}: {name}": scenario
+    for module in (functional, interrupts, shapes, time_travel)
     for name, scenario in vars(module).items()
     if getattr(scenario, "__module__", None) == module.__name__
     and getattr(scenario, "__annotations__", {}).get("play") == "Play"

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from conftest import MakeSaver
-from langgraph.checkpoint.base import WRITES_IDX_MAP, empty_checkpoint
+from langgraph.checkpoint.base import WRITES_IDX_MAP
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME, SCHEDULED
 
 from either import Either
 from play import thread
+from threads import new_checkpoint
+from threads import put_values as put
 
 ODD_NAMES = [
     *("1", "10", "11", "1#", "1#0", "#", "##", "#child", "C#1", "S#0#", "W", "#W#", "$", "a$b"),
@@ -23,19 +25,6 @@ ODD_NAMES = [
     *("x" * 1000, "x" * 999, "x" * 999 + "y", "#" * 1000, "ü" * 1000),
 ]
 SPECIAL = [ERROR, SCHEDULED, INTERRUPT, RESUME]
-
-
-def new_checkpoint(**values: Any) -> Any:
-    checkpoint = empty_checkpoint()
-    checkpoint["id"] = str(uuid6())
-    checkpoint["channel_values"] = values
-    checkpoint["channel_versions"] = dict.fromkeys(values, "1")
-    return checkpoint
-
-
-async def put(client: Either, config: Any = None, /, step: int = 1, **values: Any) -> Any:
-    versions = dict.fromkeys(values, "1")
-    return await client.put(config or thread(), new_checkpoint(**values), {"step": step}, versions)
 
 
 async def pending(client: Either, config: Any) -> list[Any]:

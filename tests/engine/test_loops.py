@@ -18,13 +18,13 @@ import pytest
 import uvloop
 from botocore.loaders import JSONFileLoader
 from conftest import MakeSaver
-from test_known_failures import new_checkpoint
 
 from clients import KEYS, REGION
 from costs import Costs
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
 from langgraph_checkpoint_dynamodb.drivers import aio_clients, client_config, sessions
 from play import thread
+from threads import new_checkpoint
 
 METADATA = {"step": 1}
 

@@ -11,35 +11,17 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
-from test_interrupts import State, ask
 
+from clock import later
 from either import Either
+from graph_scenarios.interrupts import State, ask
 from langgraph_checkpoint_dynamodb import ConflictError, CorruptCheckpointError
-from langgraph_checkpoint_dynamodb.maintenance import retention
 from play import Play, thread
 from threads import LARGE, chain, config_of, load_all, put
 
 DAY = 24 * 3600.0
 
 Scan = Callable[[str], list[dict[str, Any]]]
-
-
-@pytest.fixture
-def stored(client: Either, scan: Scan) -> Callable[..., dict[str, Any]]:
-    def read(thread_id: str, prefix: str = "") -> dict[str, Any]:
-        return {
-            item["SK"]["S"]: item
-            for item in scan(client.target.config.table_config.table_name)
-            if item["PK"]["S"] == thread_id and item["SK"]["S"].startswith(prefix)
-        }
-
-    return read
-
-
-def later(client: Either) -> None:
-    """Let the grace time of all chunks pass."""
-    now = client.target.clock()
-    client.target.clock = lambda: now + retention.GRACE_SECONDS + 60
 
 
 async def test_delete_thread_leaves_nothing_and_no_other_thread_is_touched(

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
-from test_operations import LARGE, PLACE, checkpoint, get, put
 
 from either import Either
 from fake_table import FakeTable, context
@@ -16,6 +15,7 @@ from langgraph_checkpoint_dynamodb.checkpoints import put as puts
 from langgraph_checkpoint_dynamodb.checkpoints import put_writes
 from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, ConditionFailed, Operation
+from one_thread import LARGE, PLACE, checkpoint, get, put
 from threads import config_of
 
 STEP = "00000001"

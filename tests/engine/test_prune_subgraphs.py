@@ -12,9 +12,9 @@ from langgraph.channels import DeltaChannel
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
-from test_maintenance import later
 from typing_extensions import TypedDict
 
+from clock import later
 from either import Either
 from fake_table import FakeTable, context
 from langgraph_checkpoint_dynamodb.checkpoints import put as puts

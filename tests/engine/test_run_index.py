@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pytest
 from conftest import MakeSaver
 
+from clock import later
 from costs import Costs
 from either import Either
-from langgraph_checkpoint_dynamodb.maintenance import retention
 from threads import LARGE, chain, config_of, load_all, put
 
 RUNS = ["first", "second", "third"]
@@ -72,12 +72,6 @@ def stored(scan: Any, client: Either) -> list[tuple[str, str]]:
     """Thread and kind of each item that is left."""
     items = scan(client.target.config.table_config.table_name)
     return sorted((item["PK"]["S"], item["SK"]["S"].split("#")[0]) for item in items)
-
-
-def later(client: Either) -> None:
-    """Let the grace time of all chunks pass."""
-    now = client.target.clock()
-    client.target.clock = lambda: now + retention.GRACE_SECONDS + 60
 
 
 async def test_the_index_finds_what_the_scan_finds(

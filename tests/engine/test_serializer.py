@@ -13,11 +13,11 @@ from conftest import MakeSaver
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import ERROR, RESUME
-from test_known_failures import new_checkpoint
 
 from clients import KEYS, REGION
 from either import Either
 from play import thread
+from threads import new_checkpoint
 
 KEY = b"0123456789abcdef"
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.serde.types import ERROR
-from test_known_failures import new_checkpoint, put
 
 from either import Either
 from langgraph_checkpoint_dynamodb import CorruptCheckpointError
 from play import thread
+from threads import new_checkpoint
+from threads import put_values as put
 
 MB = 1024 * 1024
 

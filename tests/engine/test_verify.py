@@ -13,14 +13,13 @@ from conftest import MakeSaver
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from clock import later
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import Problem, ProblemKind, VerifyReport
 from langgraph_checkpoint_dynamodb.format.body import seal, unseal
-from langgraph_checkpoint_dynamodb.maintenance import retention
-from threads import LARGE, chain, config_of, put
+from threads import COUNTERS, LARGE, chain, config_of, put
 
-COUNTERS = {"counters_since_delta_snapshot": {"log": (1, 1)}}
 TTL = 30 * 24 * 3600
 
 
@@ -59,11 +58,6 @@ def table(client: Either, dynamodb: Any) -> Table:
 
 def table_of(client: Either, dynamodb: Any) -> Table:
     return Table(dynamodb, client.target.config.table_config.table_name)
-
-
-def later(client: Either, seconds: float = retention.GRACE_SECONDS + 60) -> None:
-    now = client.target.clock()
-    client.target.clock = lambda: now + seconds
 
 
 def kinds(report: VerifyReport) -> list[str]:

@@ -9,6 +9,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 
 from either import Either
+from play import thread
 
 LARGE = random.Random(11).randbytes(40_000)
 
@@ -56,3 +57,21 @@ async def chain(
 async def load_all(client: Either, thread_id: str) -> list[Any]:
     """Every checkpoint of a thread, read whole."""
     return await client.list({"configurable": {"thread_id": thread_id}})
+
+
+def new_checkpoint(**values: Any) -> Any:
+    """A checkpoint whose channels all have version "1"."""
+    checkpoint = empty_checkpoint()
+    checkpoint["id"] = str(uuid6())
+    checkpoint["channel_values"] = values
+    checkpoint["channel_versions"] = dict.fromkeys(values, "1")
+    return checkpoint
+
+
+COUNTERS: dict[str, Any] = {"counters_since_delta_snapshot": {"log": (1, 1)}}
+
+
+async def put_values(client: Either, config: Any = None, /, step: int = 1, **values: Any) -> Any:
+    """Put a checkpoint with a version of "1" for each value; the thread is `play.thread()`'s."""
+    versions = dict.fromkeys(values, "1")
+    return await client.put(config or thread(), new_checkpoint(**values), {"step": step}, versions)

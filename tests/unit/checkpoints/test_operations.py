@@ -9,16 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.types import INTERRUPT
 
 from fake_table import TABLE, FakeTable, context
 from langgraph_checkpoint_dynamodb import CorruptCheckpointError, ThrottledError, UnavailableError
-from langgraph_checkpoint_dynamodb.checkpoints import get as gets
 from langgraph_checkpoint_dynamodb.checkpoints import put as puts
 from langgraph_checkpoint_dynamodb.checkpoints import put_writes
 from langgraph_checkpoint_dynamodb.maintenance import delete
-from langgraph_checkpoint_dynamodb.runtime.context import Context, ThreadNamespace
+from langgraph_checkpoint_dynamodb.runtime.context import Context
 from langgraph_checkpoint_dynamodb.runtime.effects import (
     Call,
     Compute,
@@ -27,32 +25,7 @@ from langgraph_checkpoint_dynamodb.runtime.effects import (
     advance,
 )
 from langgraph_checkpoint_dynamodb.storage import batches, chunk_writer
-
-PLACE = ThreadNamespace("thread", "")
-LARGE = random.Random(3).randbytes(600_000)
-
-
-def checkpoint(step: int, **values: Any) -> Any:
-    made = empty_checkpoint()
-    made["id"] = f"{step:08}"
-    made["channel_values"] = values
-    made["channel_versions"] = dict.fromkeys(values, f"a{step}")
-    return made
-
-
-def putting(around: Any, step: int, parent: int | None = None, **values: Any) -> Operation[None]:
-    made = checkpoint(step, **values)
-    parent_id = None if parent is None else f"{parent:08}"
-    versions = dict(made["channel_versions"])
-    return puts.put(around, puts.Put(PLACE, made, {"step": step}, parent_id, versions))
-
-
-def put(table: FakeTable, around: Any, step: int, parent: int | None = None, **values: Any) -> None:
-    table.run(putting(around, step, parent, **values))
-
-
-def get(table: FakeTable, around: Any, step: int | None = None) -> Any:
-    return table.run(gets.get_tuple(around, PLACE, None if step is None else f"{step:08}"))
+from one_thread import LARGE, PLACE, checkpoint, get, put, putting
 
 
 def items_of(count: int) -> list[Any]:

@@ -17,7 +17,6 @@ from hypothesis import given
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage
 from langgraph.checkpoint.serde._msgpack import SAFE_MSGPACK_TYPES
 from pydantic import BaseModel
-from test_message_memo import by_serde, some_message, state_of
 
 from langgraph_checkpoint_dynamodb.serialization.message_prototypes import (
     KINDS,
@@ -27,6 +26,7 @@ from langgraph_checkpoint_dynamodb.serialization.message_prototypes import (
     prototypes,
     prototypes_read,
 )
+from messages import by_serde, some_message, state_of
 
 
 class Color(str, enum.Enum):

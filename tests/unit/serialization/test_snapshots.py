@@ -16,10 +16,10 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from langgraph.types import Interrupt, Send
 from pydantic import BaseModel
-from test_message_memo import some_message
 
 from langgraph_checkpoint_dynamodb import SerializationError
 from langgraph_checkpoint_dynamodb.serialization.snapshots import snapshot
+from messages import some_message
 
 SERDE = JsonPlusSerializer()
 

@@ -1,0 +1,1 @@
+"""Scenarios of graphs for `play.compare`, by what a graph does in them."""
