@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import engine
 import play
 from clients import KEYS, REGION, async_session, sync_session
 from costs import Costs
 from either import Either
-from engine import EngineMissingError, run_engine
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 from permissions import Calls
 from play import Scenario
 
 pytest.register_assert_rewrite("graph_scenarios")
 
+UNIT = Path(__file__).parent / "unit"
 
 MakeSaver = Callable[..., DynamoDBSaver]
 
@@ -29,6 +33,47 @@ _TABLE_FIELDS = {field.name for field in fields(DynamoDBTableConfig)}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "aio: runs on an async client (aiobotocore or aioboto3)")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if UNIT in item.path.parents and "endpoint_url" in getattr(item, "fixturenames", ()):
+        pytest.fail("tests/unit needs no engine: move this test to tests/engine", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def unit_tests_reach_no_other_host(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test in tests/unit fails when it starts an engine or connects to another host."""
+    if UNIT not in request.path.parents:
+        yield
+        return
+    connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX:
+            refuse_other_hosts(address[0])
+        connect(self, address)
+
+    def look_up_here(host: Any, *args: Any, **kwargs: Any) -> Any:
+        refuse_other_hosts(host)
+        return getaddrinfo(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect_here)
+        patch.setattr(socket, "getaddrinfo", look_up_here)
+        patch.setattr(engine, "run_engine", refuse_engine)
+        yield
+
+
+def refuse_engine() -> None:
+    pytest.fail("tests/unit needs no engine: move this test to tests/engine")
+
+
+def refuse_other_hosts(host: Any) -> None:
+    with suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    if host not in {"localhost", None}:
+        pytest.fail(f"tests/unit needs no network, but this test connects to {host}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,9 +95,9 @@ def every_call_is_documented(calls_of_savers: Calls) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def endpoint_url() -> Iterator[str]:
     try:
-        with run_engine() as url:
+        with engine.run_engine() as url:
             yield url
-    except EngineMissingError as error:
+    except engine.EngineMissingError as error:
         pytest.fail(str(error), pytrace=False)
 
 

@@ -19,18 +19,13 @@ from langgraph.types import Command, Send, interrupt
 from typing_extensions import TypedDict
 
 from either import Either
-from fake_table import FakeTable, context
 from langgraph_checkpoint_dynamodb import (
-    ConfigurationError,
     CorruptCheckpointError,
     DeserializationError,
-    DynamoDBConfig,
     UnsupportedFormatError,
 )
-from langgraph_checkpoint_dynamodb.checkpoints import get, put, put_writes
 from langgraph_checkpoint_dynamodb.format.body import unseal
 from langgraph_checkpoint_dynamodb.format.compression import decompress
-from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
 from play import thread
 from threads import new_checkpoint
 
@@ -178,43 +173,6 @@ async def test_plaintext_is_refused(make_saver: MakeSaver, mode: str, serde: Any
     await client.delete_thread("thread")
 
 
-def encrypted_with(**plain: str) -> FakeTable:
-    """A genuine encrypted checkpoint in which somebody has put a part in plaintext."""
-    serde = encrypting()
-    table = FakeTable()
-
-    class Partly(EncryptedSerializer):
-        def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-            one = JsonPlusSerializer() if obj == plain.get("value") else serde
-            return one.dumps_typed(obj)
-
-    around = context(serde=Partly(serde.cipher))
-    checkpoint = {**new_checkpoint(a="a value", b="b value"), "id": "1"}
-    table.run(
-        put.put(
-            around, put.Put(ThreadNamespace("t", ""), checkpoint, {}, None, {"a": "1", "b": "1"})
-        )
-    )
-    writes = [("a", "a write"), ("b", "b write")]
-    table.run(put_writes.put_writes(around, ThreadNamespace("t", ""), "1", writes, "task", ""))
-    return table
-
-
-@pytest.mark.parametrize(("value", "channel"), [("a value", "a"), ("b write", "b")])
-def test_a_single_plain_value_is_refused(value: str, channel: str) -> None:
-    table = encrypted_with(value=value)
-    reading = get.get_tuple(
-        context(serde=encrypting(), encrypts=True), ThreadNamespace("t", ""), "1"
-    )
-    with pytest.raises(DeserializationError, match=f"channel '{channel}' is not encrypted"):
-        table.run(reading)
-    whole = encrypted_with()
-    reading = get.get_tuple(
-        context(serde=encrypting(), encrypts=True), ThreadNamespace("t", ""), "1"
-    )
-    assert len(whole.run(reading).pending_writes) == 2
-
-
 async def test_a_table_moves_to_encryption(
     make_saver: MakeSaver, mode: str, scan: Callable[[str], list[Any]]
 ) -> None:
@@ -266,8 +224,3 @@ def test_one_that_only_reads_counts_as_one_that_does_not_encrypt(make_saver: Mak
             raise NotImplementedError
 
     assert not make_saver(serde=Reader())._context().encrypts
-
-
-def test_allow_plaintext_is_true_or_false() -> None:
-    with pytest.raises(ConfigurationError, match="allow_plaintext=1"):
-        DynamoDBConfig(allow_plaintext=1)  # type: ignore[arg-type]

@@ -21,9 +21,7 @@ from costs import Costs
 from either import Either
 from graph_scenarios import functional, interrupts, shapes, time_travel
 from langgraph_checkpoint_dynamodb import (
-    ConfigurationError,
     ConflictError,
-    DynamoDBConfig,
     StaleParentError,
 )
 from langgraph_checkpoint_dynamodb.checkpoints import fencing
@@ -325,12 +323,6 @@ async def test_what_a_fenced_put_costs(make_saver: MakeSaver, mode: str) -> None
     costs.reset()
     await put(client, parent, {"a": 1})
     assert (costs.calls, costs.write_units, costs.read_units) == ({"PutItem": 2}, 2, 0)
-
-
-@pytest.mark.parametrize("value", ["yes", 1, None])
-def test_fence_is_true_or_false(value: Any) -> None:
-    with pytest.raises(ConfigurationError, match="fence="):
-        DynamoDBConfig(fence=value)
 
 
 # Graphs

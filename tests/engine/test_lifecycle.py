@@ -8,12 +8,9 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from botocore.validate import ParamValidator
@@ -24,13 +21,10 @@ from clients import async_session, sync_session
 from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import (
-    ConfigurationError,
     DynamoDBConfig,
     DynamoDBSaver,
-    DynamoDBTableConfig,
     TableNotFoundError,
 )
-from langgraph_checkpoint_dynamodb.drivers.aio_clients import LoopClients, _LoopClient
 from langgraph_checkpoint_dynamodb.errors import DISTRIBUTION
 from langgraph_checkpoint_dynamodb.runtime.effects import DYNAMODB
 from threads import LARGE, chain, config_of, load_all, put
@@ -46,13 +40,6 @@ def test_making_a_saver_sends_nothing(make_saver: Any) -> None:
     costs = Costs()
     make_saver(costs=costs, deploy=False)
     assert costs.requests == 0
-
-
-def test_making_a_saver_needs_no_credentials_region_or_client_library_call(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(boto3, "Session", None)
-    DynamoDBSaver().close()
 
 
 async def test_the_first_call_on_a_missing_table_says_what_to_do(
@@ -235,24 +222,6 @@ def test_a_saver_made_with_deploy_leaves_an_existing_table_as_it_is(
     assert dynamodb.describe_table(TableName=table.table_name)["Table"] == before
 
 
-def test_the_default_table_is_the_documented_one() -> None:
-    assert DynamoDBSaver().config.table_config == DynamoDBTableConfig(
-        table_name="langgraph-checkpoint"
-    )
-
-
-def test_a_session_of_the_other_kind_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="async_session is a session of boto3"):
-        DynamoDBConfig(async_session=boto3.Session())
-    with pytest.raises(ConfigurationError, match="session is a session of aio"):
-        DynamoDBConfig(session=async_session())
-
-
-def test_a_second_layer_of_retries_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="max_retries"):
-        DynamoDBConfig(botocore_config=Config(retries={"total_max_attempts": 5}))
-
-
 def test_a_botocore_config_is_merged_over_ours(make_saver: Any) -> None:
     saver = make_saver(botocore_config=Config(user_agent_extra="mine", max_pool_connections=3))
     settings = saver._sync._get_client().meta.config
@@ -314,25 +283,6 @@ async def test_an_application_id_is_kept_wherever_it_is_set(
 async def test_a_user_agent_of_the_users_comes_before_ours(header_of: Any) -> None:
     assert (await header_of(botocore_config=Config(user_agent="mine"))).startswith("mine ")
     assert (await header_of(botocore_config=Config(user_agent_extra="mine"))).endswith(" mine")
-
-
-def test_a_loop_that_has_seen_many_savers_come_and_go_closes_those_that_are_left() -> None:
-    loop = asyncio.new_event_loop()
-    closed: list[int] = []
-
-    async def lifetime(number: int, _: str) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            closed.append(number)
-
-    for number in range(sys.getrecursionlimit()):
-        left = LoopClients(DynamoDBConfig())
-        left._maker.lifetime = partial(lifetime, number)  # type: ignore[method-assign]
-        loop.run_until_complete(left.get("dynamodb"))
-    loop.close()
-    assert sorted(closed) == list(range(sys.getrecursionlimit()))
-    assert loop.is_closed()
 
 
 FORK = """
@@ -416,25 +366,6 @@ async def test_aclose_waits_for_cancelled_calls_beside_the_loop(make_saver: Any)
     assert not closing.done()
     gate.set()
     await closing
-
-
-async def test_a_client_that_is_still_being_opened_is_closed() -> None:
-    opened, closed = asyncio.Event(), []
-
-    async def lifetime() -> AsyncGenerator[str, None]:
-        await opened.wait()
-        try:
-            yield "client"
-        finally:
-            closed.append(True)
-
-    client = _LoopClient(lifetime())
-    getting = asyncio.ensure_future(client.get())
-    closing = asyncio.ensure_future(client.aclose())
-    await asyncio.sleep(0)
-    opened.set()
-    await closing
-    assert (await getting, closed) == ("client", [True])
 
 
 def test_threads_can_be_used_while_another_closes(make_saver: Any) -> None:

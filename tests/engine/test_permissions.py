@@ -1,9 +1,8 @@
-"""IAM: what each method calls is what the documentation lists and the policies allow.
+"""IAM: what each method on data calls is what the documentation lists.
 
 Every method is driven through all its variants with botocore's own events listening, and
-must call exactly its row of the table in `docs/infrastructure.md`. That no other test of the
-whole run calls more is held by `conftest.py`, which listens to all of them. Together: what the
-run calls is the table, and the table is the policies.
+must call exactly its row of the table in `docs/infrastructure.md`. `test_policies.py` compares
+the other rows, and the policies.
 """
 
 from __future__ import annotations
@@ -13,28 +12,9 @@ from typing import Any
 
 import pytest
 from conftest import MakeSaver
-from moto import mock_aws
 
-from clients import sync_session
-from langgraph_checkpoint_dynamodb import (
-    BillingMode,
-    DynamoDBConfig,
-    DynamoDBSaver,
-    DynamoDBTableConfig,
-)
-from langgraph_checkpoint_dynamodb.format.requests import RUN_INDEX
-from langgraph_checkpoint_dynamodb.infra.deploy import UNFINISHED
-from langgraph_checkpoint_dynamodb.infra.template import load_template
-from permissions import METHODS, Calls, Wire, documented, documented_of_methods
-from scenarios import SCENARIOS, TENANT, Site
-from sessions import refusal
-from stacks import create_stack
-
-NOT_FOR_TENANTS = {
-    *("`list(None)`", "`verify` of the table", "`apply_ttl` of the table"),
-    *("`delete_for_runs`", "`delete_for_runs` with the index", "`delete_for_runs` with `fence`"),
-}
-ON_THE_TABLE_ITSELF = {"`deploy=True`", "`plan`", "`destroy`", "`from_stack`"}
+from permissions import documented
+from scenarios import NOT_FOR_TENANTS, SCENARIOS, TENANT, Site
 
 
 @pytest.fixture(params=["sync", pytest.param("async", marks=pytest.mark.aio)])
@@ -76,133 +56,3 @@ def leading_keys(action: str, params: dict[str, Any]) -> Iterator[str | None]:
             for one in asked:
                 named = one["PutRequest"]["Item"] if "PutRequest" in one else one["DeleteRequest"]
                 yield named.get("Key", named)["PK"]["S"]
-
-
-class Account:
-    """A moto account with one table that has every setting a call of its own."""
-
-    def __init__(self) -> None:
-        self.wire = Wire()
-        self._session = self.wire.watch(sync_session())
-        self.config = DynamoDBTableConfig(
-            table_name="chats",
-            billing_mode=BillingMode.PROVISIONED,
-            **dict.fromkeys(("read_capacity", "write_capacity"), 5),
-            **dict.fromkeys(("min_read_capacity", "min_write_capacity"), 1),
-            **dict.fromkeys(("max_read_capacity", "max_write_capacity"), 9),
-            enable_run_index=True,
-            enable_ttl=True,
-            enable_point_in_time_recovery=True,
-        )
-
-    def saver(self, *, deploy: bool = False) -> DynamoDBSaver:
-        return DynamoDBSaver(self.reach(table_config=self.config), deploy=deploy)
-
-    def reach(self, **settings: Any) -> DynamoDBConfig:
-        return DynamoDBConfig(session=self._session, max_retries=0, **settings)
-
-    def refuse(self, operation: str) -> None:
-        """As DynamoDB does, unlike moto, when TTL is enabled twice."""
-
-        def fail(**_: Any) -> None:
-            raise refusal("ValidationException")
-
-        self._session.events.register(f"before-call.dynamodb.{operation}", fail)
-
-    def plain(self, service: str) -> Any:
-        return sync_session().client(service)
-
-
-@pytest.fixture
-def account() -> Iterator[Account]:
-    with mock_aws():
-        yield Account()
-
-
-def test_deploy_calls_what_is_documented(account: Account) -> None:
-    with account.wire.open():
-        account.saver(deploy=True)
-    # Interrupted before the end: TTL is on already.
-    dynamodb = account.plain("dynamodb")
-    arn = dynamodb.describe_table(TableName="chats")["Table"]["TableArn"]
-    dynamodb.tag_resource(ResourceArn=arn, Tags=[{"Key": UNFINISHED, "Value": "true"}])
-    account.refuse("UpdateTimeToLive")
-    with account.wire.open():
-        account.saver(deploy=True)
-    assert dynamodb.list_tags_of_resource(ResourceArn=arn)["Tags"] == []
-    assert account.wire.actions == documented()["`deploy=True`"]
-
-
-def test_plan_calls_what_is_documented(account: Account) -> None:
-    saver = account.saver(deploy=True)
-    with account.wire.open():
-        assert saver.plan().drift == ()
-    assert account.wire.actions == documented()["`plan`"]
-
-
-def test_destroy_calls_what_is_documented(account: Account) -> None:
-    saver = account.saver(deploy=True)
-    with account.wire.open():
-        saver.destroy()
-    assert account.wire.actions == documented()["`destroy`"]
-
-
-def test_from_stack_calls_what_is_documented(account: Account) -> None:
-    create_stack("checkpoints", {"TableName": "chats"})
-    with account.wire.open():
-        saver = DynamoDBSaver.from_stack("checkpoints", config=account.reach())
-    assert saver.config.table_config.table_name == "chats"
-    assert account.wire.actions == documented()["`from_stack`"]
-
-
-def test_the_page_lists_every_variant_and_no_other() -> None:
-    assert set(documented()) == set(SCENARIOS) | ON_THE_TABLE_ITSELF
-    assert set(documented_of_methods()) == set(METHODS.values())
-
-
-def actions_of(policy: str) -> list[str]:
-    document = load_template()["Resources"][policy]["Properties"]["PolicyDocument"]
-    return [action for statement in document["Statement"] for action in statement["Action"]]
-
-
-def needed(*names: str) -> set[str]:
-    return set().union(*(documented()[name] for name in names))
-
-
-@pytest.mark.parametrize(
-    ("policy", "rows"),
-    [
-        ("RuntimePolicy", SCENARIOS.keys()),
-        ("OperatorPolicy", SCENARIOS.keys() | {"`plan`", "`from_stack`"}),
-        ("TenantPolicy", SCENARIOS.keys() - NOT_FOR_TENANTS),
-    ],
-)
-def test_a_policy_allows_what_its_methods_call_and_no_more(policy: str, rows: set[str]) -> None:
-    assert sorted(actions_of(policy)) == sorted(needed(*rows))
-
-
-def test_a_policy_is_for_the_stacks_own_table_and_index() -> None:
-    table = {"Fn::GetAtt": ["Table", "Arn"]}
-    index = {"Fn::Sub": f"${{Table.Arn}}/index/{RUN_INDEX}"}
-    resources = load_template()["Resources"]
-    for policy in ("RuntimePolicy", "OperatorPolicy"):
-        data = resources[policy]["Properties"]["PolicyDocument"]["Statement"][0]
-        assert data["Resource"] == {"Fn::If": ["HasRunIndex", [table, index], [table]]}
-    (tenants,) = resources["TenantPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    # Keys of the index are no thread ids, so a tenant has no use for it.
-    assert tenants["Resource"] == table
-    assert tenants["Condition"] == {
-        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/TenantId}:*"]},
-        "Null": {"dynamodb:LeadingKeys": "false"},
-    }
-
-
-def test_a_call_that_is_not_documented_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By what `conftest.py` asks after every test."""
-    calls = Calls()
-    with mock_aws(), calls.recorded():
-        DynamoDBSaver(DynamoDBConfig(session=sync_session()), deploy=True).delete_for_runs(["run"])
-    assert ("delete_for_runs", "dynamodb:Scan") in calls.found
-    assert calls.undocumented() == []
-    monkeypatch.setitem(METHODS, "delete_for_runs", "put")
-    assert calls.undocumented() == ["put calls dynamodb:Scan"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,210 +10,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from conftest import MakeSaver
-from test_coalescing import gathered, item, send, shareable
 
-from at_once import at_once
+from at_once import at_once, busy_threads
 from costs import Costs, events_of
 from either import Either
-from fake_table import TABLE, FakeTable, context
 from langgraph_checkpoint_dynamodb import (
-    AccessDeniedError,
-    ConfigurationError,
-    ConflictError,
-    DynamoDBConfig,
     DynamoDBSaver,
-    RequestRejectedError,
-    ThrottledError,
-    UnavailableError,
 )
-from langgraph_checkpoint_dynamodb.drivers.coalescing import groups
-from langgraph_checkpoint_dynamodb.format import requests
-from langgraph_checkpoint_dynamodb.runtime.context import SharedPuts
-from langgraph_checkpoint_dynamodb.runtime.effects import Call, ConditionFailed, Failed
-from langgraph_checkpoint_dynamodb.storage.conditional_puts import put_new
 from sessions import refusal
 from threads import config_of, put
 
 CHATS = 40
-
-
-def methods(table: FakeTable) -> list[str]:
-    return [call.method for call in table.calls]
-
-
-# What is sent
-
-
-def test_puts_that_gathered_are_one_batch_of_inserts() -> None:
-    entries, replies = gathered(shareable("a"), shareable("b", ttl={"N": "7"}), shareable("c"))
-    table = FakeTable()
-    send(table, entries)
-    assert methods(table) == ["batch_execute_statement"]
-    assert not table.calls[0].retried
-    assert [reply.result(0) for reply in replies] == [{}, {}, {}]
-    assert list(table.items.values()) == [item("a"), item("b", ttl={"N": "7"}), item("c")]
-
-
-def test_a_statement_names_any_attribute() -> None:
-    first, second = (shareable(name, **{'it\'s "odd"': {"N": "1"}}) for name in "ab")
-    (statement, _) = requests.joined([first, second]).params["Statements"]
-    assert statement["Statement"] == (
-        f"INSERT INTO \"{TABLE}\" VALUE {{'PK': ?, 'SK': ?, 'B': ?, 'it''s \"odd\"': ?}}"
-    )
-    assert statement["Parameters"] == list(first.params["Item"].values())
-
-
-def test_a_lone_put_is_a_put() -> None:
-    entries, (reply,) = gathered(shareable("a"))
-    table = FakeTable()
-    send(table, entries)
-    (call,) = table.calls
-    assert (call.method, call.shareable, call.retried) == ("put_item", False, False)
-    assert reply.result(0) == {}
-
-
-def test_a_request_holds_as_many_puts_as_dynamodb_takes_and_none_twice() -> None:
-    entries, _ = gathered(*(shareable(str(n)) for n in range(60)), shareable("59"))
-    assert [len(group) for group in groups(entries)] == [25, 25, 10, 1]
-
-
-def test_a_put_that_was_given_up_is_not_sent() -> None:
-    entries, replies = gathered(shareable("a"), shareable("b"))
-    replies[0].cancel()
-    table = FakeTable()
-    send(table, entries)
-    assert list(table.items) == [("thread", "b")]
-
-
-def test_nothing_is_sent_if_all_have_given_up() -> None:
-    entries, (reply,) = gathered(shareable("a"))
-    reply.cancel()
-    table = FakeTable()
-    send(table, entries)
-    assert table.calls == []
-
-
-# What comes back
-
-
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        ("DuplicateItem", ConflictError),
-        ("ThrottlingError", ThrottledError),
-        ("ProvisionedThroughputExceeded", ThrottledError),
-        ("InternalServerError", UnavailableError),
-        ("AccessDenied", AccessDeniedError),
-        ("ValidationError", RequestRejectedError),
-        ("SomethingNew", RequestRejectedError),
-    ],
-)
-def test_a_statement_that_failed_fails_its_put_alone(code: str, error: type[Exception]) -> None:
-    answer = {"Responses": [{}, {"Error": {"Code": code, "Message": "why"}}]}
-    entries, replies = gathered(shareable("a"), shareable("b"))
-    send(FakeTable(lambda call: answer), entries)
-    assert replies[0].result(0) == {}
-    failed = replies[1].result(0)
-    assert type(failed.error) is error
-    assert str(failed.error) == f"INSERT: {code}: why"
-
-
-def test_a_statement_without_a_response_fails_its_put() -> None:
-    entries, replies = gathered(shareable("a"), shareable("b"))
-    send(FakeTable(lambda call: {"Responses": [{}]}), entries)
-    assert replies[0].result(0) == {}
-    assert isinstance(replies[1].result(0), Failed)
-
-
-def test_a_request_that_failed_fails_all_its_puts() -> None:
-    error = AccessDeniedError("no")
-    entries, replies = gathered(shareable("a"), shareable("b"))
-
-    def fail(_: Call) -> None:
-        raise error
-
-    send(FakeTable(fail), entries)
-    assert [reply.result(0) for reply in replies] == [Failed(error)] * 2
-
-
-# What the operation makes of it
-
-
-def fails_if_shared(error: Exception) -> Callable[[Call], Any]:
-    return lambda call: Failed(error) if call.shareable else None
-
-
-@pytest.mark.parametrize(
-    ("error", "backoffs", "goes_on"),
-    [
-        (ConflictError("there"), [], True),
-        (ThrottledError("slow"), [0], True),
-        (UnavailableError("no answer"), [0], True),
-        (AccessDeniedError("no"), [], False),
-        (RequestRejectedError("no"), [], False),
-    ],
-)
-def test_what_failed_in_company_is_sent_alone(
-    error: Exception, backoffs: list[int], goes_on: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    shared = SharedPuts()
-    table = FakeTable(fails_if_shared(error))
-    around = context(shared_puts=shared)
-    with caplog.at_level(logging.WARNING):
-        assert table.run(put_new(around, [item("a"), item("b")])) == [{}, {}]
-        table.run(put_new(around, [item("c")]))
-    assert [call.shareable for call in table.calls] == [
-        *(True, True),
-        *(False, False),
-        *((True, False) if goes_on else (False,)),
-    ]
-    assert table.backoffs == backoffs * 2
-    assert [record.name for record in caplog.records] == (
-        [] if goes_on else ["langgraph_checkpoint_dynamodb"]
-    )
-    if not goes_on:
-        assert "dynamodb:PartiQLInsert" in caplog.text
-        assert "DynamoDB's answer: no" in caplog.text
-
-
-def test_a_put_that_fails_alone_too_says_nothing_about_sharing() -> None:
-    shared = SharedPuts()
-
-    def refuse(call: Call) -> Any:
-        if call.shareable:
-            return Failed(AccessDeniedError("expired"))
-        raise AccessDeniedError("expired")
-
-    with pytest.raises(AccessDeniedError, match="expired"):
-        FakeTable(refuse).run(put_new(context(shared_puts=shared), [item("a")]))
-    assert shared.allowed
-
-
-def test_the_reply_of_the_put_alone_counts() -> None:
-    table = FakeTable(fails_if_shared(ConflictError("there")))
-    table.items["thread", "a"] = item("a", b"older")
-    (reply,) = table.run(put_new(context(shared_puts=SharedPuts()), [item("a")]))
-    assert reply == ConditionFailed(item("a", b"older"))
-
-
-@pytest.mark.parametrize(
-    ("shared", "size", "expected"),
-    [(None, 1, False), (SharedPuts(), 4096, True), (SharedPuts(), 4097, False)],
-)
-def test_small_puts_are_shared_where_that_is_allowed(
-    shared: SharedPuts | None, size: int, expected: bool
-) -> None:
-    table = FakeTable()
-    table.run(put_new(context(shared_puts=shared), [item("a", bytes(size))]))
-    assert table.calls[0].shareable is expected
-
-
-def test_share_puts_is_true_or_false() -> None:
-    with pytest.raises(ConfigurationError, match="share_puts='yes': use True or False"):
-        DynamoDBConfig(share_puts="yes")  # type: ignore[arg-type]
-
-
-# On the engine
 
 
 class Meddling(Costs):
@@ -402,3 +208,60 @@ async def test_a_saver_shares_no_puts_unless_it_is_told_to(
     calls = [partial(put, client, config_of(f"chat-{n}"), {"said": "a"}) for n in range(5)]
     await at_once(client, calls, awaited=0, native=mode == "async")
     assert costs.calls == {"PutItem": 5}
+
+
+@pytest.mark.parametrize("mode", [pytest.param("async", marks=pytest.mark.aio), "threads"])
+async def test_who_is_cancelled_does_not_cancel_what_others_share(
+    make_saver: Callable[..., DynamoDBSaver], mode: str
+) -> None:
+    costs = Costs()
+    saver = make_saver(mode=mode, costs=costs, share_puts=True)
+    client = Either(saver, use_async=True)
+    costs.reset()
+    with busy_threads(saver, 0 if mode == "async" else 2):
+        given_up, stays = (
+            asyncio.ensure_future(put(client, config_of(name), {"said": "a"}))
+            for name in ("given up", "stays")
+        )
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await stays
+    assert given_up.cancelled()
+    assert costs.requests == 1
+    found = await client.get_tuple(config_of("stays"))
+    assert found.checkpoint["channel_values"] == {"said": "a"}
+
+
+@pytest.mark.aio
+async def test_nobody_waits_for_a_request_that_was_cancelled_before_it_began(
+    make_saver: Callable[..., DynamoDBSaver],
+) -> None:
+    """Servers that shut down cancel all tasks of a loop."""
+    client = Either(make_saver(mode="async", share_puts=True), use_async=True)
+    senders = client.target._async._senders
+    putting = asyncio.ensure_future(put(client, config_of("thread"), {"said": "a"}))
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert [sender.cancel() for sender in senders] == [True]
+    child = await asyncio.wait_for(putting, 30)
+    await asyncio.wait_for(put(client, child, {"said": "b"}), 30)
+    found = await client.get_tuple(config_of("thread"))
+    assert found.checkpoint["channel_values"] == {"said": "b"}
+    assert not senders
+
+
+async def test_without_threads_it_is_sent_at_once(
+    make_saver: Callable[..., DynamoDBSaver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interpreter that ends starts no threads any more."""
+    costs = Costs()
+    saver = make_saver(mode="sync", costs=costs, share_puts=True)
+    costs.reset()
+
+    def submit(_: Callable[[], Any]) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr(saver._sync, "submit", submit)
+    for name in ("first", "second"):
+        await put(Either(saver, use_async=False), config_of(name), {"said": "a"})
+    assert costs.calls == {"PutItem": 2}

@@ -16,7 +16,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from clock import later
 from costs import Costs
 from either import Either
-from langgraph_checkpoint_dynamodb import Problem, ProblemKind, VerifyReport
+from langgraph_checkpoint_dynamodb import ProblemKind, VerifyReport
 from langgraph_checkpoint_dynamodb.format.body import seal, unseal
 from threads import COUNTERS, LARGE, chain, config_of, put
 
@@ -404,16 +404,3 @@ async def test_all_kinds_in_one_thread_are_told_together(client: Either, table: 
     later(client, 2 * 3600)
     found = set(kinds(await client.verify()))
     assert found == {"unreadable-body", "orphan-writes", "altered-chunk", "unknown-item"}
-
-
-def test_the_report_in_words() -> None:
-    clean = VerifyReport(threads=1, checkpoints=2, under_way=3)
-    assert str(clean) == (
-        "1 threads, 2 checkpoints, 0 writes, 0 chunks, 0 young, 0 expiring, 3 under way: "
-        "no problems"
-    )
-    problem = Problem(ProblemKind.MISSING_CHUNK, "t", "", "1f0", "1 of 2 chunks")
-    assert str(clean + VerifyReport(problems=(problem,))).endswith(
-        "3 under way: 1 problem\n"
-        "  missing-chunk: thread 't', namespace '', checkpoint '1f0': 1 of 2 chunks"
-    )

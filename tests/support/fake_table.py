@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.context import Context
 from langgraph_checkpoint_dynamodb.runtime.effects import (
     Backoff,
@@ -39,6 +40,11 @@ _CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
         old is None or old["B"]["B"] < values[":new"]["B"]
     ),
 }
+
+
+def item(name: str, body: bytes = b"body", thread: str = "thread", **more: Any) -> dict[str, Any]:
+    """An item with a body, and attributes beside it."""
+    return {**requests.key(thread, name), "B": {"B": body}, **more}
 
 
 class FakeTable:

@@ -27,6 +27,13 @@ TTL = 30 * 24 * 3600
 FEW_CHUNKS = LARGE[:3000]
 
 
+NOT_FOR_TENANTS = {
+    *("`list(None)`", "`verify` of the table", "`apply_ttl` of the table"),
+    *("`delete_for_runs`", "`delete_for_runs` with the index", "`delete_for_runs` with `fence`"),
+}
+"""Those that read or write past a single tenant's threads."""
+
+
 class Site:
     """A table, and savers on it that each know as little as a new process."""
 

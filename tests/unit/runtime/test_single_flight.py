@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -13,20 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costs import Costs
-from either import Either
 from fake_table import TABLE, FakeTable, context
 from langgraph_checkpoint_dynamodb import UnavailableError
 from langgraph_checkpoint_dynamodb.checkpoints import memory
-from langgraph_checkpoint_dynamodb.drivers import client_config
-from langgraph_checkpoint_dynamodb.drivers.aio import _settled
 from langgraph_checkpoint_dynamodb.format.keys import chunk_digest
 from langgraph_checkpoint_dynamodb.runtime.context import Context
 from langgraph_checkpoint_dynamodb.runtime.effects import Compute, Done, Join, Operation, advance
 from langgraph_checkpoint_dynamodb.runtime.single_flight import InFlight
-from langgraph_checkpoint_dynamodb.serialization.encode import store_value
 from langgraph_checkpoint_dynamodb.storage import chunk_writer
-from threads import config_of, put
 
 DATA = {bytes([n]) * 16: bytes([n]) * 2_000 for n in range(30)}
 NAMES = list(DATA)
@@ -297,90 +289,3 @@ def test_threads_write_each_chunk_once_while_one_operation_lasts() -> None:
         list(pool.map(work, range(200)))
     assert sorted(wrote) == sorted(NAMES)
     assert in_flight._scopes == {}
-
-
-# With a saver
-
-
-async def test_one_that_never_ends_is_not_waited_for_long(
-    client: Either, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its event loop was stopped, or waits for this very call."""
-    monkeypatch.setattr(client_config, "JOIN_SECONDS", 0.05)
-    value = random.Random(6).randbytes(100_000)
-    chunks = store_value(("bytes", value), 1024)[1]
-    in_flight = client.target._in_flight
-    with in_flight.operation(SCOPE, client.target.clock()):
-        in_flight.claim(SCOPE, chunks)
-        config = await put(client, config_of("thread"), {"a": value})
-        assert (await client.get_tuple(config)).checkpoint["channel_values"] == {"a": value}
-        _, others = in_flight.claim(SCOPE, chunks)
-        assert len(others) == len(chunks)
-        assert not any(future.done() for future in others.values())
-
-
-async def test_who_is_cancelled_while_waiting_cancels_nobody(client: Either, mode: str) -> None:
-    if mode == "sync":
-        return
-    value = random.Random(7).randbytes(100_000)
-    chunks = store_value(("bytes", value), 1024)[1]
-    in_flight = client.target._in_flight
-    with in_flight.operation(SCOPE, client.target.clock()):
-        in_flight.claim(SCOPE, chunks)
-        waiting = asyncio.ensure_future(put(client, config_of("thread"), {"a": value}))
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(waiting, 0.5)
-        futures = in_flight.claim(SCOPE, chunks)[1].values()
-        assert futures
-        assert not any(future.cancelled() for future in futures)
-        in_flight.settle(SCOPE, chunks, written=False)
-
-
-async def test_a_large_value_that_is_written_and_put_at_once_is_sent_once(
-    make_saver: Callable[..., Any], mode: str
-) -> None:
-    costs = Costs()
-    client = Either(make_saver(mode=mode, costs=costs), use_async=mode != "sync")
-    value = random.Random(5).randbytes(1 << 20)
-    parent = await put(client, config_of("thread"), {"b": "small"})
-    costs.reset()
-    saver = client.target
-    writes = [("a", value)]
-    if mode == "sync":
-        with ThreadPoolExecutor(2) as pool:
-            done = pool.submit(saver.put_writes, parent, writes, "task")
-            await put(client, parent, {"a": value})
-            done.result()
-    else:
-        await asyncio.gather(
-            saver.aput_writes(parent, writes, "task"), put(client, parent, {"a": value})
-        )
-    assert costs.write_units < 1.1 * len(value) / 1024
-    for reader in (parent, None):
-        found = await client.get_tuple(reader or config_of("thread"))
-        wanted = found.pending_writes[0][2] if reader else found.checkpoint["channel_values"]["a"]
-        assert wanted == value
-
-
-def test_who_gave_up_waiting_on_a_loop_that_is_closed_hears_no_more(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    future: Future[bool] = Future()
-
-    async def give_up() -> None:
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(_settled([future, Future()], 60), 0.01)
-
-    asyncio.run(give_up())
-    future.set_result(True)
-    assert not caplog.records
-
-
-async def test_a_wait_ends_when_all_are_done_or_its_time_is_over() -> None:
-    done: Future[bool] = Future()
-    done.set_result(True)
-    late: Future[bool] = Future()
-    asyncio.get_running_loop().call_later(0.01, late.set_result, True)
-    await _settled([done, late], 60)
-    assert late.done()
-    await _settled([done, Future()], 0.01)

@@ -1,0 +1,76 @@
+"""`DynamoDBConfig`: what it refuses, and what the message says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from conftest import async_session
+
+from langgraph_checkpoint_dynamodb import (
+    ConfigurationError,
+    DynamoDBConfig,
+)
+
+BAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "negative retries": ("max_retries=-1", {"max_retries": -1}),
+    "retries that are no number": ("max_retries", {"max_retries": "3"}),
+    "negative delay": ("initial_retry_delay=-0.1", {"initial_retry_delay": -0.1}),
+    "delay that is no number": ("max_retry_delay=nan", {"max_retry_delay": float("nan")}),
+    "first delay over the last": ("max_retry_delay", {"initial_retry_delay": 2}),
+    "half of the credentials": ("aws_secret_access_key", {"aws_access_key_id": "AKIA"}),
+    "table as a string": ("DynamoDBTableConfig", {"table_config": "table"}),
+    "negative cache": ("cache_bytes=-1", {"cache_bytes": -1}),
+    "empty region": ("region_name=''", {"region_name": ""}),
+    "empty endpoint": ("endpoint_url=''", {"endpoint_url": ""}),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONFIGS)
+def test_bad_config(case: str) -> None:
+    fact, arguments = BAD_CONFIGS[case]
+    with pytest.raises(ConfigurationError) as caught:
+        DynamoDBConfig(**arguments)
+    assert fact in str(caught.value)
+
+
+def test_credentials_beside_a_session() -> None:
+    import boto3
+
+    with pytest.raises(ConfigurationError, match="session") as caught:
+        DynamoDBConfig(
+            session=boto3.Session(region_name="us-east-1"),
+            aws_access_key_id="AKIA-SHOWN",
+            aws_secret_access_key="SECRET-SHOWN",
+        )
+    assert "SHOWN" not in str(caught.value)
+
+
+def test_share_puts_is_true_or_false() -> None:
+    with pytest.raises(ConfigurationError, match="share_puts='yes': use True or False"):
+        DynamoDBConfig(share_puts="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_fence_is_true_or_false(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="fence="):
+        DynamoDBConfig(fence=value)
+
+
+def test_allow_plaintext_is_true_or_false() -> None:
+    with pytest.raises(ConfigurationError, match="allow_plaintext=1"):
+        DynamoDBConfig(allow_plaintext=1)  # type: ignore[arg-type]
+
+
+def test_a_session_of_the_other_kind_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="async_session is a session of boto3"):
+        DynamoDBConfig(async_session=boto3.Session())
+    with pytest.raises(ConfigurationError, match="session is a session of aio"):
+        DynamoDBConfig(session=async_session())
+
+
+def test_a_second_layer_of_retries_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="max_retries"):
+        DynamoDBConfig(botocore_config=Config(retries={"total_max_attempts": 5}))
