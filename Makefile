@@ -21,7 +21,7 @@ CHECKERS := .cache/cfn-guard/cfn-guard
 WHEEL_VENV ?= .venvs/wheel
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
-.PHONY: help demo test test-aioboto3 test-wheel lint format types resolve wheel engine check clean \
+.PHONY: help demo test test-unit test-aioboto3 test-wheel lint format types resolve wheel engine check clean \
 	smoke preview deploy docs tools bench soak
 
 help:  ## List the targets
@@ -32,6 +32,9 @@ demo: $(VENV)/.demo  ## See a graph remember, resume and recover (ENDPOINT=… f
 
 test: $(VENV)/.test tools  ## Run the tests on DynamoDB Local (needs Java)
 	$(BIN)/python $(PYTEST) $(ARGS)
+
+test-unit: $(VENV)/.test  ## Run the unit tests: in a minute, without an engine or a network
+	$(BIN)/python -m pytest tests/unit $(ARGS)
 
 test-aioboto3: $(AIOBOTO3_VENV)/.test $(ENGINE)  ## Run the async tests on aioboto3
 	$(AIOBOTO3_VENV)/bin/python $(PYTEST) -m aio $(ARGS)

@@ -85,7 +85,7 @@ def calls_of_savers() -> Iterator[Calls]:
 
 @pytest.fixture(autouse=True)
 def every_call_is_documented(calls_of_savers: Calls) -> Iterator[None]:
-    """No method asks AWS for more than `docs/infrastructure.md` says; see `test_permissions.py`."""
+    """No method asks AWS for more than `docs/infrastructure.md` says; see `test_policies.py`."""
     yield
     found = calls_of_savers.undocumented()
     calls_of_savers.found.clear()

@@ -176,25 +176,17 @@ class FakeTable:
         values = params["ExpressionAttributeValues"]
         if "IndexName" in params:
             return {"Items": [i for i in self.items.values() if i.get("R") == values[":run"]]}
-        low, high = values[":low"]["S"].encode(), values[":high"]["S"].encode()
+        wanted, low, high = (values[name]["S"] for name in (":pk", ":low", ":high"))
         forward = params["ScanIndexForward"]
+        # Python orders strings as DynamoDB orders their UTF-8.
         found = sorted(
-            (
-                item
-                for (thread, sort_key), item in self.items.items()
-                if thread == values[":pk"]["S"] and low <= sort_key.encode() <= high
-            ),
-            key=lambda item: item["SK"]["S"].encode(),
+            (key for key in self.items if key[0] == wanted and low <= key[1] <= high),
             reverse=not forward,
         )
         if start := params.get("ExclusiveStartKey"):
-            last = start["SK"]["S"].encode()
-            found = [
-                item
-                for item in found
-                if (item["SK"]["S"].encode() > last) == forward and item["SK"]["S"].encode() != last
-            ]
-        page = found[: params.get("Limit", len(found))]
+            last = _key(start)
+            found = [key for key in found if (key > last if forward else key < last)]
+        page = [self.items[key] for key in found[: params.get("Limit", len(found))]]
         reply: dict[str, Any] = {"Items": page}
         if page and len(page) < len(found):
             reply["LastEvaluatedKey"] = {name: page[-1][name] for name in ("PK", "SK")}

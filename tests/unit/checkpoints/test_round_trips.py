@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from typing import Any
 
@@ -79,13 +80,19 @@ def test_a_thread_of_any_age(turns: int, window: int | None) -> None:
     assert thread.load(cold=True) <= 3
 
 
-@pytest.mark.parametrize("turns", [10, 1_000])
-@pytest.mark.parametrize("namespace", ["", None])
-def test_the_newest_ten(turns: int, namespace: str | None) -> None:
+@functools.cache
+def thread_of(turns: int) -> Thread:
+    """A thread that is read only."""
     thread = Thread()
     for _ in range(turns):
         thread.turn()
-    assert thread.list(namespace, 10) <= 2
+    return thread
+
+
+@pytest.mark.parametrize("turns", [10, 1_000])
+@pytest.mark.parametrize("namespace", ["", None])
+def test_the_newest_ten(turns: int, namespace: str | None) -> None:
+    assert thread_of(turns).list(namespace, 10) <= 2
 
 
 def test_a_large_value() -> None:

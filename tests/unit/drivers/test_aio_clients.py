@@ -5,30 +5,29 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator
+from functools import partial
 
-from langgraph_checkpoint_dynamodb.drivers.aio_clients import _close_first, _LoopClient
+from langgraph_checkpoint_dynamodb import DynamoDBConfig
+from langgraph_checkpoint_dynamodb.drivers.aio_clients import LoopClients, _LoopClient
 
 
-def test_a_loop_that_has_seen_many_clients_come_and_go_closes_those_that_are_left() -> None:
+def test_a_loop_that_has_seen_many_savers_closes_the_clients_of_all() -> None:
     loop = asyncio.new_event_loop()
     closed: list[int] = []
 
-    async def lifetime(number: int) -> AsyncGenerator[None, None]:
+    async def lifetime(number: int, _: str) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
             closed.append(number)
 
+    savers = []
     for number in range(sys.getrecursionlimit()):
-        gone = lifetime(number)
-        loop.run_until_complete(anext(gone))
-        _close_first(loop, gone)
-        loop.run_until_complete(gone.aclose())
-    left = lifetime(-1)
-    loop.run_until_complete(anext(left))
-    _close_first(loop, left)
+        savers.append(LoopClients(DynamoDBConfig()))
+        savers[-1]._maker.lifetime = partial(lifetime, number)  # type: ignore[method-assign]
+        loop.run_until_complete(savers[-1].get("dynamodb"))
     loop.close()
-    assert closed[-1] == -1
+    assert sorted(closed) == list(range(sys.getrecursionlimit()))
     assert loop.is_closed()
 
 
