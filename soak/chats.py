@@ -30,6 +30,7 @@ from sizes import item_bytes
 TITLE = "64 chats of 1 MB at once in the default cache"
 SHORT = {"chats": 8, "messages": 400}
 LONG = {"chats": 64, "messages": 2_000}
+ENGINE = False
 
 MOST_UNITS = 9
 """Write units that a turn may take: five calls, the message itself, and chunks that it closes."""

@@ -36,6 +36,7 @@ from langgraph_checkpoint_dynamodb.storage import body_reader
 TITLE = "Weeks of TTL use, its length changed on the way"
 SHORT = {"steps": 80}
 LONG = {"steps": 1_600}
+ENGINE = False
 
 DAY = 86_400
 _START = 1_800_000_000

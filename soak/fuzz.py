@@ -40,6 +40,7 @@ from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
 TITLE = "40,000 tables of mutated items read"
 SHORT = {"cases": 1_000}
 LONG = {"cases": 40_000}
+ENGINE = False
 
 _SECONDS = 5
 """A call on a table of some dozen items takes milliseconds."""

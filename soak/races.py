@@ -40,6 +40,7 @@ from langgraph_checkpoint_dynamodb.runtime.effects import Done, Join, Operation,
 TITLE = "10,000 interleavings of runs with prune, deletion, copies and kills"
 SHORT = {"interleavings": 100}
 LONG = {"interleavings": 10_000}
+ENGINE = False
 
 DOCUMENTS = [random.Random(seed).randbytes(9_000) for seed in range(3)]
 ANSWERS = (CorruptCheckpointError, ConflictError)

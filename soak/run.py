@@ -6,8 +6,9 @@
 
 A campaign is a module of this directory with a `TITLE`, the arguments of its `SHORT` and its
 `LONG` form, and `run(endpoint, seed, **arguments)`, which returns figures and raises
-`AssertionError` at the first broken promise. Prints the figures as Markdown. `--write` puts
-them into docs/reliability.md, in place of the same campaigns' older ones.
+`AssertionError` at the first broken promise. One with `ENGINE = False` uses no endpoint. Prints
+the figures as Markdown. `--write` puts them into docs/reliability.md, in place of the same
+campaigns' older ones.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,12 +52,18 @@ def campaigns() -> dict[str, Any]:
     return {name: module for name, module in modules.items() if hasattr(module, "TITLE")}
 
 
+def needs_engine(campaign: Any) -> bool:
+    return bool(getattr(campaign, "ENGINE", True))
+
+
 def main() -> None:
     found = campaigns()
     chosen = arguments(found)
+    run = {name: found[name] for name in chosen.campaigns}
+    engine = run_engine() if any(map(needs_engine, run.values())) else nullcontext("")
     try:
-        with run_engine() as endpoint:
-            outcomes = run_all({name: found[name] for name in chosen.campaigns}, endpoint, chosen)
+        with engine as endpoint:
+            outcomes = run_all(run, endpoint, chosen)
     except EngineMissingError as error:
         sys.exit(str(error))
     rows = [row(outcome) for outcome in outcomes if not outcome.broken]

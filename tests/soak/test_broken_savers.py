@@ -1,26 +1,22 @@
-"""The expiry campaign in short."""
+"""Campaigns fail with a saver that breaks their promise."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.append(str(Path(__file__).parents[2] / "soak"))
-
+import chats
 import expiry
+from langgraph_checkpoint_dynamodb.checkpoints import memory
 from langgraph_checkpoint_dynamodb.format import items
 
 
-def test_the_short_campaign() -> None:
-    figures = expiry.run("", 1, **expiry.SHORT)
-    assert figures["steps"] == expiry.SHORT["steps"]
-    for name in (
-        *("days", "read", "expired", "deleted", "forks", "subgraphs", "switches"),
-        *("TTLs applied", "newest read", "threads over"),
-    ):
-        assert figures[name] > 0
+def test_a_saver_that_forgets_what_is_stored_fails_the_campaign(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Forgetting costs requests only; so here it also writes its chunks again."""
+    monkeypatch.setattr(memory.StoredCheckpoint, "known", lambda _self, _generation: frozenset())
+    with pytest.raises(AssertionError, match="write units"):
+        chats.run("", 1, **chats.SHORT)
 
 
 def test_a_chunk_that_goes_early_fails_the_campaign(monkeypatch: pytest.MonkeyPatch) -> None:
