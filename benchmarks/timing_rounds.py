@@ -6,6 +6,7 @@ rounds, and two savers are compared by the rounds of one run.
 
 import json
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +15,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from proxy import Proxy, run_proxy
 from workloads import Workload
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+from loopback_proxy import DelayingProxy, run_delaying_proxy
 
 HERE = Path(__file__).resolve().parent
 OURS = "ours"
@@ -154,7 +157,7 @@ def measure(
     """The runs of one workload; `pythons` are those of the savers that run it."""
     plan = PLANS[workload.scenario]
     engine = environment["AWS_ENDPOINT_URL_DYNAMODB"]
-    with run_proxy(engine) as proxy:
+    with run_delaying_proxy(engine) as proxy:
         environment = {**environment, "AWS_ENDPOINT_URL_DYNAMODB": proxy.url}
         with workers(workload, pythons, environment) as team:
             plan(team, proxy, workload.seconds, progress, **workload.arguments | arguments)
@@ -163,7 +166,7 @@ def measure(
 
 def latency(
     team: list[Worker],
-    proxy: Proxy,
+    proxy: DelayingProxy,
     seconds: float,
     progress: Progress,
     *,
@@ -225,7 +228,7 @@ def prepare(worker: Worker, turns: int, long: dict[str, int], seconds: float) ->
 
 def throughput(
     team: list[Worker],
-    proxy: Proxy,
+    proxy: DelayingProxy,
     seconds: float,
     progress: Progress,
     *,
@@ -252,7 +255,7 @@ def throughput(
 
 def cpu(
     team: list[Worker],
-    proxy: Proxy,
+    proxy: DelayingProxy,
     seconds: float,
     progress: Progress,
     *,
@@ -278,7 +281,7 @@ def cpu(
 
 def loop(
     team: list[Worker],
-    proxy: Proxy,
+    proxy: DelayingProxy,
     seconds: float,
     progress: Progress,
     *,
@@ -300,7 +303,7 @@ def loop(
 
 def memory(
     team: list[Worker],
-    _proxy: Proxy,
+    _proxy: DelayingProxy,
     seconds: float,
     progress: Progress,
     *,

@@ -22,6 +22,8 @@ from typing import Any
 
 import boto3
 
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+
 import calls
 from capacity import Meter
 from measuring import Bench, Result
@@ -140,7 +142,7 @@ def causes(failure: BaseException | None) -> str:
 
 def main() -> None:
     saver, workload, seconds = sys.argv[1:]
-    meter = Meter()
+    meter = Meter(calls.count_request)
     meter.watch()
     calls.watch_pools()
     answers = sys.stdout

@@ -4,15 +4,18 @@ A request may arrive after ones that were sent and acknowledged later, and arriv
 undo what was acknowledged. Writers may see errors; they do the step again.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
 from botocore.config import Config
 
 import ledger
-from chaos_proxy import run_proxy
 from crowd import Crowd
 from tables import config, new_table
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+from loopback_proxy import run_chaos_proxy
 
 TITLE = "A network that drops, delays, repeats and cuts, under 32 writers"
 SHORT = {"seconds": 5, "writers": 8}
@@ -25,7 +28,7 @@ READ_SECONDS = 1
 def run(endpoint: str, seed: int, seconds: int, writers: int) -> dict[str, int | float]:
     """Write through the proxy, then hold every thread against what was acknowledged on it."""
     with tempfile.TemporaryDirectory() as directory, new_table(endpoint) as settings:
-        with run_proxy(endpoint, seed) as proxy:
+        with run_chaos_proxy(endpoint, seed) as proxy:
             table = settings.table_config.table_name
             through = config(proxy.url, table, botocore_config=Config(read_timeout=READ_SECONDS))
             crowd = Crowd(through, Path(directory), seed)

@@ -19,8 +19,8 @@ from langgraph.checkpoint.base import empty_checkpoint
 
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 
+from capacity import Costs
 from clients import async_session, sync_session
-from costs import Costs
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 
 TITLE = "A state of 200 MB saved and loaded"

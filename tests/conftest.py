@@ -15,8 +15,8 @@ import pytest
 
 import engine
 import play
+from capacity import Costs
 from clients import KEYS, REGION, async_session, sync_session
-from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 from permissions import Calls

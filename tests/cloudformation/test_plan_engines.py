@@ -11,8 +11,8 @@ from conftest import MakeSaver
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
+from capacity import events_of
 from clients import async_session, sync_session
-from costs import events_of
 from deploying import UNFINISHED
 from either import Either
 from langgraph_checkpoint_dynamodb import (

@@ -17,8 +17,8 @@ from conftest import MakeSaver
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 
+from capacity import Costs
 from chat import chat, converse, prose
-from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
 from play import thread

@@ -9,8 +9,8 @@ import pytest
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
+from capacity import Costs
 from clock import START, Clock
-from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import CorruptCheckpointError
 from threads import LARGE, chain, config_of, load_all, put

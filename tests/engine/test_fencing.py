@@ -16,8 +16,8 @@ from langgraph.types import Command, StateUpdate, interrupt
 from typing_extensions import TypedDict
 
 import play
+from capacity import Costs
 from chat import chat, converse
-from costs import Costs
 from either import Either
 from graph_scenarios import functional, interrupts, shapes, time_travel
 from langgraph_checkpoint_dynamodb import (

@@ -11,7 +11,7 @@ import pytest
 from conftest import MakeSaver
 from langgraph.checkpoint.base import empty_checkpoint
 
-from costs import Costs
+from capacity import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import (
     InvalidInputError,

@@ -17,8 +17,8 @@ from botocore.validate import ParamValidator
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from capacity import Costs
 from clients import async_session, sync_session
-from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import (
     DynamoDBConfig,

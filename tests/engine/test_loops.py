@@ -19,8 +19,8 @@ import uvloop
 from botocore.loaders import JSONFileLoader
 from conftest import MakeSaver
 
+from capacity import Costs
 from clients import KEYS, REGION
-from costs import Costs
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
 from langgraph_checkpoint_dynamodb.drivers import aio_clients, client_config, sessions
 from play import thread

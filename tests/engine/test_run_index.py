@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import pytest
 from conftest import MakeSaver
 
+from capacity import Costs
 from clock import later
-from costs import Costs
 from either import Either
 from threads import LARGE, chain, config_of, load_all, put
 

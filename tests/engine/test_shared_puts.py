@@ -12,7 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 from conftest import MakeSaver
 
 from at_once import at_once, busy_threads
-from costs import Costs, events_of
+from capacity import Costs, events_of
 from either import Either
 from langgraph_checkpoint_dynamodb import (
     DynamoDBSaver,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from costs import Costs
+from capacity import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb.drivers import client_config
 from langgraph_checkpoint_dynamodb.serialization.encode import store_value

@@ -13,8 +13,8 @@ from conftest import MakeSaver
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from capacity import Costs
 from clock import later
-from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import ProblemKind, VerifyReport
 from langgraph_checkpoint_dynamodb.format.body import seal, unseal

@@ -37,7 +37,7 @@ from savers import SAVERS
 from workloads import WORKLOADS
 
 botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
-meter = Meter()
+meter = Meter(calls.count_request)
 meter.watch()
 calls.watch_pools()
 for name in sys.argv[1:]:

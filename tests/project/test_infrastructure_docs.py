@@ -17,8 +17,8 @@ from conftest import MakeSaver
 from moto import mock_aws
 
 import threads
+from capacity import Costs
 from clients import REGION
-from costs import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 from stacks import TEMPLATE, TEMPLATE_FILE

@@ -21,7 +21,7 @@ import pictures  # noqa: E402
 import report  # noqa: E402
 import timing_report  # noqa: E402
 import timing_rounds  # noqa: E402
-from proxy import run_proxy  # noqa: E402
+from loopback_proxy import run_delaying_proxy  # noqa: E402
 from workloads import TIMING, WORKLOADS  # noqa: E402
 
 
@@ -44,7 +44,7 @@ def test_the_proxy_passes_on_every_byte(delay: int) -> None:
     body = bytes(range(256)) * 4000
     with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with run_proxy(f"http://127.0.0.1:{server.server_port}") as proxy:
+        with run_delaying_proxy(f"http://127.0.0.1:{server.server_port}") as proxy:
             proxy.delay(delay)
             with urlopen(Request(proxy.url, body)) as reply:
                 assert reply.read() == body

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-import chaos_proxy
 import chats
 import differential
 import expiry
 import fuzz
 import kills
+import loopback_proxy
 import races
 import run as runner
 import throttling
@@ -46,7 +46,7 @@ def check_beside(figures: dict[str, Any]) -> None:
 def check_chaos(figures: dict[str, Any]) -> None:
     assert figures["acknowledged_checkpoints"] > figures["turns"] > 0
     assert figures["requests"] > 100
-    done = sum(figures.get(fault, 0) for fault in chaos_proxy.FAULTS)
+    done = sum(figures.get(fault, 0) for fault in loopback_proxy.FAULTS)
     assert done > figures["requests"] / 10
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import langgraph_checkpoint_dynamodb
-from costs import events_of
+from capacity import events_of
 from langgraph_checkpoint_dynamodb.drivers import aio, sync
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
 
