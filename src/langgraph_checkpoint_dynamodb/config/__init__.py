@@ -1,4 +1,4 @@
-"""DynamoDBConfig and DynamoDBTableConfig: what a user sets.
+"""DynamoDBConfig and DynamoDBTableConfig: the user's settings.
 
-The rule: every value is checked when the object is made, so that all other code trusts them.
+The rule: both classes validate every value when they are created, so all other code trusts it.
 """

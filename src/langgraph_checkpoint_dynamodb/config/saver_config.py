@@ -1,7 +1,7 @@
-"""What a user configures of the saver: its table and how to reach it.
+"""The configuration of a saver: its table and how to reach it.
 
-Configurations are frozen and validated when made, so that a mistake shows
-where it was written and not at the first request of a running graph.
+Configurations are frozen and validated when they are created. A mistake therefore raises on
+the line that makes it, and not at the first request of a running graph.
 """
 
 from __future__ import annotations
@@ -25,50 +25,50 @@ _DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class DynamoDBConfig:
-    """How to reach the table, and how hard to try.
+    """How to reach the table, and how often to retry.
 
     Args:
         table_config: The table.
-        region_name: AWS region; `None` leaves it to the session or environment.
-        endpoint_url: Another endpoint than AWS's own, such as DynamoDB Local's. The calls
-            to other services that make the table go there too, unless it is one
-            of AWS's own hosts (a VPC endpoint, say).
-        max_retries: How often a call is tried again after a throttle, timeout,
-            dropped connection or 5xx answer. One layer retries: botocore's own
-            retries are switched off.
-        initial_retry_delay: Upper bound of the first delay, in seconds. Delays
-            double from try to try and are drawn at random below their bound.
+        region_name: AWS region; `None` uses the region of the session or environment.
+        endpoint_url: An endpoint to use instead of AWS's, such as DynamoDB Local's. Calls to
+            the other services that `deploy=True` needs go there too, unless it is a host of
+            AWS, such as a VPC endpoint.
+        max_retries: How often a call is retried after a throttle, a timeout, a dropped
+            connection or a 5xx response. Only the saver retries: botocore's own retries are
+            switched off.
+        initial_retry_delay: Upper bound of the first delay, in seconds. The bound doubles
+            with each retry, and the delay is drawn at random below it.
         max_retry_delay: Upper bound of every delay, in seconds.
         aws_access_key_id: With `aws_secret_access_key`, credentials to use
             instead of the default chain. Never shown in `repr`, logs or errors.
         aws_secret_access_key: See `aws_access_key_id`.
         aws_session_token: For temporary credentials.
-        session: A `boto3.Session` to make the client from. Without
-            `async_session` the async methods use it too, in worker threads.
+        session: A `boto3.Session` to create the client from. Without `async_session`, the
+            async methods use it too, in worker threads.
         async_session: An `aiobotocore.session.AioSession` or an
-            `aioboto3.Session` to make async clients from.
+            `aioboto3.Session` to create async clients from.
         botocore_config: Merged over the saver's own `botocore.config.Config`, which waits
-            5 seconds for a connection and 20 for an answer (`connect_timeout`,
-            `read_timeout`); must not set `retries`.
-        max_checkpoint_bytes: The most that the values of a checkpoint, or of one task's writes,
-            may take in serialized form, and a checkpoint together with its pending
-            writes when it is read: else a few crafted items could fill a reader's memory.
-        allow_plaintext: Whether a saver whose serializer encrypts also reads what is stored
-            unencrypted: for a table that moves to encryption, until that is done.
-        fence: Refuse a checkpoint that continues one which is no longer the newest of its
-            namespace, unless it forks on purpose, instead of forking in silence. All
-            writers of a table should agree on it. It costs a write unit and a request
-            for each checkpoint.
-        share_puts: Let small puts that different threads send at the same moment share a
-            request, for processes that serve many threads at once. It needs
-            `dynamodb:PartiQLInsert`; without that, a warning is logged and each put is sent
-            by itself. What is stored is the same:
+            5 seconds for a connection and 20 for a response (`connect_timeout`,
+            `read_timeout`). It must not set `retries`.
+        max_checkpoint_bytes: Upper bound of the serialized values of a checkpoint, or of one
+            task's writes, in bytes. A read applies it to a checkpoint together with its
+            pending writes, so that a few crafted items cannot fill the reader's memory.
+        allow_plaintext: Whether a saver whose serializer encrypts also reads unencrypted
+            values. Set it only while a table migrates to encryption.
+        fence: Refuse a checkpoint whose parent is no longer the newest of its namespace,
+            instead of creating a silent fork. Deliberate forks are still accepted. All
+            writers of a table should use the same setting. It costs one write unit and one
+            request for each checkpoint.
+        share_puts: Send small puts of different threads in one request when they happen at
+            the same moment, for processes that serve many threads at once. It needs
+            `dynamodb:PartiQLInsert`; without that permission, the saver logs a warning and
+            sends each put separately. It stores the same items either way:
             https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.html
-        cache_bytes: Bound of the memory that immutable chunks and the last
-            checkpoints may take, in bytes; 0 switches the cache off.
+        cache_bytes: Upper bound of the memory for immutable chunks and recent
+            checkpoints, in bytes; 0 switches the cache off.
 
     Raises:
-        ConfigurationError: A value that cannot work.
+        ConfigurationError: A value is invalid, or contradicts another.
     """
 
     table_config: DynamoDBTableConfig = field(default_factory=DynamoDBTableConfig)
@@ -131,17 +131,17 @@ class DynamoDBConfig:
             ("session", ("botocore", "aiobotocore", "aioboto3")),
             ("async_session", ("botocore", "boto3")),
         ):
-            # aioboto3's session derives from boto3's, so only its module tells them apart.
+            # aioboto3's session is a subclass of boto3's, so `isinstance` cannot tell which it is.
             made_by = type(getattr(self, name)).__module__.split(".")[0]
             if made_by in wrong_makers:
                 raise ConfigurationError(
-                    f"{name} is a session of {made_by}: session takes one of boto3, async_session "
-                    "one of aiobotocore or aioboto3"
+                    f"{name} is a session of {made_by}: pass session a boto3 session, and "
+                    "async_session one of aiobotocore or aioboto3"
                 )
         if self.botocore_config is not None and getattr(self.botocore_config, "retries", None):
             raise ConfigurationError(
-                "botocore_config sets retries: one layer retries here; use max_retries, "
-                "initial_retry_delay and max_retry_delay"
+                "botocore_config sets retries: only the saver retries; remove retries and use "
+                "max_retries, initial_retry_delay and max_retry_delay"
             )
 
     def _check_credentials(self) -> None:
@@ -154,10 +154,10 @@ class DynamoDBConfig:
             return
         if self.aws_access_key_id is None or self.aws_secret_access_key is None:
             raise ConfigurationError(
-                f"{', '.join(given)} alone: aws_access_key_id and aws_secret_access_key go together"
+                f"{', '.join(given)} alone: pass both aws_access_key_id and aws_secret_access_key"
             )
         if self.session is not None or self.async_session is not None:
             raise ConfigurationError(
-                f"{', '.join(given)} with a session: a session brings its own credentials; "
+                f"{', '.join(given)} with a session: a session has its own credentials; "
                 "leave one of the two out"
             )

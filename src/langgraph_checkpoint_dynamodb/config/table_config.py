@@ -1,4 +1,4 @@
-"""What a user configures of the table: the parameters of `template.yaml`, as Python."""
+"""The configuration of a table: the parameters of `template.yaml`, in Python."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 from ..errors import ConfigurationError
 
 RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "B", "N", "R", "T"})
-"""The names of the attributes that items use; see `items.py`."""
+"""The attributes of the saver's items; see `format/items.py`."""
 
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 _TAG_VALUE = re.compile(r"[a-zA-Z0-9 _.:/=+@-]{1,256}")
@@ -36,7 +36,7 @@ class BillingMode(str, Enum):
 
 
 class TableClass(str, Enum):
-    """What DynamoDB's prices favour: requests, or storage.
+    """Whether requests or storage are the cheaper part.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.TableClasses.html
     """
@@ -47,43 +47,42 @@ class TableClass(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class DynamoDBTableConfig:
-    """The table: what `template.yaml` makes of its parameters, and `deploy=True` of this.
+    """The table's settings, which `template.yaml` has as parameters.
 
     Args:
         table_name: 3 to 255 characters of `a-z A-Z 0-9 _ . -`.
         billing_mode: `PROVISIONED` needs `read_capacity` and `write_capacity`.
-        enable_encryption: Encrypt with a KMS key: `kms_key_arn`, or the AWS
-            managed one. Off means the AWS owned key (DynamoDB always encrypts
-            at rest).
+        enable_encryption: Encrypt with a KMS key: `kms_key_arn`, or else the AWS
+            managed key. If off, DynamoDB encrypts with the AWS owned key (it always
+            encrypts at rest).
         enable_point_in_time_recovery: Continuous backups.
         enable_ttl: Let DynamoDB delete expired items.
         ttl_attribute: The attribute that holds an item's expiry, in epoch seconds.
-        ttl_seconds: How long a checkpoint lives, in seconds; needs `enable_ttl`.
-            `None` with `enable_ttl` on: the table expires items, but the
-            saver gives them no expiry.
+        ttl_seconds: How long a checkpoint is returned, in seconds; needs `enable_ttl`.
+            With `None`, the saver gives new items no expiry, also if `enable_ttl` is on.
         read_capacity: Read capacity units a second, `PROVISIONED` only.
         write_capacity: Write capacity units a second, `PROVISIONED` only.
         min_read_capacity: Lower bound of read autoscaling, `PROVISIONED` only.
         max_read_capacity: Upper bound of read autoscaling.
         min_write_capacity: Lower bound of write autoscaling.
         max_write_capacity: Upper bound of write autoscaling.
-        target_utilization: Consumed capacity in percent of the provisioned, 20 to
-            90, which autoscaling aims at.
+        target_utilization: The utilization that autoscaling aims for: consumed capacity in
+            percent of the provisioned capacity, 20 to 90.
         max_read_request_units: Upper bound of read request units a second,
             `PAY_PER_REQUEST` only.
         max_write_request_units: Upper bound of write request units a second,
             `PAY_PER_REQUEST` only.
-        point_in_time_recovery_days: How far the continuous backups reach back, 1 to
-            35 days.
+        point_in_time_recovery_days: How many days back the table can be restored, 1 to 35.
         kms_key_arn: ARN of a customer managed KMS key or of its alias.
-        enable_deletion_protection: Refuse to delete the table.
-        table_class: What the prices favour.
-        enable_run_index: A sparse index that makes `delete_for_runs` a query, for
-            one more write unit a checkpoint.
+        enable_deletion_protection: Make DynamoDB refuse to delete the table.
+        table_class: `STANDARD`, or `STANDARD_INFREQUENT_ACCESS` for cheaper storage and
+            more expensive requests.
+        enable_run_index: Add a sparse index by run id. `delete_for_runs` then queries it
+            instead of scanning the table; each checkpoint costs one more write unit.
         environment: Value of the table's tag `Environment`.
 
     Raises:
-        ConfigurationError: A value that AWS would refuse or that contradicts another.
+        ConfigurationError: AWS would refuse a value, or a value contradicts another.
     """
 
     table_name: str = "langgraph-checkpoint"
@@ -125,14 +124,14 @@ class DynamoDBTableConfig:
     def _check_names(self) -> None:
         if not isinstance(self.table_name, str) or not _TABLE_NAME.fullmatch(self.table_name):
             raise ConfigurationError(
-                f"table_name={self.table_name!r}: AWS wants 3 to 255 characters of "
+                f"table_name={self.table_name!r}: use 3 to 255 characters of "
                 "a-z, A-Z, 0-9, '_', '.' and '-'"
             )
         value = self.environment
         if value is not None and not (isinstance(value, str) and _TAG_VALUE.fullmatch(value)):
             raise ConfigurationError(
-                f"environment={value!r}: a tag's value has 1 to 256 characters of a-z, A-Z, 0-9, "
-                "spaces and _ . : / = + @ -; leave it out for no tag"
+                f"environment={value!r}: use 1 to 256 characters of a-z, A-Z, 0-9, "
+                "spaces and _ . : / = + @ -, or leave it out for no tag"
             )
 
     def _check_switches(self) -> None:
@@ -154,12 +153,12 @@ class DynamoDBTableConfig:
             or not 0 < len(name.encode(errors="replace")) <= _MAX_ATTRIBUTE_NAME_BYTES
         ):
             raise ConfigurationError(
-                f"ttl_attribute={name!r}: an attribute name has 1 to 255 bytes"
+                f"ttl_attribute={name!r}: use an attribute name of 1 to 255 bytes"
             )
         if name in RESERVED_ATTRIBUTES:
             raise ConfigurationError(
-                f"ttl_attribute={name!r}: the saver uses this attribute itself; choose another "
-                f"name than {', '.join(sorted(RESERVED_ATTRIBUTES))}"
+                f"ttl_attribute={name!r}: the saver uses this attribute for its own data; choose "
+                f"a name other than {', '.join(sorted(RESERVED_ATTRIBUTES))}"
             )
         if self.ttl_seconds is None:
             return
@@ -209,7 +208,7 @@ class DynamoDBTableConfig:
         given = [name for name in names if getattr(self, name) is not None]
         if given:
             raise ConfigurationError(
-                f"{', '.join(given)} with billing_mode={self.billing_mode.value}: belongs to "
+                f"{', '.join(given)} with billing_mode={self.billing_mode.value}: only for "
                 f"billing_mode=BillingMode.{mode.value}; leave it out or change the mode"
             )
 
@@ -230,7 +229,8 @@ def _member(name: str, value: object, kind: type[Choice]) -> Choice:
 def _check_scaling(kind: str, capacity: int, low: int | None, high: int | None) -> None:
     if (low is None) != (high is None):
         raise ConfigurationError(
-            f"min_{kind}_capacity={low!r}, max_{kind}_capacity={high!r}: autoscaling needs both"
+            f"min_{kind}_capacity={low!r}, max_{kind}_capacity={high!r}: autoscaling needs both; "
+            "give both or neither"
         )
     if low is None or high is None:
         return
@@ -240,18 +240,18 @@ def _check_scaling(kind: str, capacity: int, low: int | None, high: int | None) 
         )
     if not low <= capacity <= high:
         raise ConfigurationError(
-            f"{kind}_capacity={capacity} is outside min_{kind}_capacity={low} and "
-            f"max_{kind}_capacity={high}: autoscaling would change it at once"
+            f"{kind}_capacity={capacity} is not between min_{kind}_capacity={low} and "
+            f"max_{kind}_capacity={high}: autoscaling would change it at once; choose one between"
         )
 
 
 def check_integer(name: str, value: object, low: int, high: int | None) -> None:
-    """Refuse what is not a whole number within bounds.
+    """Check that a setting is a whole number within bounds (both inclusive; `None`: no bound).
 
     Raises:
         ConfigurationError: It is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ConfigurationError(f"{name}={value!r}: use a whole number from {low} up")
+        raise ConfigurationError(f"{name}={value!r}: use a whole number of {low} or more")
     if high is not None and value > high:
         raise ConfigurationError(f"{name}={value!r}: use at most {high}")

@@ -51,11 +51,11 @@ BAD: list[Bad] = [
     *(bad(name, value, "use True or False") for name in SWITCHES for value in (1, "true", None)),
     *(bad("ttl_attribute", name, "1 to 255 bytes") for name in ("", "x" * 256, "é" * 128, None)),
     *(
-        bad("ttl_attribute", name, "choose another name than B, N, PK, R, SK, T")
+        bad("ttl_attribute", name, "choose a name other than B, N, PK, R, SK, T")
         for name in ("PK", "SK", "B", "R", "T")
     ),
     bad("ttl_seconds", 60, "set enable_ttl=True or leave ttl_seconds out"),
-    *(bad("ttl_seconds", value, "from 1 up", enable_ttl=True) for value in (0, 1.5, "60", True)),
+    *(bad("ttl_seconds", value, "of 1 or more", enable_ttl=True) for value in (0, 1.5, "60", True)),
     bad("ttl_seconds", 10**10, "use at most", enable_ttl=True),
     *(
         bad("kms_key_arn", arn, "use the ARN of a KMS key or alias, such as arn:aws:kms:")
@@ -63,17 +63,17 @@ BAD: list[Bad] = [
     ),
     bad("kms_key_arn", f"{KMS_ALIAS}{'x' * 2048}", "use the ARN"),
     bad("kms_key_arn", KMS_KEY, "leave one of the two out", enable_encryption=False),
-    *(bad("point_in_time_recovery_days", value, "from 1 up") for value in (0, 1.5, True, None)),
+    *(bad("point_in_time_recovery_days", value, "of 1 or more") for value in (0, 1.5, True, None)),
     bad("point_in_time_recovery_days", 36, "use at most 35"),
-    *(bad("target_utilization", value, "from 20 up") for value in (19, 50.5, "70", None)),
+    *(bad("target_utilization", value, "of 20 or more") for value in (19, 50.5, "70", None)),
     bad("target_utilization", 91, "use at most 90"),
     *(
-        bad(name, value, "use a whole number from 1 up", **{**PROVISIONED, name: None})
+        bad(name, value, "use a whole number of 1 or more", **{**PROVISIONED, name: None})
         for name in CAPACITIES
         for value in (0, -1, 1.5, "5", True)
     ),
     *(bad(name, 10_000_001, "use at most 10000000", **PROVISIONED) for name in CAPACITIES),
-    *(bad(name, value, "from 1 up") for name in MAXIMA for value in (0, 1.5, "5", True)),
+    *(bad(name, value, "of 1 or more") for name in MAXIMA for value in (0, 1.5, "5", True)),
     *(bad(name, 10_000_001, "use at most 10000000") for name in MAXIMA),
 ]
 
@@ -127,7 +127,7 @@ CONTRADICTIONS: list[Bad] = [
     ),
     contradiction(
         "autoscaling would change it at once",
-        "write_capacity=7 is outside min_write_capacity=8 and max_write_capacity=9",
+        "write_capacity=7 is not between min_write_capacity=8 and max_write_capacity=9",
         **{**PROVISIONED, "min_write_capacity": 8, "max_write_capacity": 9},
     ),
 ]
