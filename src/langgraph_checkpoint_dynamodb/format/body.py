@@ -1,20 +1,20 @@
-"""Bytes: compression, the packed form of records and bodies, and their limits.
+"""Bodies and records as bytes, and their limits.
 
-A *record* is a stored value, inline `[type, bytes]` or cut
-`[type, size, prefix, [refs, …], suffix, skip]`. A *body* is what an item holds: a header
-(serialized by the saver's serde, so encryption covers it) and records. As stored it is
+A *record* is a stored value: inline as `[type, bytes]`, or cut as
+`[type, size, prefix, [refs, …], suffix, skip]`. A *body* is the content of an item: a header and
+records. The saver's serde serializes the header, so encryption covers it. A body is stored as
 
     format (1 byte)   CRC-32 of the rest (4 bytes)   compressed bytes
 
-and compressed bytes, of bodies and chunks alike, begin with a byte for the scheme:
+Compressed bytes, of bodies and of chunks, begin with a byte for the compression scheme:
 
-====  ===================================================
-0x00  stored as they are
-0x01  one zstd frame, made with dictionary 1 (a file beside)
-====  ===================================================
+====  ========================================================
+0x00  not compressed
+0x01  one zstd frame with dictionary 1 (`dictionary-1.zstd`)
+====  ========================================================
 
-Arrays may have more elements than this release knows: a later one of the same format may add
-some, which are passed over here. `docs/format.md` has all of it.
+Later releases of the same format may append elements to the arrays. This release ignores
+elements that it does not know. `docs/format.md` is the full specification.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ Typed: TypeAlias = tuple[str, bytes]
 """What a serde's `dumps_typed` returns."""
 
 FORMAT = 1
-"""The format of every body that is written; those of a greater one are refused."""
+"""The format of every body that this release writes, and the only one that it reads."""
 
 _CHECKSUM_BYTES = 4
 _PREFIX_BYTES = 1 + _CHECKSUM_BYTES
 
 MAX_BODY_BYTES = 1 << 17
-"""A reader refuses to inflate a body to more than this (a zstd bomb): one over 16 KB is cut."""
+"""A reader decompresses a body to at most this, as a guard against zstd bombs. Writers cut
+bodies over 16 KB into chunks."""
 
-_MAX_SKIP = 1 << 16  # a segment of a list, of which a window has dropped some elements, has less
-_MAX_DEPTH = 8  # levels of refs: 8**8 chunks at the very least
+_MAX_SKIP = 1 << 16  # larger than any segment of a list
+_MAX_DEPTH = 8  # levels of refs: enough for at least 8**8 chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Record:
 
     @property
     def inline_bytes(self) -> int:
-        """The bytes that stand in the item, refs included."""
+        """The size of the record in its item, in bytes: prefix, suffix and refs."""
         return (
             len(self.prefix)
             + len(self.suffix)
@@ -69,14 +70,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a checkpoint or writes item holds.
+    """The content of a checkpoint or writes item.
 
     Attributes:
         generation: The generation of the chunks that the records refer to.
-        header: All but the values.
+        header: Everything except the values, serialized.
         records: The values.
-        chunk_count: About how many chunks its chain of checkpoints has written in this
-            generation: what a reader weighs reading all of them against.
+        chunk_count: About how many chunks the checkpoint and its ancestors have written in
+            this generation. A reader uses it to decide between reading single chunks and
+            querying all of them.
     """
 
     generation: int
@@ -86,7 +88,7 @@ class Body:
 
 
 def seal(packed: bytes) -> bytes:
-    """A packed body as an item holds it: format, checksum, compressed."""
+    """Compress a packed body and put the format and a checksum in front of it."""
     frame = compress(packed)
     return bytes([FORMAT]) + crc32(frame).to_bytes(_CHECKSUM_BYTES, "big") + frame
 
@@ -95,29 +97,29 @@ def unseal(stored: bytes) -> bytes:
     """Undo `seal`.
 
     Raises:
-        UnsupportedFormatError: A later release wrote it.
-        CorruptCheckpointError: Its checksum is of other bytes, or it holds too many.
+        UnsupportedFormatError: The bytes have another format.
+        CorruptCheckpointError: The checksum does not match, or the body is too large.
     """
     if not stored or stored[0] != FORMAT:
         found = f"format {stored[0]}" if stored else "no format"
         raise UnsupportedFormatError(
-            f"an item of {found}, and this release reads format {FORMAT}: it was written by a "
-            f"later one, so upgrade {DISTRIBUTION}; or it is damaged"
+            f"an item of {found}, and this release reads format {FORMAT}: a later release wrote "
+            f"it, so upgrade {DISTRIBUTION}; or it is damaged"
         )
     checksum, frame = stored[1:_PREFIX_BYTES], stored[_PREFIX_BYTES:]
     if crc32(frame).to_bytes(_CHECKSUM_BYTES, "big") != checksum:
-        raise CorruptCheckpointError("a body that its checksum does not fit: it is damaged")
+        raise CorruptCheckpointError("a body that does not match its checksum: it is damaged")
     return decompress(frame, MAX_BODY_BYTES)
 
 
 def pack_body(body: Body) -> bytes:
-    """A body as bytes, not yet compressed."""
+    """Serialize a body; `seal` then compresses it."""
     records = [_pack_record(record) for record in body.records]
     return ormsgpack.packb([body.generation, *body.header, records, body.chunk_count])
 
 
 def pack_cut_body(generation: int, record: Record) -> bytes:
-    """What an item holds if its body itself had to be cut: one record."""
+    """Serialize the record of a body that was itself cut into chunks."""
     return ormsgpack.packb([generation, _pack_record(record)])
 
 
@@ -130,7 +132,10 @@ def _pack_record(record: Record) -> list[Any]:
 
 
 def unpack_body(packed: bytes) -> Body | tuple[int, Record]:
-    """Undo `pack_body`, or `pack_cut_body` (then: generation and record).
+    """Undo `pack_body` or `pack_cut_body`.
+
+    Returns:
+        The body, or the generation and the record of a body that was cut.
 
     Raises:
         CorruptCheckpointError: The bytes are neither.
@@ -155,7 +160,7 @@ def unpack_body(packed: bytes) -> Body | tuple[int, Record]:
 
 
 def _are_counts(*numbers: Any) -> bool:
-    """Whether all are whole numbers from 0 up; msgpack's `true` is an `int` to Python too."""
+    """Whether all are integers of 0 or more. `isinstance` would accept msgpack's `true` too."""
     return all(type(number) is int and number >= 0 for number in numbers)
 
 

@@ -1,4 +1,4 @@
-"""Compressed bytes, of bodies and chunks alike: zstd with a dictionary of this format."""
+"""Compression of bodies and chunks: zstd with the dictionary that belongs to the format."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _LEVEL = 6
 
 
 _DICTIONARY = zstandard.ZstdCompressionDict(
-    files(__package__).joinpath("dictionary-1.zstd").read_bytes()  # now: an event loop may not
+    # Read on import, because reading a file later could block an event loop.
+    files(__package__).joinpath("dictionary-1.zstd").read_bytes()
 )
 _DICTIONARY.precompute_compress(level=_LEVEL)
 
 
 class _Contexts:
-    """zstd contexts, which two threads must not use at once."""
+    """zstd contexts; two threads must not use them at the same time."""
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=_DICTIONARY)
@@ -29,12 +30,12 @@ class _Contexts:
 
 
 _idle: deque[_Contexts] = deque()
-"""Used again by any thread: LangGraph makes new threads for each run, and a context's first
-use takes several times as long."""
+"""Contexts that any thread may reuse. LangGraph creates new threads for each run, and the first
+use of a context takes several times as long as later ones."""
 
 
 def _take() -> _Contexts:
-    """Contexts to use; whoever is done appends them to the idle ones, and drops what failed."""
+    """Contexts to use. The caller appends them to `_idle` afterwards, except on an error."""
     try:
         return _idle.pop()
     except IndexError:
@@ -42,7 +43,7 @@ def _take() -> _Contexts:
 
 
 def compress(data: bytes) -> bytes:
-    """Compress, unless that makes it larger (ciphertext does not compress)."""
+    """Compress, or keep the bytes as they are if that is no larger, as with ciphertext."""
     contexts = _take()
     packed = contexts.compressor.compress(data)
     _idle.append(contexts)
@@ -53,15 +54,16 @@ def decompress(data: bytes, limit: int) -> bytes:
     """Undo `compress`.
 
     Raises:
-        CorruptCheckpointError: Unknown format, broken frame, or over `limit` bytes.
+        UnsupportedFormatError: The compression scheme is unknown.
+        CorruptCheckpointError: The frame is broken, or holds over `limit` bytes.
     """
     scheme, frame = data[:1], data[1:]
     if scheme == _RAW:
         plain = frame
     elif scheme == _ZSTD_DICTIONARY_1:
         try:
-            # The frame's own claim of its size is checked first: zstandard allocates it, up to
-            # 4 GB for a frame that is to be skipped.
+            # Check the size that the frame claims first: zstandard allocates that many bytes, up
+            # to 4 GB for a skippable frame.
             if not frame.startswith(zstandard.FRAME_HEADER):
                 raise CorruptCheckpointError("compressed bytes that are no zstd frame")
             if zstandard.frame_content_size(frame) > limit:
@@ -77,8 +79,8 @@ def decompress(data: bytes, limit: int) -> bytes:
         raise CorruptCheckpointError("no bytes at all")
     else:
         raise UnsupportedFormatError(
-            f"bytes compressed by scheme {scheme[0]}, which this release does not know: they were "
-            f"written by a later one, so upgrade {DISTRIBUTION}; or they are damaged"
+            f"bytes of compression scheme {scheme[0]}, which this release does not know: a later "
+            f"release wrote them, so upgrade {DISTRIBUTION}; or they are damaged"
         )
     if len(plain) > limit:
         raise CorruptCheckpointError(f"compressed bytes hold over {limit} bytes")

@@ -1,16 +1,18 @@
-"""How long what is stored is returned, and how long it is kept.
+"""How long a checkpoint is returned, and how long it is stored.
 
-A checkpoint *expires*: from then on it is not returned. It is *kept* at least as long; where
-there are delta channels a TTL period longer, because what is put in the meantime is rebuilt from
-it. Its chunks stand in a *generation*, which names the time until which they are kept.
+A checkpoint *expires*: after that time, the saver does not return it. It is *kept* at least until
+then. In a graph with delta channels it is kept one TTL period longer, because checkpoints that
+are put until its expiry are rebuilt from it. Its chunks belong to a *generation*, which is
+numbered with the time until which they are kept.
 
-Two rules, each of which looks at what is stored and not at what TTL is configured elsewhere:
+Two rules hold. Both depend on the stored items, and not on the TTL that a saver is configured
+with:
 
-* A checkpoint never expires before one that was put before it in its namespace. So no TTL that
-  is switched on, off or to another length brings an older state back, and if the newest has
-  expired, all have.
-* A chunk is kept as long as every item that refers to it: an item's generation ends at the
-  time until which it is kept, or later.
+* A checkpoint never expires before an earlier one of its namespace. So switching TTL on or off,
+  or changing its length, never brings an older state back. If the newest checkpoint has expired,
+  all have.
+* A chunk is kept at least as long as every item that refers to it: the generation of an item ends
+  no earlier than the item.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ NEVER = 0
 """The generation of chunks that do not expire."""
 
 FOR_EVER = 9_999_999_999
-"""The generation of chunks that did expire and shall no longer: the year 2286."""
+"""The generation of chunks that had an expiry and are now kept: the year 2286, in epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,8 @@ class Lifetime:
 
     Attributes:
         generation: The generation of the chunks that it refers to.
-        expires: Until when it is returned.
-        kept: Until when it is kept.
+        expires: The time until which it is returned.
+        kept: The time until which it is stored.
     """
 
     generation: int
@@ -47,13 +49,14 @@ def new_lifetime(
 ) -> Lifetime:
     """The lifetime of a checkpoint that is put now.
 
-    A generation ends at the TTL boundary after the next, so one serves the puts of a period.
+    A new generation ends at the first multiple of the TTL after `kept`, so the puts of one TTL
+    period share it.
 
     Args:
-        context: The call's surroundings.
+        context: The call's settings and time.
         delta: Whether its graph has delta channels.
-        floor: When the checkpoints before it expire.
-        generation: Its parent's, which it goes on with if that is kept long enough.
+        floor: The latest expiry of the earlier checkpoints, in epoch seconds.
+        generation: The generation of its parent, which is used again if it ends late enough.
     """
     ttl = context.ttl_seconds
     if ttl is None or floor == math.inf:

@@ -1,16 +1,19 @@
-"""Items: what stands in the table, and how it is read.
+"""The items of the table: how they are built, and how they are read.
 
 ================  ==========================================================
-attribute         holds
+attribute         content
 ================  ==========================================================
-`PK`, `SK`        thread id; see `keys`
-`B`               the body (checkpoint, writes) or the bytes (chunk), compressed; a
-                  head's is the id that it names, a tombstone's `TOMBSTONE` (see `fence`)
+`PK`, `SK`        thread id; see `format/keys.py`
+`B`               the body of a checkpoint or writes, or the bytes of a chunk, compressed;
+                  for a head the checkpoint id that it names, for a tombstone `TOMBSTONE`
+                  (see `checkpoints/fencing.py`)
 `R`               a hash of the run id, on checkpoints of a run
-`N`               how often the item was replaced, if it was; see `overwriting`
+`N`               how often the item was replaced; absent if never (see
+                  `storage/conditional_puts.py`)
 `T`               when a chunk or a tombstone was written, in epoch seconds; on a checkpoint
-                  that is kept beyond its expiry: the expiry
-the TTL attribute until when the item is kept, in epoch seconds, if not for ever
+                  that is kept longer than it is returned, its expiry
+the TTL attribute the time until which the item is kept, in epoch seconds; absent if it
+                  does not expire
 ================  ==========================================================
 """
 
@@ -29,13 +32,13 @@ from .compression import compress, decompress
 from .expiry import NEVER, Lifetime, new_lifetime
 
 EXPIRY = "T"
-"""On a checkpoint or writes; a chunk's and a tombstone's `T` is the time of its writing."""
+"""The expiry, on a checkpoint or writes item. Chunks and tombstones have their write time there."""
 
 TOMBSTONE = b"\xffvoid"
-"""A body that only keeps a checkpoint away. No truncated body is taken for one."""
+"""The body of a tombstone. It cannot be confused with a truncated body, which begins with 0x01."""
 
 MAX_CHUNK_BYTES = 1 << 16
-"""A reader refuses a chunk that claims more; the cutter makes at most 8 KiB."""
+"""A reader refuses a chunk that claims more; `chunking` makes at most 56 KiB."""
 
 
 def checkpoint_or_writes_item(
@@ -49,12 +52,12 @@ def checkpoint_or_writes_item(
     """A checkpoint or writes item.
 
     Args:
-        context: The call's surroundings.
+        context: The call's settings and time.
         thread_id: The thread.
         sort_key: The item's sort key.
         body: Its sealed body.
         lifetime: How long it is returned and kept.
-        run_id: The run that it is of.
+        run_id: The run that put it, if any.
     """
     item = {"PK": {"S": thread_id}, "SK": {"S": sort_key}, "B": {"B": body}}
     if run_id is not None:
@@ -88,24 +91,24 @@ def head(context: Context, thread_id: str, ns: str, checkpoint_id: str) -> Item:
 
 
 def named_by(head: Item) -> str:
-    """The checkpoint id that a head names; empty for none."""
+    """The checkpoint id that a head names; empty if it names none."""
     return stored_bytes(head).decode(errors="replace")
 
 
 def tombstone(context: Context, thread_id: str, checkpoint_key: str) -> Item:
-    """An item in place of a checkpoint that must not come any more; `T` tells since when."""
+    """An item under a checkpoint's key that blocks a late put of it; `T` is its write time."""
     lifetime = new_lifetime(context, delta=False)
     item = checkpoint_or_writes_item(context, thread_id, checkpoint_key, TOMBSTONE, lifetime)
     return {**item, "T": {"N": str(int(context.now))}}
 
 
 def is_tombstone(item: Item) -> bool:
-    """Whether the item only keeps a checkpoint away."""
+    """Whether the item is a tombstone."""
     return bool(item.get("B", {}).get("B") == TOMBSTONE)
 
 
 def run_digest(run_id: str) -> bytes:
-    """A run's name in the table: hashed, because metadata may be encrypted by the serde."""
+    """The hash that the table has of a run id, which the serde may encrypt in the metadata."""
     return hashlib.blake2b(run_id.encode(), digest_size=16).digest()
 
 
@@ -115,10 +118,10 @@ def sort_key(item: Item) -> str:
 
 
 def parse_key(item: Item) -> keys.CheckpointKey:
-    """The item's sort key, taken apart.
+    """Parse the item's sort key.
 
     Raises:
-        CorruptCheckpointError: It is neither a checkpoint nor its writes.
+        CorruptCheckpointError: It is not the key of a checkpoint or of writes.
     """
     try:
         return keys.parse(sort_key(item))
@@ -127,7 +130,7 @@ def parse_key(item: Item) -> keys.CheckpointKey:
 
 
 def _number(item: Item, attribute: str) -> float | None:
-    """A number, or `None` if the attribute is missing or holds anything else."""
+    """A numeric attribute; `None` if it is missing or not a number."""
     try:
         return float(item[attribute]["N"])
     except (KeyError, ValueError):
@@ -137,9 +140,9 @@ def _number(item: Item, attribute: str) -> float | None:
 def kept_until(context: Context, item: Item) -> float:
     """When DynamoDB may delete the item, in epoch seconds; infinity if never.
 
-    As DynamoDB does, an attribute that is no number is passed over:
+    DynamoDB ignores a TTL attribute that is not a number, and so does this:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
-    A tombstone never had a time: to who reads, it is not there either.
+    A tombstone is minus infinity, so readers treat it like an expired item.
     """
     if is_tombstone(item):
         return -math.inf
@@ -150,15 +153,15 @@ def kept_until(context: Context, item: Item) -> float:
 def generation(context: Context, item: Item, made_in: int) -> int:
     """The generation of the chunks that an item refers to.
 
-    The one it was made in, or another that they were copied to so that it could be kept for
-    longer: an item is never kept beyond its chunks, so its own time tells.
+    This is `made_in`, the generation in its body, unless the item is kept for longer. Its chunks
+    were then moved to the generation that ends with the item.
     """
     kept = kept_until(context, item)
     return int(kept) if made_in < kept < math.inf else made_in
 
 
 def moved(context: Context, item: Item, generation: int) -> Item:
-    """A chunk's item as it stands in another generation."""
+    """A chunk's item in another generation."""
     digest = sort_key(item).rsplit("#", 1)[1]
     made = {
         **item,
@@ -172,24 +175,24 @@ def moved(context: Context, item: Item, generation: int) -> Item:
 
 
 def expires(context: Context, item: Item) -> float:
-    """Until when the item is returned, in epoch seconds; infinity if for ever."""
+    """The time until which the item is returned, in epoch seconds; infinity if it is always."""
     kept, noted = kept_until(context, item), _number(item, EXPIRY)
     return kept if noted is None else min(kept, noted)
 
 
 def expired(context: Context, item: Item) -> bool:
-    """Whether the item's time is over; DynamoDB may keep it for days after that."""
+    """Whether the item is no longer returned; DynamoDB may keep it for days after that."""
     return expires(context, item) <= context.now
 
 
 def lifetime(context: Context, item: Item, made_in: int) -> Lifetime:
-    """The item's times; `made_in` is the generation that its body names."""
+    """The item's times; `made_in` is the generation in its body."""
     found = generation(context, item, made_in)
     return Lifetime(found, expires(context, item), kept_until(context, item))
 
 
 def gone(context: Context, item: Item) -> bool:
-    """Whether the item may be deleted: it then is no ancestor of anything either."""
+    """Whether the item may be deleted; no checkpoint is then rebuilt from it either."""
     return kept_until(context, item) <= context.now
 
 
@@ -200,7 +203,7 @@ def written_at(item: Item) -> float:
 
 
 def body_size(item: Item) -> int:
-    """The bytes of an item's body, as stored."""
+    """The size of an item's `B`, as stored, in bytes."""
     return len(item.get("B", {}).get("B") or b"")
 
 
@@ -210,20 +213,25 @@ def packed_body(item: Item) -> bytes:
 
 
 def chunk_data(item: Item, digest: bytes) -> bytes:
-    """The bytes of a chunk item, checked against its digest."""
+    """The bytes of a chunk item.
+
+    Raises:
+        CorruptCheckpointError: They are damaged, or do not match the digest.
+        UnsupportedFormatError: They have an unknown compression scheme.
+    """
     data = decompress(stored_bytes(item), MAX_CHUNK_BYTES)
     if digest_of(data) != digest:
         raise CorruptCheckpointError(
-            f"chunk {sort_key(item)} holds other bytes than its digest says"
+            f"the bytes of chunk {sort_key(item)} do not match its digest"
         )
     return data
 
 
 def stored_bytes(item: Item) -> bytes:
-    """What `B` holds, as stored.
+    """The item's `B`, as stored.
 
     Raises:
-        CorruptCheckpointError: There is no such attribute, or it is of another type.
+        CorruptCheckpointError: The attribute is missing or not binary.
     """
     value = item.get("B", {}).get("B")
     if value is None:

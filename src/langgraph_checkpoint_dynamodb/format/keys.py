@@ -1,16 +1,15 @@
-"""Partition and sort keys: how an item's place in the table is spelled.
+"""Partition and sort keys. The partition key is the thread id; the sort keys are
 
     C#<ns>#<checkpoint_id>                        a checkpoint
     C#<ns>#<checkpoint_id>#W#<task_id>            a task's regular writes
     C#<ns>#<checkpoint_id>#W#<task_id>#<channel>  a task's write to a special channel
-    H#<ns>                                        the head of a namespace (`fence`)
+    H#<ns>                                        the head of a namespace (`fence=True`)
     S#<generation>#<digest>                       a chunk
 
-Every part is percent-encoded so that no character at or below `%` survives in
-it. The separator `#` is therefore lower than any character of a part, which
-gives two properties: no id reaches into another's range (`1` and `10`), and
-encoded parts sort as the parts themselves do, so the newest checkpoint id has
-the greatest key.
+Every part is percent-encoded so that it has no character at or below `%`. The separator `#`
+therefore sorts before every character of a part. This has two consequences: the key range of an
+id never overlaps that of another (`1` and `10`), and encoded parts sort like the parts
+themselves, so the newest checkpoint id has the greatest key.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from urllib.parse import unquote
 from ..errors import CorruptCheckpointError, InvalidInputError
 
 MAX_THREAD_ID_BYTES = 2048
-"""A partition key's limit.
+"""The limit of a partition key.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 """
@@ -35,9 +34,9 @@ _MAX_TASK_BYTES = 320
 _MAX_CHECKPOINT_ID_BYTES = 256
 
 _LOW = re.compile(r"[\x00-%]")
-_HASHED = "%="  # no encoded part holds it: "%" is always followed by two hex digits
+_HASHED = "%="  # never in an encoded part: there, two hex digits follow each "%"
 
-# A part as `encode` spells it. A key spelled otherwise could name what another key names.
+# Exactly the parts that `encode` returns, so that two different keys never mean the same item.
 _PART = r"[^\x00-%]*(?:%(?:[01][0-9A-F]|2[0-5])[^\x00-%]*)*"
 _HASH = r"%=[A-Za-z0-9_-]{22}"
 _CHECKPOINT_KEY = re.compile(
@@ -47,18 +46,18 @@ _CHUNK_KEY = re.compile(r"S#(?:0|[1-9][0-9]{0,15})#([A-Za-z0-9_-]{22})")
 
 CHECKPOINTS = "C#"
 _ALPHABET = sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-"""What a digest's text is made of, in the order of DynamoDB's keys (UTF-8)."""
+"""The characters of a digest in a sort key, in the order of DynamoDB's keys (UTF-8)."""
 
 MAX_CHUNK_RANGES = 1024
-"""A bound on the requests that a number in an item can cause."""
+"""A bound on the requests that a forged `chunk_count` can cause."""
 
 CHUNKS = "S#"
 HEADS = "H#"
 
 UP_TO_CHECKPOINTS = ("\x00", "C$")
 AFTER_CHECKPOINTS = ("C$\x00", "\U0010ffff" * 256)
-"""Bounds that part a thread's items, whatever their keys: checkpoints and writes in one, chunks
-in the other. `$` comes right after `#`, and no sort key is greater than the last of these."""
+"""Two ranges that together cover all items of a thread, whatever their keys: one with checkpoints
+and writes, one with chunks. `$` comes right after `#`, and the last bound is the greatest key."""
 
 _CHECKPOINT_OR_WRITES = re.compile(r"C#[^#]*#[^#]+(#W#[^#]*(#[^#]+)?)?", re.DOTALL)
 _UUID_6 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-6[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -66,7 +65,7 @@ _UNIX_EPOCH_TICKS = 0x01B21DD213814000  # a UUID counts 100 ns from 1582-10-15
 
 
 class CheckpointKey(NamedTuple):
-    """A parsed sort key; `namespace` and `task` are as encoded, and may be hashed."""
+    """A parsed sort key. `namespace` and `task` are still encoded, and may be hashes."""
 
     namespace: str
     checkpoint_id: str
@@ -75,12 +74,12 @@ class CheckpointKey(NamedTuple):
 
 
 def encode(part: str) -> str:
-    """Percent-encode every character at or below `%`, order kept."""
+    """Percent-encode every character at or below `%`; the sort order stays the same."""
     return _LOW.sub(lambda match: f"%{ord(match[0]):02X}", part)
 
 
 def decode(part: str) -> str | None:
-    """Undo `encode`; `None` if the part is keyed by its hash."""
+    """Undo `encode`; `None` if the part is a hash."""
     return None if part.startswith(_HASHED) else unquote(part)
 
 
@@ -101,12 +100,16 @@ def namespace(checkpoint_ns: str) -> str:
 
 
 def checkpoint(ns: str, checkpoint_id: str) -> str:
-    """The sort key of a checkpoint; `ns` is a key part made by `namespace`."""
+    """The sort key of a checkpoint; `ns` is a key part from `namespace`.
+
+    Raises:
+        InvalidInputError: The checkpoint id is too long for a sort key.
+    """
     encoded = encode(checkpoint_id)
     if len(encoded.encode()) > _MAX_CHECKPOINT_ID_BYTES:
         raise InvalidInputError(
             f"checkpoint_id={checkpoint_id[:40]!r}… takes over {_MAX_CHECKPOINT_ID_BYTES} bytes in "
-            "a sort key; use ids such as LangGraph's own (36 characters)"
+            "a sort key; use shorter ids, such as LangGraph's own (36 characters)"
         )
     return f"{CHECKPOINTS}{ns}#{encoded}"
 
@@ -123,7 +126,7 @@ def writes(checkpoint_key: str, task_id: str, channel: str | None = None) -> str
 
 
 def head(ns: str) -> str:
-    """The sort key of a namespace's head; `ns` is a key part made by `namespace`."""
+    """The sort key of a namespace's head; `ns` is a key part from `namespace`."""
     return f"{HEADS}{ns}"
 
 
@@ -133,26 +136,26 @@ def chunk(generation: int, digest: bytes) -> str:
 
 
 def chunk_digest(sort_key: str) -> bytes | None:
-    """The digest in a chunk's sort key; `None` if no chunk is keyed so."""
+    """The digest in a chunk's sort key; `None` if it is not a chunk's."""
     match = _CHUNK_KEY.fullmatch(sort_key)
     return urlsafe_b64decode(match[1] + "==") if match else None
 
 
 def is_checkpoint_or_writes(sort_key: str) -> bool:
-    """Whether a sort key has the form of a checkpoint's or of writes."""
+    """Whether a sort key has the form of a checkpoint's or writes item's key."""
     return _CHECKPOINT_OR_WRITES.fullmatch(sort_key) is not None
 
 
 def chunk_ref(sort_key: str) -> tuple[int, bytes] | None:
-    """The generation and the digest in a chunk's sort key; `None` if no chunk is keyed so."""
+    """The generation and the digest in a chunk's sort key; `None` if it is not a chunk's."""
     digest = chunk_digest(sort_key)
     return None if digest is None else (int(sort_key.split("#")[1]), digest)
 
 
 def chunk_ranges(generation: int, count: int) -> list[tuple[str, str]]:
-    """Bounds (both inclusive) that part a generation's chunks into about equal ranges.
+    """Bounds (both inclusive) that split a generation's chunks into `count` ranges.
 
-    Digests are as good as random, so each range holds about as many.
+    Digests are distributed evenly, so the ranges have about the same number of chunks.
     """
     prefix = f"{CHUNKS}{generation}#"
     base = len(_ALPHABET)
@@ -163,30 +166,30 @@ def chunk_ranges(generation: int, count: int) -> list[tuple[str, str]]:
 
 
 def parse(sort_key: str) -> CheckpointKey:
-    """Take the sort key of a checkpoint or a writes item apart.
+    """Parse the sort key of a checkpoint or writes item.
 
     Raises:
-        CorruptCheckpointError: Nothing of ours is keyed so.
+        CorruptCheckpointError: The saver writes no such key.
     """
     match = _CHECKPOINT_KEY.fullmatch(sort_key)
     if match is None or not 0 < len(match[2].encode()) <= _MAX_CHECKPOINT_ID_BYTES:
         raise CorruptCheckpointError(
-            f"sort key {sort_key!r} is none of a checkpoint or its writes: the item is damaged, or "
-            "something else writes to the table"
+            f"sort key {sort_key!r} is not one of a checkpoint or its writes: the item is damaged, "
+            "or another application writes to the table"
         )
     ns, checkpoint_id, task, channel = match.groups()
     return CheckpointKey(ns, unquote(checkpoint_id), task, unquote(channel) if channel else None)
 
 
 def is_checkpoint_id(value: object) -> bool:
-    """Whether a checkpoint can have this id."""
+    """Whether the value can be the id of a stored checkpoint."""
     return isinstance(value, str) and 0 < len(encode(value).encode()) <= _MAX_CHECKPOINT_ID_BYTES
 
 
 def made_at(checkpoint_id: str) -> float | None:
-    """When a checkpoint id was made, in epoch seconds; `None` for an id that does not tell.
+    """When a checkpoint id was made, in epoch seconds; `None` for an id without a time.
 
-    LangGraph's ids are UUIDs of version 6, whose time is to 100 ns:
+    LangGraph's ids are UUIDs of version 6, which hold a time in units of 100 ns:
     https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-6
     """
     if not _UUID_6.fullmatch(checkpoint_id):
@@ -197,9 +200,9 @@ def made_at(checkpoint_id: str) -> float | None:
 
 
 def below(prefix: str) -> tuple[str, str]:
-    """Bounds (both inclusive) of all keys that are `prefix` or continue it with `#`.
+    """Bounds (both inclusive) of all keys that equal `prefix` or begin with `prefix` and `#`.
 
-    `$` comes right after `#` and begins no part.
+    `$` comes right after `#`, and no part begins with it.
     """
     return prefix, f"{prefix}$"
 

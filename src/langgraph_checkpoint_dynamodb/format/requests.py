@@ -1,7 +1,6 @@
-"""The DynamoDB requests of the saver, each made in one place.
+"""The DynamoDB requests of the saver, each built in one place.
 
-Values and names go through expression placeholders throughout: the TTL
-attribute may be a reserved word.
+All names and values use expression placeholders, because the TTL attribute may be a reserved word.
 """
 
 from __future__ import annotations
@@ -14,16 +13,19 @@ from typing import Any
 from ..runtime.effects import Call, Item
 
 MAX_BATCH_WRITE = 25
-"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+"""Requests in a BatchWriteItem.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 MAX_IN_OPERANDS = 100
-"""Operands of an `IN` in an expression; the same page."""
+"""Operands of an `IN` in an expression; from the same page."""
 
 REPLACED = "N"
-"""The attribute that counts how often an item was replaced; absent on most."""
+"""The attribute that counts how often an item was replaced; absent if it never was."""
 
 RUN_INDEX = "run-id"
-"""The template's optional index: the keys of the checkpoints of a run."""
+"""The name of the template's optional index, which has the keys of each run's checkpoints."""
 
 
 def key(thread_id: str, sort_key: str) -> Item:
@@ -32,18 +34,18 @@ def key(thread_id: str, sort_key: str) -> Item:
 
 
 def put_new(table: str, item: Item, *, shareable: bool = False) -> Call:
-    """Write an item unless one is there; then the reply holds that one."""
+    """Write an item if its key is absent; else the reply has the existing item."""
     call = _put_if(table, item, "attribute_not_exists(#sk)", {"#sk": "SK"}, None)
     return replace(call, shareable=True) if shareable else call
 
 
 def put_over(table: str, item: Item, old_body: bytes) -> Call:
-    """Write an item if the one that is there still has this body."""
+    """Replace an item if its body is still `old_body`."""
     return _put_if(table, item, "#b = :old", {"#b": "B"}, {":old": {"B": old_body}})
 
 
 def put_after(table: str, item: Item, count: int) -> Call:
-    """Write an item over one that was replaced so often."""
+    """Replace an item if it has been replaced exactly `count` times."""
     names = {"#n": REPLACED}
     if count:
         return _put_if(table, item, "#n = :n", names, {":n": {"N": str(count)}})
@@ -52,7 +54,7 @@ def put_after(table: str, item: Item, count: int) -> Call:
 
 
 def put_later(table: str, item: Item) -> Call:
-    """Write an item unless the one that is there has a body that sorts after this one's."""
+    """Write an item if its key is absent, or if its body is greater than the stored one."""
     condition = "attribute_not_exists(#b) OR #b < :new"
     return _put_if(table, item, condition, {"#b": "B"}, {":new": item["B"]})
 
@@ -73,9 +75,9 @@ def _put_if(
 
 
 def keep(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str) -> Call:
-    """Keep an item until later than it is, if it is not kept for ever.
+    """Keep an item until a later time, in epoch seconds; an item without a TTL is left as it is.
 
-    `expiry` is the attribute that notes until when it was to be kept at first.
+    `expiry` is the attribute that then preserves the item's original TTL.
     """
     return Call(
         "update_item",
@@ -93,10 +95,16 @@ def keep(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str
 def limit(
     table: str, item: Item, ttl_attribute: str, until: int, expiry: str, expires: int
 ) -> Call:
-    """Let an item expire: it has no time yet, or a later one, and is the one that was read.
+    """Set when an item expires, if its body is still the one that was read.
 
-    One without a time is kept `until` then, one with a time as long as before; `expiry` is the
-    attribute that notes when it `expires`.
+    Args:
+        table: The table.
+        item: The item as it was read.
+        ttl_attribute: The TTL attribute. An item that has none is kept `until` that time, in
+            epoch seconds; one that has a TTL keeps it.
+        until: See `ttl_attribute`.
+        expiry: The attribute that is set to `expires`.
+        expires: The time until which the item is returned, in epoch seconds.
     """
     values: Item = {":expires": {"N": str(expires)}, ":body": item["B"]}
     change, condition = "SET #expiry = :expires", "attribute_exists(#ttl)"
@@ -117,7 +125,7 @@ def limit(
 
 
 def delete_written_at(table: str, item_key: Item, written: str) -> Call:
-    """Delete a chunk, unless it has been written again since `written` (its `T`)."""
+    """Delete a chunk if it has not been written again since `written` (its `T`)."""
     return Call(
         "delete_item",
         {
@@ -131,7 +139,7 @@ def delete_written_at(table: str, item_key: Item, written: str) -> Call:
 
 
 def delete_body(table: str, item_key: Item, body: bytes) -> Call:
-    """Delete an item, unless it has another body by now."""
+    """Delete an item if it still has this body."""
     return Call(
         "delete_item",
         {
@@ -181,12 +189,12 @@ def query(
 
 
 def scan_checkpoints(table: str, start: Item | None) -> Call:
-    """One page of a scan for the keys of checkpoint and writes items."""
+    """One page of a strongly consistent scan for the keys of checkpoint and writes items."""
     return _scan(table, "begins_with(#sk, :prefix)", {"#sk": "SK"}, {":prefix": {"S": "C#"}}, start)
 
 
 def scan_keys(table: str, start: Item | None) -> Call:
-    """One page of a scan for the partition keys of all items, eventually consistent."""
+    """One page of an eventually consistent scan for the partition keys of all items."""
     params: dict[str, Any] = {
         "TableName": table,
         "ProjectionExpression": "#pk",
@@ -198,13 +206,13 @@ def scan_keys(table: str, start: Item | None) -> Call:
 
 
 def scan_runs(table: str, run_digests: Sequence[bytes]) -> Call:
-    """The first page of a scan for the keys of the checkpoints that some runs made."""
+    """The first page of a scan for the keys of the checkpoints of some runs."""
     values = {f":r{index}": {"B": digest} for index, digest in enumerate(run_digests)}
     return _scan(table, f"#r IN ({', '.join(values)})", {"#sk": "SK", "#r": "R"}, values, None)
 
 
 def query_run(table: str, run_digest: bytes) -> Call:
-    """The first page of the keys of the checkpoints that a run made, by the index.
+    """The first page of a query of the index for the keys of a run's checkpoints.
 
     An index is eventually consistent.
     """
@@ -243,13 +251,13 @@ def batch_write(table: str, requests: Sequence[Any]) -> Call:
 
 
 def unprocessed(reply: Any, table: str) -> Sequence[Any]:
-    """The put and delete requests that a batch write left over."""
+    """The put and delete requests that a batch write left unprocessed."""
     left: Sequence[Any] = reply.get("UnprocessedItems", {}).get(table, ())
     return left
 
 
 def joined(calls: Sequence[Call]) -> Call:
-    """One call for several shareable puts, which is tried once: see `shared_puts`."""
+    """One call for several shareable puts. It is not retried: see `drivers/coalescing.py`."""
     if len(calls) == 1:
         return replace(calls[0], shareable=False, retried=False)
     statements = [_insert(call.params["TableName"], call.params["Item"]) for call in calls]
@@ -257,7 +265,7 @@ def joined(calls: Sequence[Call]) -> Call:
 
 
 def _insert(table: str, item: Item) -> dict[str, Any]:
-    """`put_new` in PartiQL, whose `INSERT` fails where an item is.
+    """`put_new` in PartiQL, whose `INSERT` fails if the key exists.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.insert.html
     """
@@ -272,12 +280,12 @@ def _insert_of(table: str, names: tuple[str, ...]) -> str:
 
 
 def key_put(call: Call) -> tuple[str, str]:
-    """The key of the item that a put puts."""
+    """The key of the item in a PutItem call: thread id and sort key."""
     item = call.params["Item"]
     return item["PK"]["S"], item["SK"]["S"]
 
 
 def batch_get(table: str, item_keys: Sequence[Item], *, consistent: bool) -> Call:
-    """Some items by key, at most 100."""
+    """Read up to 100 items by key."""
     wanted = {"Keys": list(item_keys), "ConsistentRead": consistent}
     return Call("batch_get_item", {"RequestItems": {table: wanted}})

@@ -117,7 +117,7 @@ def test_each_chunk_is_in_one_of_about_equal_ranges(count: int) -> None:
     ],
 )
 def test_what_no_checkpoint_is_keyed_by_is_refused(key: str) -> None:
-    with pytest.raises(CorruptCheckpointError, match="none of a checkpoint"):
+    with pytest.raises(CorruptCheckpointError, match="not one of a checkpoint"):
         keys.parse(key)
 
 
