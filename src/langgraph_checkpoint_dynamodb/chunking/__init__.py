@@ -1,5 +1,5 @@
-"""Boundaries, cuts, reference trees: content-defined chunking of values.
+"""Content-defined chunking of values: boundaries, cuts, reference trees.
 
-The rule: pure functions of bytes. Whether bytes end a chunk depends on the bytes around that place
-alone, so equal content gives equal chunks wherever it stands.
+The rule: pure functions of bytes. Only the bytes around a boundary decide where it is, so equal
+content gives equal chunks wherever it is in a value.
 """

@@ -1,15 +1,15 @@
-"""Values cut into chunks, and long lists of refs cut once more.
+"""Cuts values into chunks, and long lists of refs into chunks of refs.
 
-A large value is `prefix + chunks + suffix`. The prefix is the first few bytes: a
-msgpack array keeps its length there, which changes on every append. The suffix
-is the last, unfinished piece. What is between is cut into leaves (`leaves`), so an
-append rewrites the suffix alone.
+A large value is stored as `prefix + chunks + suffix`. The prefix is the first few bytes, where a
+msgpack array has its length, which changes with every append. The suffix is the last, unfinished
+piece. The content between is cut into leaves (see `boundaries`), so an append rewrites only the
+suffix.
 
-The refs (digests) of a value form levels. A run of refs ends where a digest's
-low bits are zero; a finished run becomes a chunk itself, and its digest a ref
-of the next level. What is unfinished stays: `levels[0]` are refs to content,
-`levels[1]` refs to lists of refs to content, and so on, with the oldest content
-at the highest level. So a stored value stays small at any size.
+The refs (digests) of a value form levels. A run of refs ends where a digest's low bits are zero.
+A finished run becomes a chunk, and its digest a ref of the next level. The unfinished run stays
+in its level: `levels[0]` are refs to content, `levels[1]` refs to lists of refs to content, and
+so on. The oldest content is at the highest level. So the record of a value is small whatever the
+value's size.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from . import boundaries
 from .boundaries import DIGEST_BYTES, REFS_OF, SIZE_OF, Run, Segment, digest_of
 from .msgpack_arrays import element_offsets
 
-HEAD_BYTES = 5
-"""A msgpack array of over 65,535 elements has a header of 5 bytes; others are shorter."""
+PREFIX_BYTES = 5
+"""The latest_end header of a msgpack array, that of one with over 65,535 elements."""
 
-_LOW_BITS = 0x07
+_RUN_MASK = 0x07
 _MIN_RUN = 20
 _MAX_RUN = 160
-AVERAGE_RUN = _MIN_RUN + _LOW_BITS
+AVERAGE_RUN = _MIN_RUN + _RUN_MASK
 
 Levels: TypeAlias = tuple[tuple[bytes, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkedValue:
-    """A value in pieces.
+    """A value that was cut.
 
     Attributes:
-        prefix: What comes before the chunks.
+        prefix: The bytes before the chunks.
         levels: The refs to the chunks.
-        suffix: What comes after them.
-        refs: Every chunk that the levels refer to, at any depth.
-        chunks: The bytes of these chunks, less those that the value was said to have.
-        skip: Bytes at the start of the leaves that are not the value's.
-        segments: Of a list: what of it can be said to be stored when it is cut again.
+        suffix: The bytes after the chunks.
+        refs: The digest of every chunk that the levels refer to, at any depth.
+        chunks: The chunks by digest, except the leaves of segments that were passed in.
+        skip: Bytes at the start of the leaves that do not belong to the value.
+        segments: For a list, the segments that can be passed in when it is cut again.
     """
 
     prefix: bytes
@@ -64,8 +64,8 @@ class Elements:
     Attributes:
         header: The bytes before the first element.
         parts: The elements in order. The leaves of a segment are stored already.
-        trailer: The bytes behind the last one.
-        kept: Segments that stand before all parts.
+        trailer: The bytes after the last element.
+        kept: Segments before all parts, which are stored already.
     """
 
     header: bytes
@@ -75,7 +75,7 @@ class Elements:
 
     @property
     def size(self) -> int:
-        """The bytes of the whole value."""
+        """The size of the whole value in bytes."""
         sizes = [
             part.size if isinstance(part, Segment) else part.offsets[-1] - part.offsets[0]
             for part in self.parts
@@ -88,16 +88,17 @@ def cut(data: bytes, known: Set[bytes] = frozenset()) -> ChunkedValue:
     """Cut a value into prefix, chunks and suffix.
 
     Args:
-        data: The value.
-        known: Chunks that are stored already; they decide what is joined.
+        data: The value, serialized.
+        known: Digests of chunks that are stored already. Such chunks are not joined with
+            others, so that they can be referred to as they are.
     """
     offsets = element_offsets(data)
     if offsets is not None:
         elements = Elements(data[: offsets[0]], [Run(data, offsets)], data[offsets[-1] :])
         return cut_list(elements, known)
-    made, tail = boundaries.of_bytes(memoryview(data)[HEAD_BYTES:], known)
+    made, tail = boundaries.cut_bytes(memoryview(data)[PREFIX_BYTES:], known)
     levels, found, lists = _build_levels([digest for digest, _ in made])
-    return ChunkedValue(data[:HEAD_BYTES], levels, tail, found, {**dict(made), **lists})
+    return ChunkedValue(data[:PREFIX_BYTES], levels, tail, found, {**dict(made), **lists})
 
 
 def cut_list(elements: Elements, known: Set[bytes] = frozenset()) -> ChunkedValue:
@@ -112,10 +113,10 @@ def cut_list(elements: Elements, known: Set[bytes] = frozenset()) -> ChunkedValu
             segments.append(part)
         else:
             is_last = number == len(elements.parts)
-            more, ended, tail = boundaries.of_run(part, known, is_last=is_last)
-            refs += [digest for digest, _ in more]
-            made.update(more)
-            segments += ended
+            leaves, finished, tail = boundaries.cut_run(part, known, is_last=is_last)
+            refs += [digest for digest, _ in leaves]
+            made.update(leaves)
+            segments += finished
     levels, found, lists = _build_levels(refs)
     return ChunkedValue(
         prefix=elements.header,
@@ -129,40 +130,45 @@ def cut_list(elements: Elements, known: Set[bytes] = frozenset()) -> ChunkedValu
 
 
 def _build_levels(refs: list[bytes]) -> tuple[Levels, frozenset[bytes], dict[bytes, bytes]]:
-    """Levels of refs, every chunk that they name, and the lists of refs among these."""
+    """Build the levels of some refs.
+
+    Returns:
+        The levels, the digest of every chunk that they refer to, and those of the chunks that
+        are lists of refs.
+    """
     levels: list[tuple[bytes, ...]] = []
     lists: dict[bytes, bytes] = {}
     found = set(refs)
     while True:
-        upper: list[bytes] = []
+        next_level: list[bytes] = []
         listed = 0
         for run in _finished_runs(refs):
             listing = b"".join(run)
             digest = digest_of(listing)
             lists[digest] = listing
-            upper.append(digest)
+            next_level.append(digest)
             listed += len(run)
         levels.append(tuple(refs[listed:]))
-        if not upper:
+        if not next_level:
             return tuple(levels), frozenset(found.union(lists)), lists
-        refs = upper
+        refs = next_level
 
 
 def _finished_runs(refs: list[bytes]) -> Iterator[list[bytes]]:
     start = 0
     while len(refs) - start >= _MIN_RUN:
         end = start + _MIN_RUN
-        longest = min(start + _MAX_RUN, len(refs))
-        while end < longest and refs[end - 1][-1] & _LOW_BITS:
+        latest_end = min(start + _MAX_RUN, len(refs))
+        while end < latest_end and refs[end - 1][-1] & _RUN_MASK:
             end += 1
-        if end - start < _MAX_RUN and refs[end - 1][-1] & _LOW_BITS:
+        if end - start < _MAX_RUN and refs[end - 1][-1] & _RUN_MASK:
             return
         yield refs[start:end]
         start = end
 
 
 def split_refs(listing: bytes) -> tuple[bytes, ...]:
-    """The refs in the bytes of a list of refs."""
+    """Split the bytes of a list of refs into the refs."""
     return tuple(
         listing[start : start + DIGEST_BYTES] for start in range(0, len(listing), DIGEST_BYTES)
     )

@@ -1,22 +1,23 @@
 """Where the elements of a serialized list begin and end.
 
-LangGraph's serializer writes a list (of messages, say) as a msgpack array. Cut between
-its elements, a message gives the same bytes wherever it stands in the list. A graph's
-input is a map that holds the list: cut as the list is, it gives the same pieces, and the
-state that it becomes needs no others.
+LangGraph's serializer writes a list, such as one of messages, as a msgpack array. If it is cut
+between its elements, a message gives the same bytes at any index. A graph's input is a map that
+contains the list. It is cut like the list, so the state that the graph makes of it needs no
+further chunks.
 
 https://github.com/msgpack/msgpack/blob/master/spec.md
 """
 
 from __future__ import annotations
 
-_MIN_AVERAGE = 64
-"""Lists of smaller elements are cut as plain bytes: there would be more to walk than to gain."""
+_MIN_AVERAGE_BYTES = 64
+"""Lists of smaller elements are cut as plain bytes, because finding the elements would cost more
+than it saves."""
 
-_VALUES_AN_ELEMENT = 32
-"""Values nested in lists and maps, on average, up to which a list is walked."""
+_MAX_VALUES_PER_ELEMENT = 32
+"""Lists whose elements have more nested values on average are cut as plain bytes."""
 
-# The first byte of a value: how many bytes it takes in all.
+# Per first byte of a value: its size in bytes, first byte included.
 _SIZES = {
     **dict.fromkeys([*range(0x80), *range(0xE0, 0x100), 0xC0, 0xC2, 0xC3], 1),
     **{0xA0 | size: 1 + size for size in range(32)},
@@ -36,7 +37,7 @@ _SIZES = {
     0xD7: 10,
     0xD8: 18,
 }
-# How many bytes its length takes, and how many stand before the data beside it.
+# Per first byte: how many bytes its length field has, and how many bytes precede the data.
 _LENGTHS = {
     0xC4: (1, 2),
     0xC5: (2, 3),
@@ -48,60 +49,62 @@ _LENGTHS = {
     0xDA: (2, 3),
     0xDB: (4, 5),  # string
 }
-# How many values each of its entries is, and how many bytes its count takes.
+# Per first byte: how many values an entry has, and how many bytes its count field has.
 _COUNTS = {0xDC: (1, 2), 0xDD: (1, 4), 0xDE: (2, 2), 0xDF: (2, 4)}
 
 
-_MAX_AROUND = 1024
-"""Bytes before a list in a map, and behind it, up to which the map is cut as the list."""
+_MAX_MAP_BYTES = 1024
+"""A map is cut like the list in it if it has at most so many bytes before and after the list."""
 
 
 def element_offsets(data: bytes) -> list[int] | None:
-    """The offset of each element of a msgpack array, and of its end.
+    """The offset of each element of a msgpack array, and the end of the last.
 
-    The array is the value, or the first one in a map that is little else. `None` for
-    anything else, and for a list that is not worth the walk.
+    The array is the value itself, or the first array in a map that has little else.
+
+    Returns:
+        `None` for any other value, and for a list with very small or deeply nested elements.
     """
     try:
         start = _find_array(data)
-        return None if start is None else _walk(data, start)
+        return None if start is None else _offsets_at(data, start)
     except (IndexError, KeyError):
-        return None  # not msgpack, whatever its first byte says
+        return None  # it only looked like msgpack
 
 
 def _find_array(data: bytes) -> int | None:
     first = data[0]
-    if first & 0xF0 != 0x80:  # noqa: PLR2004 - the format's own numbers, here and below
+    if first & 0xF0 != 0x80:  # noqa: PLR2004 - the numbers of the format, here and below
         return 0
     position = 1
     for _ in range(first & 0x0F):
         position, _ = _skip(data, position, 1)  # the key
-        if position > _MAX_AROUND:
+        if position > _MAX_MAP_BYTES:
             return None
         if array_at(data, position)[0]:
             return position
-        position, _ = _skip(data, position, _VALUES_AN_ELEMENT)
+        position, _ = _skip(data, position, _MAX_VALUES_PER_ELEMENT)
     return None
 
 
-def _walk(data: bytes, start: int) -> list[int] | None:
+def _offsets_at(data: bytes, start: int) -> list[int] | None:
     count, position = array_at(data, start)
-    if count * _MIN_AVERAGE > len(data) - start or not count:
+    if count * _MIN_AVERAGE_BYTES > len(data) - start or not count:
         return None
     offsets = [position]
-    budget = count * _VALUES_AN_ELEMENT
+    budget = count * _MAX_VALUES_PER_ELEMENT
     for _ in range(count):
         position, walked = _skip(data, position, budget)
         budget -= walked
         if budget < 0:
             return None
         offsets.append(position)
-    behind = len(data) - position
-    return offsets if 0 <= behind <= (_MAX_AROUND if start else 0) else None
+    trailing = len(data) - position
+    return offsets if 0 <= trailing <= (_MAX_MAP_BYTES if start else 0) else None
 
 
 def array_at(data: bytes, start: int) -> tuple[int, int]:
-    """The number of elements, and where the first one begins; 0 elements if it is no array."""
+    """The number of elements and the offset of the first; 0 elements if it is not an array."""
     first = data[start]
     if first & 0xF0 == 0x90:  # noqa: PLR2004
         return first & 0x0F, start + 1
@@ -112,7 +115,7 @@ def array_at(data: bytes, start: int) -> tuple[int, int]:
 
 
 def array_header(count: int) -> bytes:
-    """How a msgpack array of so many elements begins."""
+    """The header of a msgpack array of `count` elements."""
     if count < 16:  # noqa: PLR2004
         return bytes([0x90 | count])
     if count < 1 << 16:
@@ -121,27 +124,30 @@ def array_header(count: int) -> bytes:
 
 
 def _skip(data: bytes, position: int, budget: int) -> tuple[int, int]:
-    """The position behind a value, and how many values it is made of."""
-    left = walked = 1
-    while left and walked <= budget:
+    """The position after a value, and how many values it contains, itself included.
+
+    It stops early if these are more than `budget`.
+    """
+    remaining = walked = 1
+    while remaining and walked <= budget:
         first = data[position]
-        left -= 1
-        inner = 0
+        remaining -= 1
+        nested = 0
         if first in _SIZES:
             position += _SIZES[first]
         elif first in _LENGTHS:
-            size, before = _LENGTHS[first]
-            position += before + int.from_bytes(data[position + 1 : position + 1 + size], "big")
+            size, header = _LENGTHS[first]
+            position += header + int.from_bytes(data[position + 1 : position + 1 + size], "big")
         elif first in _COUNTS:
             values, size = _COUNTS[first]
-            inner = values * int.from_bytes(data[position + 1 : position + 1 + size], "big")
+            nested = values * int.from_bytes(data[position + 1 : position + 1 + size], "big")
             position += 1 + size
         elif first & 0xF0 == 0x80:  # noqa: PLR2004
-            inner, position = 2 * (first & 0x0F), position + 1
+            nested, position = 2 * (first & 0x0F), position + 1
         elif first & 0xF0 == 0x90:  # noqa: PLR2004
-            inner, position = first & 0x0F, position + 1
+            nested, position = first & 0x0F, position + 1
         else:
             raise KeyError(first)
-        left += inner
-        walked += inner
+        remaining += nested
+        walked += nested
     return position, walked

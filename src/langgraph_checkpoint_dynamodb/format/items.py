@@ -221,9 +221,7 @@ def chunk_data(item: Item, digest: bytes) -> bytes:
     """
     data = decompress(stored_bytes(item), MAX_CHUNK_BYTES)
     if digest_of(data) != digest:
-        raise CorruptCheckpointError(
-            f"the bytes of chunk {sort_key(item)} do not match its digest"
-        )
+        raise CorruptCheckpointError(f"the bytes of chunk {sort_key(item)} do not match its digest")
     return data
 
 

@@ -1,4 +1,6 @@
-"""Partition and sort keys. The partition key is the thread id; the sort keys are
+"""Partition and sort keys.
+
+The partition key is the thread id. The sort keys are
 
     C#<ns>#<checkpoint_id>                        a checkpoint
     C#<ns>#<checkpoint_id>#W#<task_id>            a task's regular writes

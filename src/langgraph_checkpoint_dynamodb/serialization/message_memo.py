@@ -159,21 +159,21 @@ def write(
     same = count_same(memo.prototypes, messages)
     origins = [*range(same), *_origins(memo.prototypes, prototypes(messages[same:]), same)]
     plan = segment_reuse.plan_reuse(
-        segment_reuse.Stored(memo.sizes, memo.segments), same, origins[same:], known
+        segment_reuse.StoredList(memo.sizes, memo.segments), same, origins[same:], known
     )
     found: list[bytes | None] = [*memo.prototypes[:same]]
     found += (None if one is None else memo.prototypes[one] for one in origins[same:])
-    loose = plan.loose
-    kind, data = serialize(_at(messages, found, loose))
-    offsets = element_offsets(data) if loose else [len(data)]
-    if kind != MSGPACK or offsets is None or len(offsets) != len(loose) + 1:
+    to_serialize = plan.to_serialize
+    kind, data = serialize(_at(messages, found, to_serialize))
+    offsets = element_offsets(data) if to_serialize else [len(data)]
+    if kind != MSGPACK or offsets is None or len(offsets) != len(to_serialize) + 1:
         return None
-    pieces = dict(zip(loose, pairwise(offsets), strict=True))
+    pieces = dict(zip(to_serialize, pairwise(offsets), strict=True))
     sizes = array("Q", memo.sizes[:same])
     sizes.extend(0 if one is None else memo.sizes[one] for one in origins[same:])
     for number, (begin, end) in pieces.items():
         sizes[number] = end - begin
-    new = [number for number in loose if found[number] is None]
+    new = [number for number in to_serialize if found[number] is None]
     if 0 < len(new) <= _MAX_NEW:
         # Read back: a prototype is what the bytes say, and not what the graph put.
         content = b"".join(data[slice(*pieces[number])] for number in new)
@@ -184,7 +184,7 @@ def write(
         Elements(array_header(len(messages)), plan.parts(data, offsets), kept=plan.kept),
         _whole(found),
         sizes,
-        data if len(loose) == len(messages) else None,
+        data if len(to_serialize) == len(messages) else None,
     )
 
 

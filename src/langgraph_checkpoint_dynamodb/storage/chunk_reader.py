@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ..chunking import segment_reuse
 from ..chunking.boundaries import DIGEST_BYTES
 from ..chunking.cut import AVERAGE_RUN, split_refs
-from ..chunking.ref_tree import all_refs, content_refs, listed, most_chunks
+from ..chunking.ref_tree import all_refs, content_refs, max_chunks, read_list
 from ..errors import CorruptCheckpointError, UnsupportedFormatError
 from ..format import items, keys, requests
 from ..format.body import Record
@@ -92,7 +92,7 @@ class Chunks:
     def refs(self, record: Record, where: str) -> frozenset[bytes]:
         """Every chunk that a record refers to, at any depth."""
         try:
-            return all_refs(record.levels, lambda ref: listed(ref, self._get))
+            return all_refs(record.levels, lambda ref: read_list(ref, self._get))
         except CorruptCheckpointError as error:
             raise CorruptCheckpointError(f"{where}: {error}") from None
 
@@ -156,7 +156,7 @@ def load(
             if missing:
                 yield from _read(context, chunks, missing, consistent=consistent)
                 missing = [ref for ref in missing if ref[1] not in chunks.data]
-        most = most_chunks(size) + len(frontier)
+        most = max_chunks(size) + len(frontier)
         frontier = yield _on_refs(frontier, partial(_children, chunks, frontier, most))
     return chunks
 

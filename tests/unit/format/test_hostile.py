@@ -222,7 +222,7 @@ def test_a_list_without_refs_is_no_list() -> None:
     table = FakeTable()
     ref = tree(table, 4096, 6, b"")
     plant(table, "C##1", checkpoint_body([["bytes", 0, b"", [b""] * 7 + [ref], b""]]))
-    refused(table, "is no list of refs")
+    refused(table, "is not a list of refs")
 
 
 def test_more_pieces_than_a_value_is_ever_cut_into() -> None:
