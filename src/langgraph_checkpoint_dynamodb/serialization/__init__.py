@@ -1,5 +1,5 @@
 """Values to bodies and back: serializer, message memo, snapshots, headers.
 
-The rule: what is stored is what the caller passed in when it called, and what is remembered is
-never an object that the caller has.
+The rule: the saver stores the values as they are at the time of the call, and never keeps a
+reference to an object of the caller.
 """

@@ -1,8 +1,7 @@
-"""Bodies made and read: checkpoints and pending writes as the serde leaves them.
+"""Builds the bodies of checkpoints and pending writes.
 
-The header carries everything a user could call content (channel names included)
-and goes through the serde, so an encrypting serde leaves no plaintext outside
-the keys.
+The header has all of the user's data except the values, channel names included. The serde
+serializes it, so with an encrypting serde only the keys are plaintext.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from .message_memo import Memo
 from .serializer import MSGPACK, serialize
 
 INLINE_BYTES = 1024
-"""A state value up to this stays whole in its checkpoint item."""
+"""A state value up to this size is stored inline in its checkpoint item."""
 
 INLINE_WRITE_BYTES = 8192
-"""A pending write up to this stays whole: it is stored once, so cutting gains little."""
+"""A pending write up to this size is stored inline: it is stored once, so cutting saves little."""
 
 _CUT_BODY_BYTES = 16 * 1024
-"""A packed body over this is cut as a value would be: what did not change is not sent again."""
+"""A packed body over this size is cut like a value, so that unchanged chunks are not sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A body ready to be stored, and the chunks that have to be there first."""
+    """A body ready to be stored, and the chunks that must be serialized before it."""
 
     body: bytes
     chunks: dict[bytes, bytes]
@@ -49,12 +48,12 @@ class Encoded:
 def store_value(
     value: Typed, inline_bytes: int, known: Set[bytes] = frozenset()
 ) -> tuple[StoredValue, dict[bytes, bytes]]:
-    """A record for a value, and the bytes of its chunks.
+    """Build the record of a value, and its chunks by digest.
 
     Args:
-        value: The value.
-        inline_bytes: Up to this it is not cut.
-        known: Chunks that are stored already; they decide what is joined.
+        value: The value, serialized.
+        inline_bytes: A value up to this size is not cut.
+        known: Digests of chunks that are stored already; see `chunking.cut`.
     """
     kind, data = value
     if len(data) <= inline_bytes:
@@ -79,39 +78,44 @@ def store_channel(
     before: StoredValue | None,
     known: frozenset[bytes],
 ) -> tuple[StoredValue, dict[bytes, bytes]]:
-    """A record for a channel's value, and the bytes of its chunks, as far as they were cut anew.
+    """Build the record of a channel's value, and its chunks by digest.
+
+    The chunks of the parent's value that are reused are left out.
 
     Args:
         serde: The saver's serde.
         channel: The channel's name, for errors.
         value: Its value.
-        before: What the parent stored for the channel.
-        known: Chunks that are stored already.
+        before: The stored value of the channel in the parent, if any.
+        known: Digests of chunks that are stored already.
+
+    Raises:
+        SerializationError: The serde cannot serialize the value.
     """
     what = f"channel {channel!r}"
     if message_memo.handles(serde, value):
         memo = before.memo if before else None
-        written = message_memo.write(
+        serialized = message_memo.serialize_list(
             value, memo, known, lambda part: serialize(serde, part, what), serde.loads_typed
         )
-        if written is not None:
-            return _store_messages(written, known)
+        if serialized is not None:
+            return _store_messages(serialized, known)
     return store_value(serialize(serde, value, what), INLINE_BYTES, known)
 
 
 def _store_messages(
-    written: message_memo.Written, known: frozenset[bytes]
+    serialized: message_memo.SerializedList, known: frozenset[bytes]
 ) -> tuple[StoredValue, dict[bytes, bytes]]:
-    elements = written.elements
-    if written.content is not None and elements.size <= INLINE_BYTES:
-        inline = Record(MSGPACK, elements.size, written.content)
-        return StoredValue(inline, memo=written.memo(())), {}
+    elements = serialized.elements
+    if serialized.content is not None and elements.size <= INLINE_BYTES:
+        inline = Record(MSGPACK, elements.size, serialized.content)
+        return StoredValue(inline, memo=serialized.memo(())), {}
     pieces = cut_list(elements, known)
-    return _stored(MSGPACK, elements.size, pieces, written.memo(pieces.segments)), pieces.chunks
+    return _stored(MSGPACK, elements.size, pieces, serialized.memo(pieces.segments)), pieces.chunks
 
 
 def encode_body(body: Body, chunks: dict[bytes, bytes], known: Set[bytes]) -> Encoded:
-    """A body as an item holds it; one that is too large for an item is cut first."""
+    """Seal a body for its item; a large body is cut into chunks first."""
     packed = pack_body(body)
     if len(packed) > _CUT_BODY_BYTES:
         stored, pieces = store_value(("", packed), 0, known)
@@ -129,7 +133,16 @@ def encode_writes(
     hidden_task_id: str | None,
     known: Set[bytes],
 ) -> Encoded:
-    """The body of a writes item."""
+    """Build the body of a writes item.
+
+    Args:
+        serde: The saver's serde.
+        generation: The generation of the chunks.
+        writes: The task's writes.
+        task_path: The path of the task.
+        hidden_task_id: The task id, if the key has only its hash.
+        known: Digests of chunks that are stored already.
+    """
     header = [
         task_path,
         [write.index for write in writes],
@@ -147,7 +160,7 @@ def encode_writes(
 
 
 def records_of(bodies: Iterable[Body]) -> list[tuple[int, Record]]:
-    """The records of some bodies, with their generations, as `chunks.load` takes them."""
+    """The records of some bodies, each with its generation, for `chunk_reader.load`."""
     return [(body.generation, record) for body in bodies for record in body.records]
 
 
@@ -157,8 +170,8 @@ class StoredValue:
 
     Attributes:
         record: Its record.
-        refs: Every chunk that the record refers to, at any depth.
-        memo: Of a list of messages, what spares reading and writing all of it.
+        refs: The digest of every chunk that the record refers to, at any depth.
+        memo: For a list of messages, the memo that saves serializing all of it again.
     """
 
     record: Record

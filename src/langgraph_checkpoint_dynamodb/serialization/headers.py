@@ -1,4 +1,4 @@
-"""Headers of bodies, made and read: all of a checkpoint, or of a task's writes, but the values."""
+"""The headers of bodies: everything of a checkpoint, or of a task's writes, except the values."""
 
 from __future__ import annotations
 
@@ -19,36 +19,41 @@ from .serializer import deserialize, serialize
 
 @dataclass(frozen=True, slots=True)
 class CheckpointHeader:
-    """All of a checkpoint but its values."""
+    """Everything of a checkpoint except its values."""
 
     checkpoint: dict[str, Any]
     metadata: CheckpointMetadata
     parent_id: str | None
     channels: list[str]
     checkpoint_ns: str | None
-    """Only if the key holds a hash of it."""
+    """Only if the key has a hash of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WritesHeader:
-    """All of a task's writes but their values."""
+    """Everything of a task's writes except their values."""
 
     task_path: str
     indexes: list[int]
     channels: list[str]
     task_id: str | None
-    """Only if the key holds a hash of it."""
+    """Only if the key has a hash of it."""
 
 
 def checkpoint_header(serde: SerializerProtocol, header: CheckpointHeader) -> Typed:
-    """Serialize a checkpoint's header; its id is in the key and left out."""
+    """Serialize a checkpoint's header, without the checkpoint id, which is in the key."""
     checkpoint = {name: value for name, value in header.checkpoint.items() if name != "id"}
     content = [checkpoint, header.metadata, header.parent_id, header.channels, header.checkpoint_ns]
     return serialize(serde, content, "the checkpoint or its metadata")
 
 
 def read_checkpoint_header(context: Context, body: Body, where: str) -> CheckpointHeader:
-    """Undo `checkpoint_header`."""
+    """Undo `checkpoint_header`.
+
+    Raises:
+        DeserializationError: The serde cannot read the header.
+        CorruptCheckpointError: The header is not one of a checkpoint.
+    """
     content = deserialize(context, body.header, where, "the checkpoint's header")
     match content:
         case [dict(checkpoint), dict(metadata), parent_id, [*channels], str() | None as ns, *_] if (
@@ -62,7 +67,7 @@ def read_checkpoint_header(context: Context, body: Body, where: str) -> Checkpoi
 
 
 def _are_names(channels: Sequence[Any]) -> bool:
-    """Whether all are strings and no two the same: then none hides another's value."""
+    """Whether all are strings, and all different, so that no channel hides another's value."""
     return all(isinstance(channel, str) for channel in channels) and len(set(channels)) == len(
         channels
     )
@@ -71,8 +76,8 @@ def _are_names(channels: Sequence[Any]) -> bool:
 def has_deltas(metadata: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     """Whether a checkpoint is of a graph with delta channels.
 
-    LangGraph counts their supersteps in the metadata, but for one in which each has just
-    been stored as a snapshot.
+    LangGraph counts the supersteps of delta channels in the metadata. It has no counters if the
+    checkpoint stores all of them as snapshots.
     """
     return bool(metadata.get("counters_since_delta_snapshot")) or any(
         isinstance(value, _DeltaSnapshot) for value in values.values()
@@ -80,10 +85,13 @@ def has_deltas(metadata: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
 
 
 def unstored_deltas(header: CheckpointHeader, where: str) -> dict[str, int]:
-    """The delta channels whose value is not in the checkpoint: supersteps since the last snapshot.
+    """The supersteps since the last snapshot, by delta channel without a value in the checkpoint.
 
-    LangGraph's metadata names them: `counters_since_delta_snapshot`, a pair of updates and
-    supersteps for each.
+    LangGraph's metadata has them in `counters_since_delta_snapshot`: for each channel a pair of
+    updates and supersteps.
+
+    Raises:
+        CorruptCheckpointError: The metadata has another shape.
     """
     counters = header.metadata.get("counters_since_delta_snapshot") or {}
     try:
@@ -101,12 +109,17 @@ def unstored_deltas(header: CheckpointHeader, where: str) -> dict[str, int]:
 def whole_checkpoint(
     header: CheckpointHeader, checkpoint_id: str, values: dict[str, Any]
 ) -> Checkpoint:
-    """The checkpoint as LangGraph put it."""
+    """The complete checkpoint, as LangGraph put it."""
     return {**header.checkpoint, "id": checkpoint_id, "channel_values": values}  # type: ignore[typeddict-item]
 
 
 def read_writes_header(context: Context, body: Body, where: str) -> WritesHeader:
-    """Undo the header part of `encode_writes`."""
+    """Undo the header of `encode_writes`.
+
+    Raises:
+        DeserializationError: The serde cannot read the header.
+        CorruptCheckpointError: The header is not one of a task's writes.
+    """
     match deserialize(context, body.header, where, "a task's writes header"):
         case [str(path), [*indexes], [*channels], str() | None as task_id, *_] if (
             len(indexes) == len(channels) == len(body.records)

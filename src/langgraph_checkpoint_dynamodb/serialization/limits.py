@@ -1,4 +1,4 @@
-"""How large a checkpoint may be, and how large a value is at most."""
+"""Checks the size of checkpoints against `max_checkpoint_bytes`, and estimates sizes of values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..format.body import Body
 from ..runtime.context import Context
 
 _MAX_WALK = 400
-"""Objects that are looked at to find how large a value is, some 50 microseconds."""
+"""Objects that are visited to estimate the size of a value: about 50 microseconds."""
 
 
 def check_size(context: Context, found: Iterable[Body], where: str) -> None:
-    """Refuse to put together more than `max_bytes`.
+    """Refuse to load more than `max_bytes`.
 
     Raises:
         CorruptCheckpointError: The records claim more.
@@ -23,15 +23,15 @@ def check_size(context: Context, found: Iterable[Body], where: str) -> None:
     if size > context.max_bytes:
         raise CorruptCheckpointError(
             f"{where}: values and pending writes of {size} bytes, over max_checkpoint_bytes="
-            f"{context.max_bytes}; if they are genuine, raise it in DynamoDBConfig"
+            f"{context.max_bytes}; if they are not forged, raise it in DynamoDBConfig"
         )
 
 
 def check_new(context: Context, sizes: dict[str, int], where: str) -> None:
-    """Refuse to store what a reader would refuse to put together.
+    """Refuse to store what a reader would refuse to load; `sizes` are in bytes, by channel.
 
     Raises:
-        InvalidInputError: The values, with their sizes by channel, take over `max_bytes`.
+        InvalidInputError: The values are larger than `max_bytes`.
     """
     size = sum(sizes.values())
     if size > context.max_bytes:
@@ -44,27 +44,31 @@ def check_new(context: Context, sizes: dict[str, int], where: str) -> None:
 
 
 def bytes_at_most(value: Any) -> int | None:
-    """An upper bound of the bytes that a small value holds; `None` if that is not soon found."""
+    """Estimate the size of a small value: the total length of its strings, without dict keys.
+
+    Returns:
+        `None` for a value of too many objects, or with an object of unknown size.
+    """
     size = 0
     objects = _MAX_WALK
-    left = [value]
-    while left:
-        one = left.pop()
+    stack = [value]
+    while stack:
+        one = stack.pop()
         objects -= 1
         match one:
             case str() | bytes() | bytearray():
                 size += len(one)
             case dict():
-                left += one.values()
+                stack += one.values()
             case list() | tuple() | set():
-                left += one
+                stack += one
             case None | bool() | int() | float():
                 pass
-            case _:  # a message, say; what keeps its content elsewhere is not known
+            case _:  # such as a message; an object without a `__dict__` has an unknown size
                 fields = getattr(one, "__dict__", None)
                 if fields is None:
                     return None
-                left.append(fields)
-        if objects < len(left):
+                stack.append(fields)
+        if objects < len(stack):
             return None
     return size

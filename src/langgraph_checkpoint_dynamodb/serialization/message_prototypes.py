@@ -1,10 +1,12 @@
-"""Prototypes of LangChain messages: what a process keeps of one to compare and to make others.
+"""Prototypes of LangChain messages, for comparing messages and for creating copies.
 
-A prototype is the packed state of a message as its stored bytes read: its class's name and its
-fields, one after the other, so that those of a list are joined into one array of twice as many.
-A message is the one that is stored if it packs to the same bytes. So equal is the same only if
-types and the order of keys are the same too, and each message made of a prototype is an object of
-its own down to the last container.
+A prototype is the packed state of a message after a round trip through the serializer: the name
+of its class, then its fields. The prototypes of a list can be joined into one msgpack array of
+twice as many elements.
+
+A message equals the stored one if it packs to the same bytes, so types and the order of keys count
+too. A message that is created from a prototype shares no object with another, down to the last
+container.
 """
 
 from __future__ import annotations
@@ -42,15 +44,16 @@ KINDS = frozenset(
         ToolMessage,
     }
 )
-"""Their bytes depend on their fields alone, and LangGraph reads them under every allowlist."""
+"""Only the fields of these classes decide their bytes, and LangGraph reads them with any allowlist.
+"""
 
 _BY_NAME = {kind.__name__: kind for kind in KINDS}
 
 _BLOCK = 64
-"""Messages that are packed or unpacked at once. The buffers of 2,000 are large enough for the
-allocator to map anew each time: 5 ms to compare them, and in blocks 2 ms."""
+"""Messages that are packed or unpacked at once. A buffer for 2,000 messages is so large that the
+allocator maps new memory each time: comparing them takes 5 ms, and in blocks 2 ms."""
 
-# Nothing but plain data is packed: an Enum is not its value, nor a subclass what it derives from.
+# Only plain data is packed. An Enum does not equal its value, nor a subclass its base class.
 _EXACT = (
     ormsgpack.OPT_PASSTHROUGH_DATACLASS
     | ormsgpack.OPT_PASSTHROUGH_DATETIME
@@ -60,7 +63,7 @@ _EXACT = (
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
 
-# A model's state, set below its own `__setattr__`.
+# These set a model's state without calling its own `__setattr__`.
 _new = BaseMessage.__new__
 _set_fields = BaseModel.__dict__["__dict__"].__set__
 _set_fields_set = BaseMessage.__pydantic_fields_set__.__set__  # type: ignore[attr-defined]
@@ -73,7 +76,7 @@ _do_all = deque[None](maxlen=0).extend
 
 
 def prototype(message: BaseMessage) -> bytes | None:
-    """The state of a message of one of the `KINDS`; `None` if it is more than plain data."""
+    """The prototype of a message of one of the `KINDS`; `None` if it has more than plain data."""
     if message.__pydantic_extra__:
         return None
     try:
@@ -84,12 +87,15 @@ def prototype(message: BaseMessage) -> bytes | None:
 
 
 def prototypes(messages: Sequence[Any]) -> list[bytes | None]:
-    """A prototype of each message; `None` for what is none, or is more than plain data."""
+    """A prototype of each message; `None` for other objects, and for more than plain data."""
     return [prototype(message) if type(message) in KINDS else None for message in messages]
 
 
 def prototypes_read(messages: Sequence[Any]) -> list[bytes | None]:
-    """Prototypes of messages that were just read; `None` for one that they would not make."""
+    """Prototypes of messages that were just read.
+
+    `None` for a message that its prototype would not reproduce.
+    """
     return [
         made
         if made is not None and message.__pydantic_fields_set__ == message.__dict__.keys()
@@ -99,7 +105,7 @@ def prototypes_read(messages: Sequence[Any]) -> list[bytes | None]:
 
 
 def count_same(before: Sequence[bytes], messages: Sequence[BaseMessage]) -> int:
-    """How many messages at the start are those that the prototypes were made of."""
+    """How many messages at the start equal the stored ones, given the prototypes of these."""
     for begin in range(0, len(before), _BLOCK):
         known, block = before[begin : begin + _BLOCK], messages[begin : begin + _BLOCK]
         if not _all_same(known, block):
@@ -120,16 +126,16 @@ def _all_same(before: Sequence[bytes], messages: Sequence[BaseMessage]) -> bool:
         return False
 
 
-def _joined(made_of: Sequence[bytes]) -> bytes:
-    return array_header(2 * len(made_of)) + b"".join(made_of)
+def _joined(packed: Sequence[bytes]) -> bytes:
+    return array_header(2 * len(packed)) + b"".join(packed)
 
 
-def make_messages(made_of: Sequence[bytes]) -> list[BaseMessage]:
-    """Messages equal to those that the prototypes were made of."""
+def make_messages(packed: Sequence[bytes]) -> list[BaseMessage]:
+    """Create messages from prototypes."""
     with paused():
         flat: list[Any] = []
-        for begin in range(0, len(made_of), _BLOCK):
-            flat += ormsgpack.unpackb(_joined(made_of[begin : begin + _BLOCK]))
+        for begin in range(0, len(packed), _BLOCK):
+            flat += ormsgpack.unpackb(_joined(packed[begin : begin + _BLOCK]))
         fields = flat[1::2]
         messages: list[BaseMessage] = [_new(_BY_NAME[name]) for name in flat[::2]]  # type: ignore[arg-type]
         _do_all(map(_set_fields, messages, fields))

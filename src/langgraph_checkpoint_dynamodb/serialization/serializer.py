@@ -1,8 +1,8 @@
-"""The user's serializer: what it cannot write, what it does not read, and what it must not.
+"""Calls the user's serializer, with errors that name the value, and refuses forged plaintext.
 
-An `EncryptedSerializer` reads what is not encrypted too: a type without a `+` goes straight to
-its inner serializer. Whoever can write the table could then plant plaintext, so a saver
-whose serializer encrypts refuses it before the serializer sees it.
+An `EncryptedSerializer` also reads unencrypted values: it passes a type without a `+` to its inner
+serializer. A user who can write to the table could therefore forge plaintext values. So a saver
+whose serializer encrypts refuses plaintext before it calls the serializer.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from ..format.body import Typed
 from ..runtime.context import Context
 
 MSGPACK = "msgpack"
-"""What LangGraph's serializer calls its bytes."""
+"""The type that LangGraph's serializer gives its bytes."""
 
 
 def is_langgraphs(serde: SerializerProtocol) -> bool:
-    """Whether a serde is LangGraph's own: another may write or read lists in its own way."""
+    """Whether a serde is LangGraph's own, whose format of lists is known."""
     return type(serde) is JsonPlusSerializer and not getattr(serde, "_custom_unpack_ext_hook", True)
 
 
 def is_encrypted(kind: str) -> bool:
-    """Whether a type is one that an encrypting serializer writes: `msgpack+aes`, say.
+    """Whether a type is one of an encrypting serializer, such as `msgpack+aes`.
 
-    The mark is LangGraph's: `EncryptedSerializer.dumps_typed` adds `+` and the cipher's name.
+    LangGraph's `EncryptedSerializer.dumps_typed` appends `+` and the name of the cipher.
     """
     return "+" in kind
 
 
 class Inspection:
-    """What is known of the serializer in use, each of which is asked only once."""
+    """Finds out about the serializer in use, once for each serializer."""
 
     def __init__(self) -> None:
         self._known: tuple[Any, SerializerProtocol, bool] | None = None
@@ -43,27 +43,31 @@ class Inspection:
     def of(self, serde: Any) -> tuple[SerializerProtocol, bool]:
         """The serializer with typed methods, and whether it encrypts.
 
-        It does if it is LangGraph's, or marks what it writes as that one does. So a wrapper
-        around an `EncryptedSerializer`, and one that was written anew, count too. One that
-        encrypts and does not say so in its types has to refuse plaintext itself.
+        A serializer encrypts if it is LangGraph's `EncryptedSerializer`, or if its types have
+        the same mark. This includes a wrapper around it and an implementation of the user's. A
+        serializer that encrypts but does not mark its types must refuse plaintext itself.
         """
         known = self._known
         if known is None or known[0] is not serde:
-            encrypts = isinstance(serde, EncryptedSerializer) or _marks_what_it_writes(serde)
+            encrypts = isinstance(serde, EncryptedSerializer) or _marks_types(serde)
             self._known = known = (serde, maybe_add_typed_methods(serde), encrypts)
         return known[1:]
 
 
-def _marks_what_it_writes(serde: Any) -> bool:
+def _marks_types(serde: Any) -> bool:
     try:
         kind, _ = maybe_add_typed_methods(serde).dumps_typed(None)
-    except Exception:  # noqa: BLE001 - one that only reads
+    except Exception:  # noqa: BLE001 - a serializer that can only read
         return False
     return is_encrypted(kind)
 
 
 def serialize(serde: SerializerProtocol, value: Any, what: str) -> Typed:
-    """`serde.dumps_typed`, with an error that names what could not be written."""
+    """Call `serde.dumps_typed`.
+
+    Raises:
+        SerializationError: It failed; `what` names the value.
+    """
     try:
         kind, data = serde.dumps_typed(value)
     except Exception as error:
@@ -75,13 +79,18 @@ def serialize(serde: SerializerProtocol, value: Any, what: str) -> Typed:
 
 
 def deserialize(context: Context, value: Typed, where: str, what: str) -> Any:
-    """`serde.loads_typed`, with an error that names what could not be read."""
+    """Call `serde.loads_typed`.
+
+    Raises:
+        DeserializationError: It failed, or the value is plaintext and the serde encrypts;
+            `where` and `what` name the value.
+    """
     kind, serde = value[0], context.serde
     if context.encrypts and not context.allow_plaintext and not is_encrypted(kind):
         raise DeserializationError(
             f"{where}: {what} is not encrypted (stored as {kind!r}), but this saver's serializer "
-            "encrypts: it was planted, or stored before encryption was switched on. While "
-            "such a table moves to encryption, set DynamoDBConfig(allow_plaintext=True)"
+            "encrypts: it was forged, or stored before encryption was switched on. While "
+            "such a table migrates to encryption, set DynamoDBConfig(allow_plaintext=True)"
         )
     try:
         return serde.loads_typed(value)
@@ -90,6 +99,6 @@ def deserialize(context: Context, value: Typed, where: str, what: str) -> Any:
     except Exception as error:
         raise DeserializationError(
             f"{where}: {what} was stored as {kind!r}, which this saver's {type(serde).__name__} "
-            f"does not read ({type(error).__name__}: {error}): it was written with another "
+            f"cannot read ({type(error).__name__}: {error}): it was written with another "
             "serializer or encryption key, or its bytes are damaged"
         ) from error

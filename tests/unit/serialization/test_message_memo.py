@@ -246,7 +246,7 @@ def test_a_message_that_changes_between_comparison_and_serialization(known_befor
         value[2].content = value[3].content = "as it is serialized"
         return SERDE.dumps_typed(part)
 
-    written = message_memo.write(value, memo, frozenset(), serialize, SERDE.loads_typed)
+    written = message_memo.serialize_list(value, memo, frozenset(), serialize, SERDE.loads_typed)
     assert written is not None
     pieces = cut_list(written.elements)
     stored = pieces.prefix + b"".join(pieces.chunks.get(ref, b"") for ref in pieces.levels[0])
