@@ -1,5 +1,6 @@
-"""Chunks and items, read and written in batches.
+"""Reads and writes chunks and items in batches.
 
-The rule: every reply is taken whole (all pages, all unprocessed items), chunks are acknowledged
-before an item refers to them, and no item is replaced without a condition.
+The rule: a read returns all pages and all unprocessed keys, and a write returns only when no item
+is left unprocessed. Chunks are acknowledged before an item refers to them. An item is replaced
+only by a conditional put.
 """

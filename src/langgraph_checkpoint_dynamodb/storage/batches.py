@@ -1,7 +1,7 @@
-"""Many items in few requests, every reply taken whole.
+"""Reads and writes many items in few requests.
 
-DynamoDB may leave part of a batch unprocessed and cuts a query into pages.
-What it left is resent with backoff; if it never drains, that is an error.
+DynamoDB may leave part of a batch unprocessed, and splits a query into pages. The unprocessed
+part is sent again with backoff. If DynamoDB repeatedly processes none of it, that is an error.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from ..runtime.effects import Backoff, Call, Item, Operation
 T = TypeVar("T")
 
 CALLS_A_ROUND = 16
-"""Enough to keep a connection pool busy; a bound on what one round holds in memory."""
+"""Calls that are sent at once: enough to keep a connection pool busy, with bounded memory."""
 
 _DELETIONS_A_ROUND = 8 * CALLS_A_ROUND
-"""Of items one by one: neither a request nor its reply holds more than a key."""
+"""DeleteItem calls that are sent at once. Each request and reply has no more than a key."""
 
 _MAX_REQUEST_BYTES = 128 * 1024
-"""DynamoDB takes 16 MB, but a larger request holds an event loop up while it is serialized."""
+"""DynamoDB accepts 16 MB, but serializing a larger request would block an event loop."""
 
 _BATCH_GET = 40
-"""DynamoDB takes 100 keys; fewer keep a reply's parsing short, for the same read units."""
+"""DynamoDB accepts 100 keys, but parsing a larger reply would block an event loop. The read units
+are the same."""
 
 
 def _batches(entries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -50,17 +51,25 @@ def _write_batches(entries: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 def rounds(entries: Sequence[T]) -> Iterator[Sequence[T]]:
-    """What to make and put at a time: as many as a round sends."""
+    """Split entries so that each part fits in one round of puts."""
     return _batches(entries, requests.MAX_BATCH_WRITE * CALLS_A_ROUND)
 
 
 def put_all(context: Context, items: Iterable[Item]) -> Operation[None]:
-    """Write items; returns when all are acknowledged."""
+    """Write items without a condition; returns when all are acknowledged.
+
+    Raises:
+        ThrottledError: DynamoDB repeatedly left all items unprocessed.
+    """
     return _write(context, [{"PutRequest": {"Item": item}} for item in items])
 
 
 def delete_all(context: Context, item_keys: Iterable[Item]) -> Operation[None]:
-    """Delete items; returns when all deletions are acknowledged."""
+    """Delete items without a condition; returns when all deletions are acknowledged.
+
+    Raises:
+        ThrottledError: DynamoDB repeatedly left all items unprocessed.
+    """
     return _write(context, [{"DeleteRequest": {"Key": item_key}} for item_key in item_keys])
 
 
@@ -78,7 +87,11 @@ def _write(context: Context, pending: list[Any]) -> Operation[None]:
 def get_all(
     context: Context, item_keys: Sequence[Item], *, consistent: bool
 ) -> Operation[list[Item]]:
-    """Read items by key; a key that does not exist has no item in the result."""
+    """Read items by key, in any order; a key that does not exist is left out of the result.
+
+    Raises:
+        ThrottledError: DynamoDB repeatedly left all keys unprocessed.
+    """
     table = context.table
     pending = list(item_keys)
     found: list[Item] = []
@@ -106,7 +119,7 @@ def _split_round(pending: list[T], batch: int) -> tuple[list[T], list[T]]:
 def _pause(context: Context, attempt: int, left: int, sent: int, action: str) -> Operation[int]:
     if not left:
         return 0
-    if left < sent:  # part of it got through: DynamoDB is slow, not stuck
+    if left < sent:  # some were processed, so DynamoDB is slow and not stuck
         yield Backoff(0)
         return 0
     if attempt >= context.max_resends:
@@ -119,7 +132,7 @@ def _pause(context: Context, attempt: int, left: int, sent: int, action: str) ->
 
 
 def read_range(call: Call) -> Operation[list[Item]]:
-    """All items of a query or scan, page after page."""
+    """Read all pages of a query or scan."""
     items: list[Item] = []
     page: Call | None = call
     while page is not None:
@@ -130,24 +143,24 @@ def read_range(call: Call) -> Operation[list[Item]]:
 
 
 def read_keys(context: Context, thread_id: str, bounds: tuple[str, str]) -> Operation[list[Item]]:
-    """The keys of a thread's items between two sort keys."""
+    """Read the keys of a thread's items between two sort keys (both inclusive)."""
     call = requests.query(context.table, thread_id, bounds, attributes=("PK", "SK"))
     return (yield from read_range(call))
 
 
 def delete_keys(context: Context, thread_id: str, sort_keys: Iterable[str]) -> Operation[None]:
-    """Delete some items of a thread."""
+    """Delete items of a thread by sort key, without a condition."""
     return delete_all(context, [requests.key(thread_id, key) for key in sort_keys])
 
 
 def one_by_one(calls: Sequence[Call]) -> Operation[None]:
-    """Deletions on a condition, which DynamoDB takes in no batch."""
+    """Send conditional deletions, which BatchWriteItem does not support."""
     for start in range(0, len(calls), _DELETIONS_A_ROUND):
         yield calls[start : start + _DELETIONS_A_ROUND]
 
 
 def each_page(call: Call, take: Callable[[Sequence[Item]], Operation[None]]) -> Operation[None]:
-    """Hand the items of a query or scan over, a page at a time."""
+    """Call `take` with the items of each page of a query or scan."""
     page: Call | None = call
     while page is not None:
         (reply,) = yield [page]

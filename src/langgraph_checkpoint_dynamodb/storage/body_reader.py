@@ -1,4 +1,4 @@
-"""Items opened: their bodies put together, and all the chunks that they refer to."""
+"""Reads the bodies of items, and finds the chunks that they refer to."""
 
 from __future__ import annotations
 
@@ -20,17 +20,22 @@ from .chunk_reader import Chunks
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A body, and the chunks that it was itself cut into."""
+    """The body of an item that was read.
+
+    Attributes:
+        body: The body; its `generation` is the one where its chunks are now.
+        refs: The digests of the chunks that the body itself was cut into, if it was.
+        made_in: The generation that its chunks were first written in.
+    """
 
     body: Body
     refs: frozenset[bytes] = frozenset()
     made_in: int = NEVER
-    """The generation that its chunks were written in; the body names where they are now."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointEntry:
-    """A checkpoint with its header read, its values not yet."""
+    """A checkpoint whose header was read, but not its values."""
 
     place: ThreadNamespace
     checkpoint_id: str
@@ -41,23 +46,28 @@ class CheckpointEntry:
 
     @property
     def size(self) -> int:
-        """The bytes of its values, serialized."""
+        """The size of its values, serialized, in bytes."""
         return sum(record.size for record in self.opened.body.records)
 
     @property
     def where(self) -> str:
-        """The checkpoint's address, for errors."""
+        """Thread, namespace and checkpoint id, for errors."""
         return f"{self.place}, checkpoint {self.checkpoint_id!r}"
 
     def records(self) -> Iterable[tuple[str, Record]]:
-        """What is stored for each channel."""
+        """The record of each channel."""
         return zip(self.header.channels, self.opened.body.records, strict=True)
 
 
 def open_bodies(
     context: Context, thread_id: str, found: Sequence[Item], where: str
 ) -> Operation[list[Opened]]:
-    """Decompress and unpack bodies; those that were cut are put together first."""
+    """Decompress and unpack the bodies of items; the chunks of a body that was cut are read first.
+
+    Raises:
+        CorruptCheckpointError: A body or one of its chunks is damaged or missing.
+        UnsupportedFormatError: A later release wrote an item.
+    """
     try:
         unpacked: list[Any] = yield Compute(
             lambda: [unpack_body(items.packed_body(item)) for item in found],
@@ -91,7 +101,7 @@ def _opened(context: Context, item: Item, content: Any, loaded: Chunks, where: s
             raise CorruptCheckpointError(f"{where}: {error}") from error
         refs = loaded.refs(record, where)
     if not isinstance(body, Body):
-        raise CorruptCheckpointError(f"{where}: a body within a body")
+        raise CorruptCheckpointError(f"{where}: the chunks of a body hold another cut body")
     generation = items.generation(context, item, body.generation)
     return Opened(replace(body, generation=generation), refs, body.generation)
 
@@ -99,10 +109,12 @@ def _opened(context: Context, item: Item, content: Any, loaded: Chunks, where: s
 def refs_of(
     context: Context, thread_id: str, found: Sequence[Item], where: str
 ) -> Operation[tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]]:
-    """Every chunk that some items refer to at any depth, with its generation.
+    """Every chunk that some items refer to, at any depth.
 
-    Beside it, the same in the generation that it was written in, of items that were moved
-    since: who has read them before may still go on from there.
+    Returns:
+        The chunks, each as generation and digest. Then the same chunks in the generation that
+        they were first written in, for items whose chunks were moved since: a process that has
+        read such an item before may still put a child that refers to these.
     """
     opened = yield from open_bodies(context, thread_id, found, where)
     records = encode.records_of(one.body for one in opened)

@@ -1,6 +1,4 @@
-"""What this process knows of chunks: the bytes of those that it wrote or read, and which of them
-a call stored before it failed.
-"""
+"""What this process knows of chunks: their bytes, and which ones a failed call has stored."""
 
 from __future__ import annotations
 
@@ -18,12 +16,12 @@ def chunk_key(thread_id: str, digest: bytes) -> tuple[str, str, bytes]:
 
 
 def remember_chunk(context: Context, thread_id: str, digest: bytes, data: bytes) -> None:
-    """Keep the bytes of a chunk that was sent, or read."""
+    """Cache the bytes of a chunk that was written or read."""
     context.cache.put(chunk_key(thread_id, digest), data, len(data) + _CHUNK_OVERHEAD)
 
 
 def note_stored(context: Context, scope: ChunkScope, digests: Set[bytes]) -> None:
-    """Remember what a failed call has stored, so that the same call continues from there."""
+    """Remember which chunks a failed call has stored: when it is repeated, it continues there."""
     before = stored(context, scope)
     since = context.cache.get(_stored_key(scope))[0] if before else context.now
     found = before | digests
@@ -31,7 +29,7 @@ def note_stored(context: Context, scope: ChunkScope, digests: Set[bytes]) -> Non
 
 
 def stored(context: Context, scope: ChunkScope) -> frozenset[bytes]:
-    """What failed calls of the last minutes have stored in this scope."""
+    """The chunks that failed calls of the last ten minutes have stored in this scope."""
     since, digests = context.cache.get(_stored_key(scope)) or (0.0, frozenset())
     found: frozenset[bytes] = digests if 0 <= context.now - since <= MAX_AGE else frozenset()
     return found

@@ -1,4 +1,4 @@
-"""Chunks read, and checked: each is what its digest says, and a value has all of its own."""
+"""Reads chunks, and checks each against its digest and each value for completeness."""
 
 from __future__ import annotations
 
@@ -22,40 +22,48 @@ from .chunk_cache import chunk_key, remember_chunk
 T = TypeVar("T")
 
 _RANGE_READ_RATIO = 6
-"""A chunk read by key takes half a read unit, as much as about six in a range."""
+"""A chunk that is read by key takes half a read unit, as much as about six in a range query."""
 
 _RANGE_CHUNKS = 200
+"""About how many chunks a range has: fewer than fit in a page of a query."""
+
 _RANGE_BYTES = 1 << 19
-"""How many chunks, and bytes of values, a range holds: less than the page of a query may."""
+"""About how many bytes of values a range has: fewer than fit in a page of a query."""
 
 _FEW_RANGES = 4
-_FINER = 3
-"""Over so many ranges they are made smaller by this factor. Their replies arrive together, and an
-event loop stands still while it takes a page from each socket and parses one."""
+"""If there are more ranges, they are split further, because their replies arrive together. Reading
+a page from each socket and parsing it blocks an event loop."""
 
-_RANGES_A_ROUND = batches.CALLS_A_ROUND * _FINER
-"""Smaller ones bring no more bytes, and take no more round trips."""
+_SPLIT_FACTOR = 3
+"""The factor by which they are split."""
 
-_MAX_RANGE_CHUNKS = 1 << 20  # what an item claims is not to be believed
+_RANGES_A_ROUND = batches.CALLS_A_ROUND * _SPLIT_FACTOR
+"""Split ranges have the same number of bytes and round trips as larger ones."""
 
-_RANGE_READ_SLACK = 16  # chunks of other namespaces, and the luck of digests
+_MAX_RANGE_CHUNKS = 1 << 20  # a bound, because `chunk_count` may be forged
 
-_FEW_ITEMS = 64  # their bytes are soon added up
+_RANGE_READ_SLACK = 16  # for chunks of other namespaces, and an uneven distribution of digests
 
-_REF_WORK = 128  # a ref takes as long to look up as so many bytes to deserialize
+_FEW_ITEMS = 64  # so few that the sum of their sizes is quick to compute
+
+_REF_WORK = 128  # looking up a ref takes as long as deserializing so many bytes
 
 _MAX_RANGE_BYTES = 64 << 20
-"""What ranges may bring beyond what is wanted: chunks of other values."""
+"""The bytes of other values' chunks that range queries may return."""
 
-_ROOM_SLACK = 1 << 20  # bytes of lists of refs, and of a crafted value that does not matter
+_ROOM_SLACK = 1 << 20  # for lists of refs
 
 
 @dataclass(slots=True)
 class Chunks:
-    """Chunks at hand, and why others are not.
+    """The chunks that were read, and why others could not be.
 
-    `room` is how many bytes may still be inflated: a few crafted items could otherwise hold
-    more than the memory does.
+    Attributes:
+        thread_id: The thread.
+        data: The bytes of chunks, by digest.
+        damage: Why a chunk could not be read, by digest.
+        room: How many bytes may still be decompressed. Without this bound, a few forged items
+            could fill the memory.
     """
 
     thread_id: str
@@ -64,10 +72,11 @@ class Chunks:
     room: int = 0
 
     def join(self, record: Record, where: str) -> bytes:
-        """The bytes of a stored value.
+        """Join the bytes of a stored value.
 
         Raises:
-            CorruptCheckpointError: A chunk is missing or damaged, or the bytes do not add up.
+            CorruptCheckpointError: A chunk is missing or damaged, or the size is not that of
+                the record.
         """
         if not record.levels:
             return record.prefix
@@ -78,7 +87,7 @@ class Chunks:
         return b"".join([record.prefix, *content, record.suffix])
 
     def leaves(self, record: Record, where: str) -> segment_reuse.Leaves:
-        """Where the leaves of a record stand in its value."""
+        """The offset of a record's first leaf in its value, and the digest and size of each."""
         refs = self._content(record, where) if record.levels else []
         return len(record.prefix) - record.skip, [(ref, len(self._get(ref))) for ref in refs]
 
@@ -90,21 +99,25 @@ class Chunks:
             raise CorruptCheckpointError(f"{where}: {error}") from None
 
     def refs(self, record: Record, where: str) -> frozenset[bytes]:
-        """Every chunk that a record refers to, at any depth."""
+        """The digest of every chunk that a record refers to, at any depth.
+
+        Raises:
+            CorruptCheckpointError: A list of refs is missing or damaged.
+        """
         try:
             return all_refs(record.levels, lambda ref: read_list(ref, self._get))
         except CorruptCheckpointError as error:
             raise CorruptCheckpointError(f"{where}: {error}") from None
 
     def reachable(self, record: Record) -> frozenset[bytes]:
-        """Like `refs`, as far as the lists of refs are at hand."""
+        """Like `refs`, but without the refs in lists that were not read."""
         return all_refs(record.levels, lambda ref: split_refs(self.data.get(ref, b"")))
 
     def _get(self, digest: bytes) -> bytes:
         data = self.data.get(digest)
         if data is None:
-            over = "is not read: the chunks hold more than the values that refer to them"
-            reason = self.damage.get(digest, over if self.room < 0 else "is missing")
+            too_many = "was not read: the chunks have more bytes than the values that refer to them"
+            reason = self.damage.get(digest, too_many if self.room < 0 else "is missing")
             raise CorruptCheckpointError(f"chunk {digest.hex()} {reason}")
         return data
 
@@ -117,21 +130,20 @@ def load(
     chunk_count: int = 0,
     only_lists: bool = False,
 ) -> Operation[Chunks]:
-    """Read the chunks of some records, given with their generations.
+    """Read the chunks of some records, level by level, beginning with the highest.
 
-    Level by level: lists of refs first name what is read next. What cannot be
-    read is left out of the result; `Chunks.join` raises for it.
+    A chunk that cannot be read is left out of the result; `Chunks.join` raises for it.
 
     Args:
-        context: The call's surroundings.
+        context: The call's settings and time.
         thread_id: The thread.
-        wanted: The records.
-        chunk_count: About how many chunks the thread has (`Body.chunk_count`), if known.
+        wanted: The records, each with its generation.
+        chunk_count: About how many chunks the thread has (`Body.chunk_count`); 0 if unknown.
         only_lists: Read lists of refs and no content.
     """
     chunks = Chunks(thread_id)
     size = sum(record.size for _, record in wanted)
-    # A value counts twice: lists of refs, and what is another value's at another depth.
+    # Twice the size, for chunks that are content of one value and a list of refs of another.
     room = 2 * size + _ROOM_SLACK
     frontier = {
         (generation, ref): depth
@@ -164,7 +176,7 @@ def load(
 def _children(
     chunks: Chunks, frontier: Mapping[tuple[int, bytes], int], most: int
 ) -> dict[tuple[int, bytes], int]:
-    """What the lists of refs in `frontier` list; nothing if that is more than `most`."""
+    """The refs in the lists of refs of `frontier`, with their depths; none if over `most`."""
     found: dict[tuple[int, bytes], int] = {}
     for (generation, ref), depth in frontier.items():
         listing = chunks.data.get(ref) if depth else None
@@ -193,10 +205,10 @@ def _take_cached(
 
 
 def _is_range_cheaper(depths: Sequence[int], chunk_count: int) -> bool:
-    """Whether reading all of a thread's chunks costs less than reading some by key.
+    """Whether querying all of a thread's chunks costs less than reading some by key.
 
-    A query pays for the sum of its items, a batch for each of them rounded up to
-    4 KB. A query also brings lists of refs together with what they list.
+    A query is billed for the sum of its items, BatchGetItem for each item rounded up to 4 KB. A
+    query also returns lists of refs together with their content.
     """
     wanted: int = sum(AVERAGE_RUN**depth for depth in depths)
     return 0 < chunk_count <= wanted * _RANGE_READ_RATIO
@@ -205,13 +217,13 @@ def _is_range_cheaper(depths: Sequence[int], chunk_count: int) -> bool:
 def _read_ranges(
     context: Context, chunks: Chunks, generation: int, chunk_count: int, size: int
 ) -> Operation[None]:
-    """Read a thread's chunks, in ranges of which each is less than a page.
+    """Read a thread's chunks in ranges, each smaller than a page.
 
-    Chunks that others have written meanwhile do not make it read for ever.
+    The number of items is bounded, so it ends although others write chunks at the same time.
     """
     parts = max(chunk_count // _RANGE_CHUNKS, size // _RANGE_BYTES) + 1
     if parts > _FEW_RANGES:
-        parts = min(parts * _FINER, keys.MAX_CHUNK_RANGES)
+        parts = min(parts * _SPLIT_FACTOR, keys.MAX_CHUNK_RANGES)
     room = min(chunk_count // parts * 5 // 4, _MAX_RANGE_CHUNKS) + _RANGE_READ_SLACK
     calls = [
         requests.query(context.table, chunks.thread_id, bounds, limit=room, consistent=False)
@@ -222,11 +234,11 @@ def _read_ranges(
         replies = yield now
         more = [_rest(call, reply) for call, reply in zip(now, replies, strict=True)]
         calls = [call for call in more if call is not None] + later
-        yield _taking(context, chunks, [item for reply in replies for item in reply.pop("Items")])
+        yield _decoding(context, chunks, [item for reply in replies for item in reply.pop("Items")])
 
 
 def _rest(call: Call, reply: Any) -> Call | None:
-    """The call for what a page left of its limit."""
+    """The call for the next page, with the rest of the limit; `None` if there is none."""
     room = call.params["Limit"] - len(reply["Items"])
     following = batches.next_page(call, reply) if room > 0 else None
     return following and Call(following.method, {**following.params, "Limit": room})
@@ -243,20 +255,20 @@ def _read(
         ],
     )
     found = yield from batches.get_all(context, wanted, consistent=consistent)
-    yield _taking(context, chunks, found)
+    yield _decoding(context, chunks, found)
 
 
-def _taking(context: Context, chunks: Chunks, found: list[Item]) -> Compute[None]:
-    take = partial(_take, context, chunks, found)
+def _decoding(context: Context, chunks: Chunks, found: list[Item]) -> Compute[None]:
+    decode = partial(_decode, context, chunks, found)
     few = len(found) <= _FEW_ITEMS
-    return Compute(take, lambda: sum(map(items.body_size, found)) if few else None)
+    return Compute(decode, lambda: sum(map(items.body_size, found)) if few else None)
 
 
 def _on_refs(refs: Sized, work: Callable[[], T]) -> Compute[T]:
     return Compute(work, lambda: _REF_WORK * len(refs))
 
 
-def _take(context: Context, chunks: Chunks, found: list[Item]) -> None:
+def _decode(context: Context, chunks: Chunks, found: list[Item]) -> None:
     for item in found:
         digest = keys.chunk_digest(items.sort_key(item))
         if digest is None or chunks.room < 0:

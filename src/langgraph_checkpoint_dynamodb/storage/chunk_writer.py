@@ -1,4 +1,4 @@
-"""Chunks written before what refers to them, and moved to a generation that is kept for longer."""
+"""Writes chunks before the items that refer to them, and copies them to a later generation."""
 
 from __future__ import annotations
 
@@ -25,39 +25,46 @@ def store(
 ) -> Operation[None]:
     """Write the chunks that are not known to exist; returns when all are acknowledged.
 
-    The caller has entered `context.in_flight.operation(scope)`. What another operation has
-    written since is not written again, and what one is writing is waited for.
+    Each chunk is written by a single flight: a chunk that another operation of this process has
+    written is not written again, and one that it is writing is waited for. The caller must be
+    inside `context.in_flight.operation(scope)`.
+
+    Args:
+        context: The call's settings and time.
+        scope: The thread and the generation of the chunks.
+        chunks: The chunks, by digest.
+        known: Digests of chunks that are stored already.
     """
     missing = {digest: data for digest, data in chunks.items() if digest not in known}
     if not missing:
         return
     for digest in missing.keys() & chunk_cache.stored(context, scope):
         del missing[digest]
-    mine, others = context.in_flight.claim(scope, missing)
+    claimed, others = context.in_flight.claim(scope, missing)
     acknowledged: set[bytes] = set()
     try:
-        yield from _write(context, scope, [(one, missing[one]) for one in mine], acknowledged)
+        yield from _write(context, scope, [(one, missing[one]) for one in claimed], acknowledged)
     finally:
-        written = len(acknowledged) == len(mine)
+        written = len(acknowledged) == len(claimed)
         if acknowledged and not written:
             chunk_cache.note_stored(context, scope, acknowledged)
-        context.in_flight.settle(scope, mine, written=written)
+        context.in_flight.settle(scope, claimed, written=written)
     if others:
         claims = list(set(others.values()))
         arrived = yield Join(claims)
         failed = {claim for claim, there in zip(claims, arrived, strict=True) if not there}
-        lost = [digest for digest, claim in others.items() if claim in failed]
-        yield from _write(context, scope, [(digest, missing[digest]) for digest in lost], set())
+        unwritten = [digest for digest, claim in others.items() if claim in failed]
+        yield from _write(context, scope, [(digest, missing[digest]) for digest in unwritten], set())
 
 
 def move(context: Context, scope: ChunkScope, refs: ChunkRefs) -> Operation[None]:
-    """Write some chunks once more, into another generation: that of the scope.
+    """Copy chunks to another generation: that of the scope.
 
-    To let them live longer where they are would not do: who writes one again in its generation
-    takes that back.
+    Changing the expiry of the existing items is not enough: another process may write a chunk
+    again in its old generation, and so restore the old expiry.
 
     Raises:
-        CorruptCheckpointError: Some are not there.
+        CorruptCheckpointError: A chunk is missing.
     """
     thread_id, generation = scope
     sources = [
@@ -83,19 +90,19 @@ def _write(
     chunks: Sequence[tuple[bytes, bytes]],
     acknowledged: set[bytes],
 ) -> Operation[None]:
-    # A round at a time: a bound on what is held in memory twice.
-    for some in batches.rounds(chunks):
-        made = yield _on(some, partial(_items, context, scope, some))
+    # One round at a time, to bound how many chunks are in memory twice.
+    for part in batches.rounds(chunks):
+        made = yield _compute_on(part, partial(_build_items, context, scope, part))
         yield from batches.put_all(context, made)
-        acknowledged.update(digest for digest, _ in some)
-        yield _on(some, partial(_remember, context, scope[0], some))
+        acknowledged.update(digest for digest, _ in part)
+        yield _compute_on(part, partial(_remember, context, scope[0], part))
 
 
-def _on(chunks: Sequence[tuple[bytes, bytes]], work: Callable[[], T]) -> Compute[T]:
+def _compute_on(chunks: Sequence[tuple[bytes, bytes]], work: Callable[[], T]) -> Compute[T]:
     return Compute(work, lambda: sum(len(data) for _, data in chunks))
 
 
-def _items(
+def _build_items(
     context: Context, scope: ChunkScope, chunks: Iterable[tuple[bytes, bytes]]
 ) -> list[Item]:
     return [items.chunk(context, *scope, digest, data) for digest, data in chunks]

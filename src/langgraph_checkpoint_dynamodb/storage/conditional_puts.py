@@ -1,10 +1,10 @@
-"""Items that may be written again under their key, so that no late request undoes a later one.
+"""Conditional puts, so that a late request never overwrites a newer item.
 
-A request whose answer is lost is sent again, and the first one may still be on its
-way: DynamoDB then executes it after others that were acknowledged meanwhile. So
-no item is put unconditionally. The first put of a key wants it absent; one that
-replaces an item wants that very item. `N` counts how often an item was
-replaced: equal bytes that come back after others are not the same item.
+A request whose response is lost is retried, while the first attempt may still be in the network.
+DynamoDB may then execute it after other puts that were acknowledged. So every put of an item that
+may change is conditional; chunks never change. Creates use `attribute_not_exists`. Replacements
+are conditional on the item's version: `N` counts how often an item was replaced. The bytes are no
+version, because they may return to an older value.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html
 #WorkingWithItems.ConditionalUpdate
@@ -22,20 +22,20 @@ from ..runtime.effects import Backoff, ConditionFailed, Failed, Item, Operation,
 from . import batches
 
 ATTEMPTS = 8
-"""How often others may change an item while it is being replaced."""
+"""How often a replacement is tried while others change the item."""
 
 _COUNT = requests.REPLACED
 
 
 def replace(context: Context, sent: Iterable[tuple[Item, Reply]]) -> Operation[None]:
-    """Put over what is there the items that found their key taken.
+    """Replace the stored items of those puts whose key existed.
 
     Args:
-        context: The call's surroundings.
+        context: The call's settings and time.
         sent: Items, each with the reply to its `requests.put_new`.
 
     Raises:
-        ConflictError: Others kept changing an item.
+        ConflictError: Others changed an item at each attempt.
     """
     pending = _failed(sent)
     for _ in range(ATTEMPTS):
@@ -46,7 +46,9 @@ def replace(context: Context, sent: Iterable[tuple[Item, Reply]]) -> Operation[N
             if found is None:
                 puts.append(item)
                 calls.append(requests.put_new(context.table, item))
-            elif _plain(found) != item:  # an equal one: this call's first try did arrive
+            elif (
+                _without_count(found) != item
+            ):  # if equal, an earlier attempt of this call succeeded
                 count = _count(found)
                 puts.append({**item, _COUNT: {"N": str(count + 1)}})
                 calls.append(requests.put_after(context.table, puts[-1], count))
@@ -54,19 +56,24 @@ def replace(context: Context, sent: Iterable[tuple[Item, Reply]]) -> Operation[N
             return
         replies = yield calls
         pending = [
-            (_plain(item), reply) for item, reply in _failed(zip(puts, replies, strict=True))
+            (_without_count(item), reply)
+            for item, reply in _failed(zip(puts, replies, strict=True))
         ]
     if pending:
         raise ConflictError(
             f"thread {pending[0][0]['PK']['S']!r}: item {items.sort_key(pending[0][0])!r} was "
-            f"changed by others {ATTEMPTS} times while it was replaced"
+            f"changed by others {ATTEMPTS} times while it was being replaced; call again"
         )
 
 
 def existing(context: Context, item: Item, found: Item | None) -> Operation[Item | None]:
-    """The item under the same key: the one that a failed condition returned, or read now.
+    """The stored item under the same key; `None` if there is none.
 
-    An engine may not return it, and an item may have expired just then.
+    Args:
+        context: The call's settings and time.
+        item: The item whose put failed its condition.
+        found: The stored item that the reply has. It is read if an engine returned none. It
+            may have been deleted since.
     """
     if found is not None:
         return found
@@ -79,7 +86,7 @@ def _failed(sent: Iterable[tuple[Item, Reply]]) -> list[tuple[Item, ConditionFai
     return [(item, reply) for item, reply in sent if isinstance(reply, ConditionFailed)]
 
 
-def _plain(item: Item) -> Item:
+def _without_count(item: Item) -> Item:
     return {name: value for name, value in item.items() if name != _COUNT}
 
 
@@ -88,12 +95,16 @@ def _count(found: Item) -> int:
 
 
 _SMALL_BYTES = 4096
-"""Up to this, a put's request costs much more than its bytes. 25 make a request that does not
-hold an event loop up."""
+"""Puts up to this size may share a request, because the request takes longer than their bytes. A
+request with 25 of them does not block an event loop."""
 
 
 def put_new(context: Context, items: Iterable[Item]) -> Operation[list[Reply]]:
-    """Put items where none are, in one round; returns the replies to `requests.put_new`."""
+    """Put items whose keys are absent; returns the replies to `requests.put_new`, in order.
+
+    If `share_puts` is on, small items may share a request. Puts of a shared request that failed
+    are sent again one by one.
+    """
     made = list(items)
     puts = [
         requests.put_new(context.table, item, shareable=_may_share(context, item)) for item in made
@@ -102,13 +113,13 @@ def put_new(context: Context, items: Iterable[Item]) -> Operation[list[Reply]]:
     failed = {n: replies[n].error for n in range(len(made)) if isinstance(replies[n], Failed)}
     if not failed:
         return replies
-    if any(_may_pass(error) for error in failed.values()):
+    if any(_is_transient(error) for error in failed.values()):
         yield Backoff(0)
-    alone = yield [requests.put_new(context.table, made[n]) for n in failed]
-    for n, reply in zip(failed, alone, strict=True):
+    retried = yield [requests.put_new(context.table, made[n]) for n in failed]
+    for n, reply in zip(failed, retried, strict=True):
         replies[n] = reply
     for error in failed.values():
-        if context.shared_puts and not (_may_pass(error) or isinstance(error, ConflictError)):
+        if context.shared_puts and not (_is_transient(error) or isinstance(error, ConflictError)):
             context.shared_puts.stop(error)
     return replies
 
@@ -118,5 +129,5 @@ def _may_share(context: Context, item: Item) -> bool:
     return shared is not None and shared.allowed and body_size(item) <= _SMALL_BYTES
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     return isinstance(error, StorageError) and error.retryable

@@ -1,10 +1,11 @@
-"""Which subgraph namespaces a thread has, found by skipping through its keys.
+"""Finds the subgraph namespaces of a thread without reading all of its keys.
 
-Backwards from the greatest key, in pages that grow. The rest of the last namespace on a page is
-skipped. A larger page within one namespace means that namespaces are large, and pages stop growing.
-If that happens again and again, they are calls of a subgraph that took many steps each: then what
-is left is parted by the next digit of the calls' task ids, which are as good as random, and the
-parts are searched side by side.
+The search reads pages of keys backwards from the greatest one, and skips the rest of the last
+namespace of each page. Pages grow, until a full page is within one namespace: namespaces are then
+large, and larger pages would not find more of them. If this happens several times in a row, the
+namespaces are calls of one subgraph with many steps each. The remaining range is then split by the
+next digit of the calls' task ids, which are distributed evenly, and the parts are searched in
+parallel.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ _PAGE_GROWTH = 8
 _MAX_PAGE = 4096
 
 _LARGE = 64
-"""Skipping the rest of a namespace is worth it if it holds more items than this."""
+"""A namespace with at least so many items on one page is large."""
 
-_SKIPS = 3
-"""After so many large namespaces in a row, a part is parted."""
+_MAX_SKIPS = 3
+"""After so many large namespaces in a row, the remaining range is split."""
 
-_TASK = ":"  # LangGraph's `NS_END`: a task's id follows
+_TASK = ":"  # LangGraph's `NS_END`: a task id follows
 _DIGITS = "0123456789abcdef"
 _PARTS_A_ROUND = 256
 
 _SUBGRAPHS = f"{keys.CHECKPOINTS}$", keys.below(keys.CHECKPOINTS.rstrip("#"))[1]
-"""All namespaces but the root's: `#` follows its empty name at once, and comes before `$`."""
+"""The keys of all namespaces except the root's. The root's name is empty, so its keys continue with
+`#`, which comes before `$`."""
 
 
 @dataclass(slots=True)
@@ -38,11 +40,11 @@ class _Part:
     """A range of keys that is being searched.
 
     Attributes:
-        bounds: The range.
-        start: Where to go on, if part of it has been read.
+        bounds: The range (both inclusive).
+        start: The key after which to continue, if part of it has been read.
         size: How many keys to read next.
         large: The last namespace, if it was large.
-        skips: How many were, one after another.
+        skips: How many large namespaces were found in a row.
     """
 
     bounds: tuple[str, str]
@@ -53,26 +55,29 @@ class _Part:
 
 
 def first_page(context: Context, thread_id: str) -> Call:
-    """What finds out whether there are any."""
+    """The call that finds out whether a thread has subgraph namespaces."""
     return _page(context, thread_id, _Part(_SUBGRAPHS))
 
 
 def find(context: Context, thread_id: str, first: Any) -> Operation[dict[str, str]]:
-    """The key parts of a thread's subgraph namespaces, each with the newest id that is keyed in it.
+    """Find the subgraph namespaces of a thread.
 
     Args:
-        context: The call's surroundings.
+        context: The call's settings and time.
         thread_id: The thread.
         first: The reply to `first_page`.
+
+    Returns:
+        The key part of each namespace, with the newest checkpoint id in its keys.
     """
     found: dict[str, str] = {}
-    parts = _following(thread_id, _Part(_SUBGRAPHS), first, found)
+    parts = _next_parts(thread_id, _Part(_SUBGRAPHS), first, found)
     while parts:
         now, later = parts[:_PARTS_A_ROUND], parts[_PARTS_A_ROUND:]
         replies = yield [_page(context, thread_id, part) for part in now]
         parts = later
         for part, reply in zip(now, replies, strict=True):
-            parts += _following(thread_id, part, reply, found)
+            parts += _next_parts(thread_id, part, reply, found)
     return found
 
 
@@ -88,8 +93,8 @@ def _page(context: Context, thread_id: str, part: _Part) -> Call:
     )
 
 
-def _following(thread_id: str, part: _Part, reply: Any, found: dict[str, str]) -> list[_Part]:
-    """Note the namespaces on a page; what is left of its part to search."""
+def _next_parts(thread_id: str, part: _Part, reply: Any, found: dict[str, str]) -> list[_Part]:
+    """Add the namespaces of a page to `found`; returns the parts that are left to search."""
     page = [items.parse_key(item) for item in reply["Items"]]
     for key in page:
         found[key.namespace] = max(key.checkpoint_id, found.get(key.namespace, ""))
@@ -101,19 +106,22 @@ def _following(thread_id: str, part: _Part, reply: Any, found: dict[str, str]) -
         return [_Part(part.bounds, start, min(part.size * _PAGE_GROWTH, _MAX_PAGE))]
     rest = _Part(part.bounds, start, _LARGE, last, part.skips + 1)
     prefix = _common_prefix(part.large, last)
-    return [rest] if rest.skips < _SKIPS or prefix is None else _parted(rest, prefix)
+    return [rest] if rest.skips < _MAX_SKIPS or prefix is None else _split(rest, prefix)
 
 
 def _common_prefix(one: str, other: str) -> str | None:
-    """What comes before the task ids by which two namespaces differ; `None` if they do not so."""
+    """The common part of two namespaces that differ in a task id, up to this id.
+
+    `None` if they differ in something else.
+    """
     pairs = enumerate(zip(one, other, strict=False))
     common = one[: next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))]
     before, task, digits = common.rpartition(_TASK)
     return before + task if task and set(digits) <= set(_DIGITS) else None
 
 
-def _parted(part: _Part, prefix: str) -> list[_Part]:
-    """A part cut where task ids have another digit, after those that all in it begin with."""
+def _split(part: _Part, prefix: str) -> list[_Part]:
+    """Split a part at each possible digit of the task ids after `prefix`."""
     low, start = part.bounds[0], part.start
     last = start["SK"]["S"] if start else part.bounds[1]
     before = f"{keys.CHECKPOINTS}{prefix}"

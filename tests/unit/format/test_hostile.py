@@ -239,7 +239,7 @@ def test_chunks_that_hold_more_than_the_value_are_not_all_inflated() -> None:
     refs = [plant_chunk(table, bytes([at % 256, at // 256]) * (32 * KIB)) for at in range(2_000)]
     record = ["bytes", 1_000, b"", [b"".join(refs)], b""]
     plant(table, "C##1", checkpoint_body([record]))
-    refused(table, "hold more than the values")
+    refused(table, "have more bytes than the values")
 
 
 def test_what_an_item_claims_the_thread_has_written_is_not_believed() -> None:
