@@ -1,7 +1,7 @@
-"""template.yaml to a table: template, API calls, deploy, plan, destroy, CDK.
+"""Creates the table that `template.yaml` describes: API calls, deploy, plan, destroy, CDK.
 
-The rule: `template.yaml` is the source of truth. What `deploy=True` sends is evaluated from it, and
-no setting of the table is written down a second time.
+The rule: `template.yaml` is the only source of the table's settings. `deploy=True` evaluates it,
+and no code repeats a setting.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""The template's resources as API requests.
+"""Translates the template's resources to API requests.
 
-The whole translation from CloudFormation's properties to the requests of
-DynamoDB and Application Auto Scaling, as tables of functions: a property or a
-resource that they do not know is an error, so the template cannot grow past
-what `deploy=True` makes.
+Tables of functions translate CloudFormation's properties to the requests of DynamoDB and
+Application Auto Scaling. A resource or property without a translation is an error, so the template
+cannot have anything that `deploy=True` would ignore.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ _CONTINUOUS_BACKUPS = "PointInTimeRecoverySpecification"
 
 @dataclass(frozen=True, slots=True)
 class TableRequests:
-    """The calls that make a table.
+    """The calls that create a table.
 
     Attributes:
-        create_table: Makes the table.
-        settings: Switch on, once the table is there, what CreateTable cannot:
-            expiry, continuous backups, autoscaling. In the order to send.
+        create_table: The CreateTable call.
+        settings: The calls for settings that CreateTable does not have: TTL, continuous
+            backups, autoscaling. They are sent in this order once the table is active.
     """
 
     create_table: Call
@@ -43,17 +42,17 @@ class TableRequests:
 
     @property
     def table_name(self) -> str:
-        """The table that all calls are about."""
+        """The name of the table."""
         name: str = self.create_table.params["TableName"]
         return name
 
 
 def requests_of(config: DynamoDBTableConfig) -> TableRequests:
-    """The calls that make the table of a configuration, from the shipped template.
+    """The calls that create the table of a configuration, from the shipped template.
 
     Raises:
-        ConfigurationError: The template refuses the configuration.
-        TemplateError: The template asks for something else than a table and its scaling.
+        ConfigurationError: A rule of the template refuses the configuration.
+        TemplateError: The template has a resource other than a table and its autoscaling.
     """
     return translate(resolve(load_template(), parameters_of(config)))
 
@@ -62,20 +61,20 @@ def translate(resources: Mapping[str, Resource]) -> TableRequests:
     """Translate the resolved resources of a template.
 
     Raises:
-        TemplateError: No table or several, or a resource or property that has no
-            request here.
+        TemplateError: There is not exactly one table, or a resource or property has no
+            translation.
     """
     by_type: dict[str, list[dict[str, Any]]] = {_TABLE: []}
     for logical_id, resource in resources.items():
         if resource.type != _TABLE and resource.type not in _SCALING:
             raise TemplateError(
-                f"deploy=True cannot make {logical_id}, an {resource.type}; "
+                f"deploy=True cannot create {logical_id}, an {resource.type}; "
                 "deploy the template with CloudFormation"
             )
         by_type.setdefault(resource.type, []).append(resource.properties)
     if len(by_type[_TABLE]) != 1:
         raise TemplateError(
-            f"deploy=True makes one {_TABLE}, but the template has {len(by_type[_TABLE])}; "
+            f"deploy=True creates one {_TABLE}, but the template has {len(by_type[_TABLE])}; "
             "deploy it with CloudFormation"
         )
     (table,) = by_type[_TABLE]
@@ -92,7 +91,7 @@ def translate(resources: Mapping[str, Resource]) -> TableRequests:
 
 
 def _table_settings(table: Mapping[str, Any]) -> Sequence[Call]:
-    """The calls for the settings that are on; a new table has them off."""
+    """The calls for the settings that are on. In a new table they are off."""
     return [
         Call(method, {"TableName": table["TableName"], name: translate_value(table[name])})
         for name, (method, switch, translate_value) in _SETTINGS.items()
@@ -104,13 +103,13 @@ def _translated(kind: str, properties: Mapping[str, Any], translation: Translati
     unknown = sorted(properties.keys() - translation.keys())
     if unknown:
         raise TemplateError(
-            f"deploy=True cannot make the properties {', '.join(unknown)} of {kind}; "
+            f"deploy=True cannot set the properties {', '.join(unknown)} of {kind}; "
             "deploy the template with CloudFormation"
         )
     return {name: translation[name](value) for name, value in properties.items()}
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
@@ -138,35 +137,35 @@ def _tracking(value: Mapping[str, Any]) -> dict[str, Any]:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html
 _INDEX: Translation = {
-    "IndexName": _as_it_is,
-    "KeySchema": _as_it_is,
-    "Projection": _as_it_is,
+    "IndexName": _unchanged,
+    "KeySchema": _unchanged,
+    "Projection": _unchanged,
     "ProvisionedThroughput": _integers,
     "OnDemandThroughput": _integers,
 }
 _CREATE_TABLE: Translation = {
-    "TableName": _as_it_is,
-    "KeySchema": _as_it_is,
-    "AttributeDefinitions": _as_it_is,
+    "TableName": _unchanged,
+    "KeySchema": _unchanged,
+    "AttributeDefinitions": _unchanged,
     "GlobalSecondaryIndexes": _indexes,
-    "BillingMode": _as_it_is,
+    "BillingMode": _unchanged,
     "ProvisionedThroughput": _integers,
     "OnDemandThroughput": _integers,
-    "TableClass": _as_it_is,
-    "DeletionProtectionEnabled": _as_it_is,
+    "TableClass": _unchanged,
+    "DeletionProtectionEnabled": _unchanged,
     "SSESpecification": _encryption,
-    "Tags": _as_it_is,
+    "Tags": _unchanged,
 }
 _SETTINGS: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
-    _TIME_TO_LIVE: ("update_time_to_live", "Enabled", _as_it_is),
+    _TIME_TO_LIVE: ("update_time_to_live", "Enabled", _unchanged),
     _CONTINUOUS_BACKUPS: ("update_continuous_backups", "PointInTimeRecoveryEnabled", _backups),
 }
-"""Properties that are a call of their own: its method, and the field that says it is on."""
+"""Properties that need a call of their own: its method, and the field that switches it on."""
 
 # https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
 # https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html
 _DIMENSION: Translation = dict.fromkeys(
-    ("ServiceNamespace", "ResourceId", "ScalableDimension"), _as_it_is
+    ("ServiceNamespace", "ResourceId", "ScalableDimension"), _unchanged
 )
 _SCALING: Mapping[str, tuple[str, Translation]] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": (
@@ -177,10 +176,10 @@ _SCALING: Mapping[str, tuple[str, Translation]] = {
         "put_scaling_policy",
         {
             **_DIMENSION,
-            "PolicyName": _as_it_is,
-            "PolicyType": _as_it_is,
+            "PolicyName": _unchanged,
+            "PolicyType": _unchanged,
             "TargetTrackingScalingPolicyConfiguration": _tracking,
         },
     ),
 }
-"""The method for each resource type, targets before the policies that need them."""
+"""The method for each resource type. Targets are first, because the policies need them."""

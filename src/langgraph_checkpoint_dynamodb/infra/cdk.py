@@ -1,6 +1,6 @@
 """The template as an AWS CDK stack; needs the extra `infra`.
 
-Nothing else of the package imports this module, nor `aws_cdk`.
+No other module of the package imports `aws_cdk`.
 """
 
 from __future__ import annotations
@@ -34,41 +34,40 @@ except ImportError as error:
     ) from error
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
-_OF_PARAMETERS = frozenset({"Conditions", "Metadata", "Rules"})
+_PARAMETER_SECTIONS = frozenset({"Conditions", "Metadata", "Rules"})
 _GRANT_ON_ALIASES = "@aws-cdk/aws-kms:applyImportedAliasPermissionsToPrincipal"
 
 
 class DynamoDBCheckpointStack(cdk.Stack):
-    """A stack that is `template.yaml` with the parameters that a configuration means.
+    """A stack of `template.yaml` with the settings of a configuration.
 
-    Logical ids, outputs and export names are the template's, so
-    `DynamoDBSaver.from_stack` reads this stack as any other.
+    Logical ids, outputs and export names are those of the template, so
+    `DynamoDBSaver.from_stack` can read this stack.
 
-    The values stand in the synthesized template, which has no parameters. With
-    parameters, `cdk deploy` would go on with the values of the last deployment
-    (its option `--previous-parameters` is on), and a changed configuration
-    would change nothing.
+    The synthesized template contains the values and has no parameters. With parameters,
+    `cdk deploy` would reuse the values of the last deployment (its option
+    `--previous-parameters` is on), so a changed configuration would have no effect.
 
     Args:
         scope: The app or stage.
         id: The construct's id, and the stack's name unless `stack_name` is given.
-        table_config: The table; every default when left out. All its values
-            have to be known when the app runs, so none can be a CDK token.
-        create_policies: Make the managed policies too. They say nothing of a
-            customer's KMS key; a grant of `table` does.
-        tags: Tags of the stack. CloudFormation gives them to its resources.
-        stack_arguments: What `aws_cdk.Stack` takes, such as `env`,
+        table_config: The table; the defaults if left out. All values must be known when the
+            app runs, so none can be a CDK token.
+        create_policies: Create the managed policies too. They do not include a customer
+            managed KMS key; use a grant of `table` for that.
+        tags: Tags of the stack. CloudFormation also adds them to its resources.
+        stack_arguments: Other arguments of `aws_cdk.Stack`, such as `env`,
             `stack_name` and `termination_protection`.
 
     Attributes:
         table: The table, for its `grant_…` methods. They include the run-id
-            index and the customer's KMS key if the configuration has them, but
+            index and the customer managed KMS key if the configuration has them, but
             not `dynamodb:PartiQLInsert`, which `share_puts` needs.
-        runtime_policy: For what runs a graph: the saver's data calls and no
-            more, mostly fewer than `table.grant_read_write_data` gives. `None`
-            without `create_policies`, as the next two.
-        operator_policy: For those who look after the table without changing it.
-        tenant_policy: For what runs graphs of one tenant only.
+        runtime_policy: For applications that run graphs: only the saver's data calls, which
+            are mostly fewer than those of `table.grant_read_write_data`. `None` without
+            `create_policies`, like the next two.
+        operator_policy: For operators of the table, without changes to its settings.
+        tenant_policy: For applications that run the graphs of one tenant.
         included: The template's elements, by their logical ids.
     """
 
@@ -90,7 +89,9 @@ class DynamoDBCheckpointStack(cdk.Stack):
             **parameters_of(config),
             "CreatePolicies": as_text(create_policies),
         }
-        self.included: CfnInclude = self._include(_settled(template, parameters), parameters)
+        self.included: CfnInclude = self._include(
+            _without_conditions(template, parameters), parameters
+        )
         self.table: dynamodb.ITable = self._import_table(config)
         self.runtime_policy, self.operator_policy, self.tenant_policy = (
             self._import_policy(logical_id) if create_policies else None
@@ -118,7 +119,7 @@ class DynamoDBCheckpointStack(cdk.Stack):
         _, _, alias = arn.partition(":alias/")
         if not alias:
             return kms.Key.from_key_arn(self, "EncryptionKey", arn)
-        # Without this flag a grant on an alias grants nothing, and does not say so.
+        # Without this flag, a grant on an alias silently grants nothing.
         scope = Construct(self, "EncryptionKey")
         scope.node.set_context(_GRANT_ON_ALIASES, True)
         return kms.Alias.from_alias_name(scope, "Alias", f"alias/{alias}")
@@ -128,33 +129,35 @@ class DynamoDBCheckpointStack(cdk.Stack):
         return iam.ManagedPolicy.from_managed_policy_arn(self, f"Imported{logical_id}", arn)
 
 
-def _settled(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """The template with every condition decided, and without what only served its parameters.
+def _without_conditions(
+    template: Mapping[str, Any], parameters: Mapping[str, str]
+) -> dict[str, Any]:
+    """The template with every condition evaluated, and without the sections for parameters.
 
-    Conditions of constants would fill `cdk synth` with warnings, and CDK cannot add
-    a tag to a table whose `Tags` is one `Fn::If`.
+    Conditions with constants would make `cdk synth` print many warnings, and CDK cannot add a tag
+    to a table whose `Tags` is an `Fn::If`.
     """
     scope = Scope(template["Conditions"], parameters, template["Resources"])
-    settled = {name: part for name, part in template.items() if name not in _OF_PARAMETERS}
+    sections = {name: part for name, part in template.items() if name not in _PARAMETER_SECTIONS}
     for name in ("Resources", "Outputs"):
-        settled[name] = {
-            logical_id: _decided(
+        sections[name] = {
+            logical_id: _without_ifs(
                 {key: value for key, value in element.items() if key != "Condition"}, scope
             )
             for logical_id, element in template[name].items()
             if "Condition" not in element or scope.named(element["Condition"])
         }
-    return settled
+    return sections
 
 
-def _decided(node: Any, scope: Scope) -> Any:
-    """The node with a branch in the place of each `Fn::If`, and without what is no value."""
+def _without_ifs(node: Any, scope: Scope) -> Any:
+    """Replace each `Fn::If` of a node by its branch, and remove what is `AWS::NoValue`."""
     if isinstance(node, list):
-        return [_decided(member, scope) for member in node]
+        return [_without_ifs(member, scope) for member in node]
     if not isinstance(node, dict):
         return node
     if "Fn::If" in node:
         condition, when_true, when_false = node["Fn::If"]
-        return _decided(when_true if scope.named(condition) else when_false, scope)
-    entries = {key: _decided(child, scope) for key, child in node.items()}
+        return _without_ifs(when_true if scope.named(condition) else when_false, scope)
+    entries = {key: _without_ifs(child, scope) for key, child in node.items()}
     return {key: child for key, child in entries.items() if child != _NO_VALUE}

@@ -1,8 +1,8 @@
-"""Makes the table of a configuration, if it is missing.
+"""Creates the table of a configuration if it does not exist.
 
-`deploy` is an operation (see `operation.py`). It never changes a table that was
-there before, with one exception: a table that an interrupted `deploy` left
-without all its settings carries a tag that says so, and is finished.
+`deploy` is an operation (see `runtime/effects.py`). It never changes a table that existed before,
+with one exception: an interrupted `deploy` leaves a tag on a table without all its settings. The
+next `deploy` completes these.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 
 
 MAX_WAITS = 120
-"""At the default delays about a minute; AWS makes a table in some ten seconds."""
+"""About a minute with the default delays; AWS creates a table in about ten seconds."""
 
 UNFINISHED = "langgraph-checkpoint-dynamodb:unfinished"
-"""The tag of a table that `deploy` has created and not yet given all its settings."""
+"""The tag of a table that `deploy` has created, but that does not have all its settings yet."""
 
 _USABLE = frozenset({"ACTIVE", "UPDATING"})
-"""An updating table serves reads and writes, and an update may last for hours.
+"""A table serves reads and writes while it is updated, which may take hours.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
 """
 
 
 def deploy(config: DynamoDBTableConfig) -> Operation[None]:
-    """Make the table unless it exists, and return once it can be used.
+    """Create the table unless it exists, and return once it can be used.
 
-    Of two processes that deploy at once, both see to the settings: a CreateTable
-    that is refused may be our own, sent again because its answer was lost.
+    If two processes deploy at the same time, both set the settings: a refused CreateTable may be
+    the process's own call, which was retried because its response was lost.
 
     Raises:
-        ConfigurationError: The template refuses the configuration.
+        ConfigurationError: A rule of the template refuses the configuration.
         TableMismatchError: The existing table has other keys.
-        UnavailableError: The table does not become active in 120 waits.
+        UnavailableError: The table is not active after 120 waits.
         StorageError: AWS refuses a call.
     """
     requests = requests_of(config)
@@ -59,7 +59,7 @@ def deploy(config: DynamoDBTableConfig) -> Operation[None]:
 
 
 def _existing(requests: TableRequests) -> Operation[dict[str, Any] | None]:
-    """The table if it exists and can be used; waits out a state that will pass."""
+    """The table if it exists, once it can be used; `None` if it does not exist."""
     table = None
     for attempt in range(MAX_WAITS):
         table = yield from describe(requests.table_name)
@@ -85,7 +85,7 @@ def _wait_until_usable(requests: TableRequests) -> Operation[dict[str, Any]]:
 
 
 def _is_usable(table: Mapping[str, Any], requests: TableRequests) -> bool:
-    # The keys of a table that is going away do not matter: it may make room for ours.
+    # The keys of a table that is being deleted do not matter: its name becomes free.
     if table["TableStatus"] == "DELETING":
         return False
     check_keys(table, requests.create_table.params)
@@ -107,7 +107,7 @@ def _create(requests: TableRequests) -> Operation[None]:
     try:
         yield [call]
     except StorageError as error:
-        if error.code != "ResourceInUseException":  # another process is making it
+        if error.code != "ResourceInUseException":  # another process is creating it
             raise
 
 
@@ -117,13 +117,13 @@ def _was_interrupted(table: Mapping[str, Any], requests: TableRequests) -> Opera
     try:
         tags = yield from tags_of(table)
     except AccessDeniedError:
-        # Who may not know is not to change a table that may be another's.
+        # Without this permission, the table may be another application's: leave it as it is.
         return False
     return is_unfinished(tags)
 
 
 def is_unfinished(tags: Mapping[str, str] | None) -> bool:
-    """Whether a table's tags say that `deploy` has not given it all its settings."""
+    """Whether a table has the tag of a `deploy` that has not set all its settings."""
     return tags is not None and UNFINISHED in tags
 
 
@@ -137,18 +137,18 @@ def _mark_as_finished(table: Mapping[str, Any]) -> Operation[None]:
 
 
 def _set(call: Call) -> Operation[None]:
-    """Switch on a setting; an engine that lacks it goes without."""
+    """Switch on a setting; an engine that does not support it is left without it."""
     for attempt in range(MAX_WAITS):
         try:
             yield [call]
         except StorageError as error:
             if error.code in UNSUPPORTED:
                 return
-            # A new table has its backups a little later than it is active.
+            # The backups of a new table become available shortly after it is active.
             # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateContinuousBackups.html
             if error.code != "ContinuousBackupsUnavailableException":
-                # Enabling TTL twice is refused, also when the first answer was lost.
-                if call.method == "update_time_to_live" and (yield from _expires(call, error)):
+                # DynamoDB refuses to enable TTL twice, as in a retry after a lost response.
+                if call.method == "update_time_to_live" and (yield from _has_ttl(call, error)):
                     return
                 raise
         else:
@@ -160,8 +160,8 @@ def _set(call: Call) -> Operation[None]:
     )
 
 
-def _expires(call: Call, error: StorageError) -> Operation[bool]:
-    """Whether the table has the expiry that an UpdateTimeToLive was refused for."""
+def _has_ttl(call: Call, error: StorageError) -> Operation[bool]:
+    """Whether the table already has the TTL that a refused UpdateTimeToLive was to enable."""
     if error.code != "ValidationException":
         return False
     found = yield from time_to_live(call.params["TableName"])

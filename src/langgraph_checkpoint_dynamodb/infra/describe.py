@@ -1,4 +1,4 @@
-"""Operations that look at a table: whether it is there, its keys, tags and stack."""
+"""Operations that describe a table: whether it exists, its keys, tags, TTL and stack."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Keys: TypeAlias = frozenset[tuple[str, str, str]]
 
 UNSUPPORTED = frozenset({"UnknownOperationException", "InvalidAction"})
-"""How DynamoDB Local answers what it lacks: tags, continuous backups, autoscaling."""
+"""The error codes of DynamoDB Local for what it does not support: tags, backups, autoscaling."""
 
 _STACK_TAG = "aws:cloudformation:stack-name"
 
@@ -52,7 +52,7 @@ def tags_of(table: Mapping[str, Any]) -> Operation[dict[str, str] | None]:
 
 
 def time_to_live(table_name: str) -> Operation[tuple[bool, str | None]]:
-    """Whether a table expires items or is about to, and by which attribute."""
+    """Whether TTL of a table is on or being switched on, and its attribute."""
     (reply,) = yield [Call("describe_time_to_live", {"TableName": table_name})]
     found = reply["TimeToLiveDescription"]
     enabled = found.get("TimeToLiveStatus") in {"ENABLING", "ENABLED"}
@@ -60,13 +60,13 @@ def time_to_live(table_name: str) -> Operation[tuple[bool, str | None]]:
 
 
 def billing_mode(table: Mapping[str, Any]) -> str:
-    """A table's billing mode. One that was never on demand does not tell it."""
+    """A table's billing mode. The description has none if the table was never on demand."""
     mode: str = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
     return mode
 
 
 def stack_of(tags: Mapping[str, str] | None) -> str | None:
-    """The name of the stack that owns a table, by the tags CloudFormation gives it.
+    """The name of the stack that owns a table, from the tags that CloudFormation adds.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html
     """
@@ -74,10 +74,10 @@ def stack_of(tags: Mapping[str, str] | None) -> str | None:
 
 
 def scalable_targets(table_name: str) -> Operation[list[dict[str, Any]]]:
-    """The autoscaling of a table and its index, one target a dimension.
+    """The scalable targets of a table and its index, one for each dimension.
 
     Raises:
-        AccessDeniedError: The caller may not look.
+        AccessDeniedError: The caller may not describe them.
     """
     resources = [f"table/{table_name}", f"table/{table_name}/index/{RUN_INDEX}"]
     params = {"ServiceNamespace": "dynamodb", "ResourceIds": resources}
@@ -96,7 +96,7 @@ def check_keys(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         raise TableMismatchError(
             f"table {wanted['TableName']!r} exists with the keys {key_text(found)}, but the "
             f"saver needs {key_text(wanted)}: choose another table_name, or delete that table "
-            "if nothing else uses it"
+            "if no other application uses it"
         )
 
 
@@ -113,11 +113,11 @@ def keys_of(table: Mapping[str, Any]) -> Keys:
 
 
 def key_text(table: Mapping[str, Any]) -> str:
-    """A table's keys in words."""
+    """A table's keys as text, the partition key first."""
     in_order = sorted(keys_of(table), key=lambda key: key[2])
     return ", ".join(f"{name} ({kind}, {role})" for name, kind, role in in_order)
 
 
 def state(table: Mapping[str, Any] | None) -> str:
-    """A table's status, or that it is missing."""
+    """A table's status, or "missing"."""
     return "missing" if table is None else str(table["TableStatus"])

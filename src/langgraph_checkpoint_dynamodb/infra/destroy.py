@@ -1,4 +1,4 @@
-"""Deletes a table and its autoscaling, unless something protects it."""
+"""Deletes a table and its autoscaling, unless it is protected."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 
 def destroy(table_name: str, *, force: bool = False) -> Operation[None]:
-    """Delete the table with all it holds, and return once it is gone.
+    """Delete the table with all its items, and return once it is deleted.
 
-    A missing table is a success. Deletion is irreversible.
+    If the table does not exist, this succeeds. Deletion is irreversible.
 
     Args:
         table_name: The table's name.
-        force: Delete also a table that a CloudFormation stack owns.
+        force: Also delete a table that a CloudFormation stack owns.
 
     Raises:
         TableProtectedError: Deletion protection is on, or a stack owns the table.
-        UnavailableError: The table is not gone after 120 waits.
+        UnavailableError: The table still exists after 120 waits.
         StorageError: AWS refuses a call.
     """
     table = yield from describe(table_name)
@@ -55,7 +55,7 @@ def _check_protection(table: Mapping[str, Any]) -> None:
         raise TableProtectedError(
             f"table {table['TableName']!r}: deletion protection is on. Switch it off first (the "
             "template's parameter EnableDeletionProtection, or aws dynamodb update-table "
-            "--no-deletion-protection-enabled), then destroy it again"
+            "--no-deletion-protection-enabled), then call destroy again"
         )
 
 
@@ -65,8 +65,8 @@ def _check_owner(table: Mapping[str, Any]) -> Operation[None]:
         tags = yield from tags_of(table)
     except AccessDeniedError as error:
         raise TableProtectedError(
-            f"table {name!r}: a CloudFormation stack may own it, and this role may not look "
-            f"({error}). Allow dynamodb:ListTagsOfResource, or pass force=True"
+            f"table {name!r}: a CloudFormation stack may own it, and this role may not list its "
+            f"tags ({error}). Allow dynamodb:ListTagsOfResource, or pass force=True"
         ) from error
     except TableNotFoundError:  # another process has just deleted it
         return
@@ -93,14 +93,14 @@ def _delete(table_name: str) -> Operation[None]:
 
 
 def _start_deletion(table_name: str) -> Operation[dict[str, Any] | None]:
-    """The description of the table that DynamoDB now deletes; `None` if there is none."""
+    """Start the deletion; returns the table's description, or `None` if it does not exist."""
     for attempt in range(MAX_WAITS):
         try:
             (reply,) = yield [Call("delete_table", {"TableName": table_name})]
         except TableNotFoundError:
             return None
         except StorageError as error:
-            # A table that is being made, changed or restored cannot be deleted yet.
+            # A table that is being created, updated or restored cannot be deleted yet.
             if error.code != "ResourceInUseException":
                 raise
         else:
@@ -113,15 +113,15 @@ def _start_deletion(table_name: str) -> Operation[dict[str, Any] | None]:
 
 
 def _remove_scaling(table_name: str, table: Mapping[str, Any] | None) -> Operation[None]:
-    """Remove the scaling targets, which outlive their table.
+    """Remove the scalable targets, which are not deleted with their table.
 
-    Left alone, they would scale the next table of this name. A table that is
-    missing may have left some when an earlier `destroy` was interrupted.
+    Otherwise they would scale the next table of this name. If the table does not exist, there may
+    be targets from an earlier `destroy` that was interrupted.
     """
     try:
         targets = yield from scalable_targets(table_name)
     except AccessDeniedError:
-        # Only a provisioned table can have scaling.
+        # Only a table with provisioned capacity can have autoscaling.
         if table is not None and billing_mode(table) == "PROVISIONED":
             raise
         return

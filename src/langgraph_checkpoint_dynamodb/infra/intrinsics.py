@@ -1,4 +1,4 @@
-"""CloudFormation's intrinsic functions, for the part of its language that the template uses.
+"""Evaluates CloudFormation's intrinsic functions, as far as the template uses them.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html
 """
@@ -18,23 +18,27 @@ _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 _NO_VALUE: Final = object()
 
 _REF_RETURNS: Mapping[str, str] = {"AWS::DynamoDB::Table": "TableName"}
-"""The property that `Ref` returns, for the resource types that it is known of.
+"""The property that `Ref` returns, by resource type.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
 """
 
 
 def as_text(value: object) -> str:
-    """A scalar as CloudFormation compares and passes it: as a string."""
+    """A scalar as a string, which is how CloudFormation compares and passes it.
+
+    Raises:
+        TemplateError: The value is not a scalar.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise TemplateError(f"{value!r} stands where the template needs a string, number or boolean")
+    raise TemplateError(f"{value!r} is used where the template needs a string, number or boolean")
 
 
 def span(low: Any, high: Any) -> str:
-    """Bounds in words; `None` is no bound."""
+    """Bounds as text; `None` is no bound."""
     if low == high:
         return f"{low}"
     if high is None:
@@ -43,7 +47,7 @@ def span(low: Any, high: Any) -> str:
 
 
 class Scope:
-    """What a node of the template means under one set of parameter values."""
+    """Evaluates nodes of the template for one set of parameter values."""
 
     def __init__(
         self,
@@ -96,7 +100,7 @@ class Scope:
         )
 
     def value(self, node: Any) -> Any:
-        """Evaluate a property; what is `AWS::NoValue` disappears from maps and lists."""
+        """Evaluate a property; entries that are `AWS::NoValue` are removed from maps and lists."""
         if isinstance(node, list):
             members = [self.value(member) for member in node]
             return [member for member in members if member is not _NO_VALUE]
@@ -110,7 +114,9 @@ class Scope:
 
     def _call(self, function: str, node: Mapping[str, Any]) -> Any:
         if len(node) != 1:
-            raise TemplateError(f"{function} has siblings: {', '.join(map(str, node))}")
+            raise TemplateError(
+                f"{function} must be the only key of its map, which has {', '.join(map(str, node))}"
+            )
         argument = node[function]
         match function:
             case "Ref":
@@ -141,7 +147,7 @@ class Scope:
         physical_id = self.value(named_by)
         if physical_id is _NO_VALUE:
             raise TemplateError(
-                f"reference to {name!r}, whose name CloudFormation would choose: give it a name"
+                f"reference to {name!r}, whose name CloudFormation would generate: give it a name"
             )
         return as_text(physical_id)
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 
 Settings: TypeAlias = dict[str, Any]
-"""What was found, by the field of `DynamoDBTableConfig`."""
+"""The settings of a table, by the field of `DynamoDBTableConfig`."""
 
 _NO_MAXIMUM = -1
-"""How DynamoDB describes an on-demand table without an upper bound of this kind."""
+"""DynamoDB's value for an on-demand table without an upper bound of request units."""
 
 _DIMENSIONS = {
     "dynamodb:table:ReadCapacityUnits": "read",
@@ -48,12 +48,12 @@ _BOUNDS = [f"{bound}_{kind}_capacity" for kind in _DIMENSIONS.values() for bound
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A setting that a table has otherwise than configured.
+    """A setting in which a table differs from its configuration.
 
     Attributes:
         setting: The field of `DynamoDBTableConfig`, or `keys`.
-        configured: What the configuration says.
-        found: What the table has.
+        configured: The value in the configuration.
+        found: The value of the table.
     """
 
     setting: str
@@ -66,17 +66,17 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `deploy=True` would do, and what it would leave as it is.
+    """What `deploy=True` would change, and what it would leave as it is.
 
     Attributes:
         table_name: The table.
-        exists: Whether it is there, and not about to go.
+        exists: Whether it exists and is not being deleted.
         stack: The CloudFormation stack that owns it, if any.
-        calls: What `deploy=True` would send to AWS that changes something, in order; the tag
-            that marks an unfinished table in the meantime is left out.
+        calls: The calls with which `deploy=True` would change something, in order; without
+            the temporary tag of an unfinished table.
         drift: Where an existing table differs from the configuration. `deploy=True`
-            changes none of it; other `keys` make it fail.
-        unknown: Settings that this engine does not tell (DynamoDB Local).
+            changes none of these settings, and fails if the `keys` differ.
+        unknown: Settings that the engine does not report (DynamoDB Local).
     """
 
     table_name: str
@@ -91,9 +91,9 @@ class Plan:
         lines = [f"table {self.table_name!r} {'exists' if self.exists else 'is missing'}{owner}"]
         lines += [f"  deploy=True would call {call.service} {call.method}" for call in self.calls]
         lines += [f"  differs, left as it is: {drift}" for drift in self.drift]
-        lines += [f"  not told by this engine: {setting}" for setting in self.unknown]
+        lines += [f"  not reported by this engine: {setting}" for setting in self.unknown]
         if len(lines) == 1:
-            lines.append("  nothing to do, and as configured")
+            lines.append("  as configured, nothing to do")
         return "\n".join(lines)
 
 
@@ -102,10 +102,10 @@ def _shown(value: Any) -> str:
 
 
 def plan(config: DynamoDBTableConfig) -> Operation[Plan]:
-    """Look at the table of a configuration.
+    """Compare the table of a configuration with it.
 
     Raises:
-        ConfigurationError: The template refuses the configuration.
+        ConfigurationError: A rule of the template refuses the configuration.
         StorageError: AWS refuses a call.
     """
     requests = requests_of(config)
@@ -118,9 +118,9 @@ def plan(config: DynamoDBTableConfig) -> Operation[Plan]:
     found = _described(table)
     if tags is not None:
         found["environment"] = tags.get("Environment")
-    for look in (_time_to_live(name), _backups(name), _scaling(name), _utilization(name)):
+    for read in (_time_to_live(name), _backups(name), _scaling(name), _utilization(name)):
         try:
-            found |= yield from look
+            found |= yield from read
         except StorageError as error:
             if error.code not in UNSUPPORTED:
                 raise
@@ -136,7 +136,7 @@ def plan(config: DynamoDBTableConfig) -> Operation[Plan]:
 
 
 def _described(table: Mapping[str, Any]) -> Settings:
-    """The settings that DescribeTable tells.
+    """The settings that DescribeTable returns.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
     """
@@ -192,12 +192,12 @@ def _scaling(name: str) -> Operation[Settings]:
 def _utilization(name: str) -> Operation[Settings]:
     params = {"ServiceNamespace": "dynamodb", "ResourceId": f"table/{name}"}
     (reply,) = yield [Call("describe_scaling_policies", params, AUTOSCALING)]
-    aims = {
+    targets = {
         int(policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"])
         for policy in reply["ScalingPolicies"]
         if "TargetTrackingScalingPolicyConfiguration" in policy
     }
-    return {"target_utilization": aims.pop() if len(aims) == 1 else sorted(aims) or None}
+    return {"target_utilization": targets.pop() if len(targets) == 1 else sorted(targets) or None}
 
 
 def _key_drift(table: Mapping[str, Any], requests: TableRequests) -> tuple[Drift, ...]:
@@ -223,23 +223,23 @@ def _compare(
 
 
 def _matters(setting: str, config: DynamoDBTableConfig, found: Settings) -> bool:
-    """Whether a setting can differ at all, given what others say."""
+    """Whether a setting has an effect, given the others; only then its difference is drift."""
     condition = _MATTERS.get(setting)
     return condition is None or condition(config, found)
 
 
-def _both_expire(config: DynamoDBTableConfig, found: Settings) -> bool:
+def _both_have_ttl(config: DynamoDBTableConfig, found: Settings) -> bool:
     return config.enable_ttl and bool(found.get("enable_ttl"))
 
 
-def _both_recover(config: DynamoDBTableConfig, found: Settings) -> bool:
+def _both_have_recovery(config: DynamoDBTableConfig, found: Settings) -> bool:
     return config.enable_point_in_time_recovery and bool(
         found.get("enable_point_in_time_recovery", True)
     )
 
 
-def _is_key(config: DynamoDBTableConfig, found: Settings) -> bool:  # noqa: ARG001
-    """DescribeTable tells the key: also the AWS managed one, and never an alias."""
+def _is_key_arn(config: DynamoDBTableConfig, found: Settings) -> bool:  # noqa: ARG001
+    """DescribeTable returns the key's ARN, also of the AWS managed key, but never an alias."""
     return config.kms_key_arn is not None and ":alias/" not in config.kms_key_arn
 
 
@@ -248,13 +248,13 @@ def _both_on_demand(config: DynamoDBTableConfig, found: Settings) -> bool:
 
 
 def _is_scaled(config: DynamoDBTableConfig, found: Settings) -> bool:
-    """Without a bound there is nothing to aim at; bounds without an aim are a difference."""
+    """If the configuration has bounds, and the table has some too or does not report them."""
     is_wanted = bool(config.max_read_capacity or config.max_write_capacity)
     return is_wanted and any(found.get(bound, 0) is not None for bound in _BOUNDS)
 
 
 def _is_out_of_bounds(setting: str) -> Condition:
-    """Autoscaling moves a capacity between its bounds."""
+    """A condition: autoscaling may change a capacity within its bounds, which is no drift."""
 
     def holds(config: DynamoDBTableConfig, found: Settings) -> bool:
         if {found["billing_mode"], config.billing_mode.value} != {BillingMode.PROVISIONED.value}:
@@ -265,7 +265,7 @@ def _is_out_of_bounds(setting: str) -> Condition:
     return holds
 
 
-def _is_scaling_told(setting: str) -> Condition:
+def _is_scaling_known(setting: str) -> Condition:
     def holds(config: DynamoDBTableConfig, found: Settings) -> bool:
         return config.billing_mode is BillingMode.PROVISIONED or found.get(setting) is not None
 
@@ -273,12 +273,12 @@ def _is_scaling_told(setting: str) -> Condition:
 
 
 _MATTERS: Mapping[str, Condition] = {
-    "ttl_attribute": _both_expire,
-    "point_in_time_recovery_days": _both_recover,
-    "kms_key_arn": _is_key,
+    "ttl_attribute": _both_have_ttl,
+    "point_in_time_recovery_days": _both_have_recovery,
+    "kms_key_arn": _is_key_arn,
     "target_utilization": _is_scaled,
     "max_read_request_units": _both_on_demand,
     "max_write_request_units": _both_on_demand,
     **{setting: _is_out_of_bounds(setting) for setting in ("read_capacity", "write_capacity")},
-    **{setting: _is_scaling_told(setting) for setting in _BOUNDS},
+    **{setting: _is_scaling_known(setting) for setting in _BOUNDS},
 }

@@ -1,7 +1,7 @@
 """Finds a table by the CloudFormation stack that owns it.
 
-`saver_config` is an operation (see `operation.py`): it reads the outputs that
-`template.yaml` gives every stack and makes the saver's configuration of them.
+`saver_config` is an operation (see `runtime/effects.py`). It creates the saver's configuration from
+the outputs that `template.yaml` gives every stack.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _VERSION = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
 _FLAGS = {"true": True, "false": False}
 _CREATING = frozenset({"CREATE_IN_PROGRESS", "REVIEW_IN_PROGRESS"})
 _UNUSABLE = ("CREATE_FAILED", "ROLLBACK_", "DELETE_")
-"""Starts of states without a table that could be relied on; `UPDATE_ROLLBACK_…` has one.
+"""Prefixes of states in which the table may not exist. In `UPDATE_ROLLBACK_…` it does.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 """
@@ -40,22 +40,22 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events
 def saver_config(
     stack_name: str, config: DynamoDBConfig, ttl_seconds: int | None
 ) -> Operation[DynamoDBConfig]:
-    """The configuration of a saver on a stack's table.
+    """The configuration of a saver that uses a stack's table.
 
-    A stack that is being updated is fine: its table serves all the while.
+    The stack may be in an update, because its table serves requests at the same time.
 
     Args:
         stack_name: Name or ARN of the stack.
-        config: How to reach AWS; all but its table and, if it has none, its region is kept.
-        ttl_seconds: How long a checkpoint lives; `None` for no expiry.
+        config: How to reach AWS. Its table is replaced, and its region if it has none.
+        ttl_seconds: How long a checkpoint is returned, in seconds; `None` for no expiry.
 
     Raises:
-        ConfigurationError: `ttl_seconds` on a stack without TTL.
+        ConfigurationError: `ttl_seconds` is set, and the stack has TTL off.
         StackError: The stack is missing, not ready, or not of this template.
-        StorageError: CloudFormation could not answer.
+        StorageError: CloudFormation did not respond, or refused the call.
     """
     found = yield from _describe(stack_name)
-    what = _what(stack_name, found)
+    what = _stack_text(stack_name, found)
     _check_status(found["StackStatus"], what)
     outputs = _outputs(found, what)
     enable_ttl = _flag(outputs, "TtlEnabled", what)
@@ -80,18 +80,18 @@ def _describe(stack_name: str) -> Operation[dict[str, Any]]:
     try:
         (reply,) = yield [call]
     except StorageError as error:
-        # CloudFormation has no code of its own for a stack that it does not know.
+        # CloudFormation has no specific error code for a missing stack.
         if error.code != "ValidationError" or "does not exist" not in str(error):
             raise
         raise StackError(
             f"{error}. Check the name, the account and the region (region_name of DynamoDBConfig), "
-            "or make the stack: aws cloudformation deploy --template-file template.yaml"
+            "or create the stack: aws cloudformation deploy --template-file template.yaml"
         ) from error
     stack: dict[str, Any] = reply["Stacks"][0]
     return stack
 
 
-def _what(stack_name: str, stack: Mapping[str, Any]) -> str:
+def _stack_text(stack_name: str, stack: Mapping[str, Any]) -> str:
     # arn:aws:cloudformation:<region>:<account>:stack/<name>/<id>
     region = (str(stack.get("StackId", "")).split(":") + [""] * 4)[3] or "unknown"
     return f"stack {stack_name!r} in region {region} ({stack['StackStatus']})"
@@ -101,13 +101,13 @@ def _check_status(status: str, what: str) -> None:
     if status in _CREATING:
         raise StackError(
             f"{what} is still being created: wait for it (aws cloudformation wait "
-            "stack-create-complete), then call again; a change set in review has to be executed"
+            "stack-create-complete), then call again; a change set in review must be executed first"
         )
     if status.startswith(_UNUSABLE):
         raise StackError(
             f"{what} has failed or is deleted: look at its events (aws cloudformation "
-            "describe-stack-events), delete it and deploy template.yaml anew. A table that it left "
-            "behind keeps its data: name it in DynamoDBTableConfig, or import it into a new stack"
+            "describe-stack-events), delete it and deploy template.yaml again. A table that it "
+            "retained keeps its data: name it in DynamoDBTableConfig, or import it into a new stack"
         )
 
 
@@ -115,29 +115,29 @@ def _outputs(stack: Mapping[str, Any], what: str) -> dict[str, str]:
     outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
     version = outputs.get("TemplateVersion", "")
     parts = _VERSION.fullmatch(version)
-    # Before the missing outputs: another version may have other ones.
+    # Checked before the missing outputs, because another version may have others.
     if parts and int(parts[1]) > TEMPLATE_MAJOR:
         raise StackError(
-            f"{what} has TemplateVersion {version}, and this release knows {TEMPLATE_MAJOR}.x: "
+            f"{what} has TemplateVersion {version}, and this release reads {TEMPLATE_MAJOR}.x: "
             "upgrade langgraph-checkpoint-amazon-dynamodb"
         )
     missing = [name for name in _OUTPUTS if not outputs.get(name)]
     if missing:
-        raise _not_ours(what, f"its outputs lack {', '.join(missing)}")
+        raise _wrong_template(what, f"its outputs lack {', '.join(missing)}")
     if parts is None:
-        raise _not_ours(what, f"its output TemplateVersion={version!r} is no version")
+        raise _wrong_template(what, f"its output TemplateVersion={version!r} is not a version")
     return outputs
 
 
 def _flag(outputs: Mapping[str, str], name: str, what: str) -> bool:
     value = outputs[name]
     if value not in _FLAGS:
-        raise _not_ours(what, f"its output {name}={value!r} is not 'true' or 'false'")
+        raise _wrong_template(what, f"its output {name}={value!r} is not 'true' or 'false'")
     return _FLAGS[value]
 
 
-def _not_ours(what: str, why: str) -> StackError:
+def _wrong_template(what: str, why: str) -> StackError:
     return StackError(
-        f"{what} is not one of this package's template.yaml, or of an older one: {why}. Name "
-        "another stack, or update it with the template"
+        f"{what} has another template than this package's template.yaml, or an older version of "
+        f"it: {why}. Name another stack, or update this one with the template"
     )

@@ -1,9 +1,8 @@
 """Evaluates `template.yaml`, the only description of the table.
 
-CloudFormation deploys that file; `deploy=True` evaluates the same one here. So
-this module follows CloudFormation's rules, for the part of its language that
-the template uses, and refuses the rest rather than guess. It sends nothing and
-knows nothing of DynamoDB: what the properties mean is `table_requests.py`'s business.
+CloudFormation deploys this file, and `deploy=True` evaluates the same file here. This module
+therefore follows CloudFormation's rules for the part of its language that the template uses, and
+refuses the rest. It sends no request. `api_calls.py` translates the properties.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _FILE = "template.yaml"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C ten times as fast
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
 _SECTIONS = frozenset(
     {"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Rules"}
     | {"Conditions", "Resources", "Outputs"}
@@ -57,7 +56,7 @@ SETTINGS: Mapping[str, str] = {
     "EnableTtl": "enable_ttl",
     "TtlAttribute": "ttl_attribute",
 }
-"""The setting of `DynamoDBTableConfig` that each template parameter is."""
+"""The setting of `DynamoDBTableConfig` for each template parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,8 @@ class Resource:
 
     Attributes:
         type: The CloudFormation type, such as `AWS::DynamoDB::Table`.
-        properties: Its properties. What came from a parameter is a string, as
-            in CloudFormation, also for a parameter of type `Number`.
+        properties: Its properties. The value of a parameter is a string, as in
+            CloudFormation, also if the parameter's type is `Number`.
     """
 
     type: str
@@ -75,7 +74,7 @@ class Resource:
 
 
 def template_text() -> str:
-    """The template as it is shipped: the wheel's copy, or the source tree's file.
+    """The text of the shipped template: the copy in the wheel, or the file of the source tree.
 
     Raises:
         TemplateError: The installation lacks the file.
@@ -97,15 +96,15 @@ def load_template(text: str | None = None) -> dict[str, Any]:
             when left out.
 
     Raises:
-        TemplateError: No YAML, short-form tags such as `!Ref`, no resources,
-            or a section that `resolve` cannot follow.
+        TemplateError: The text is not YAML, has short-form tags such as `!Ref`, has no
+            resources, or has a section that `resolve` does not support.
     """
     try:
         document = template_text() if text is None else text
         template = yaml.load(document, Loader=_LOADER)  # noqa: S506 - a safe one, in C or not
     except yaml.YAMLError as error:
         raise TemplateError(
-            f"the template cannot be read; intrinsic functions have to be in long form "
+            f"the template cannot be read; write intrinsic functions in long form "
             f"(`Ref:`, `Fn::If:`), not `!Ref` or `!If`: {error}"
         ) from error
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
@@ -113,19 +112,18 @@ def load_template(text: str | None = None) -> dict[str, Any]:
     unknown = sorted(map(str, template.keys() - _SECTIONS))
     if unknown:
         raise TemplateError(
-            f"the template has sections that deploy=True cannot follow: {', '.join(unknown)}; "
+            f"the template has sections that deploy=True does not support: {', '.join(unknown)}; "
             "deploy it with CloudFormation"
         )
     return template
 
 
 def parameters_of(config: DynamoDBTableConfig) -> dict[str, str]:
-    """The template parameters that say what a configuration says.
+    """The template parameters of a configuration.
 
-    Two settings have no counterpart: the configuration's `ttl_seconds`, which is
-    written with each item, and the template's `CreatePolicies`, which is for
-    those who may make policies. A setting of `None` leaves its parameter at the
-    default, which means the same.
+    Two settings have no counterpart: the configuration's `ttl_seconds`, which the saver applies to
+    each item, and the template's `CreatePolicies`, which needs the permission to create policies.
+    If a setting is `None`, its parameter keeps the default, which has the same meaning.
     """
     settings = {parameter: getattr(config, name) for parameter, name in SETTINGS.items()}
     return {
@@ -140,25 +138,25 @@ def resolve(
     parameters: Mapping[str, str],
     pseudo_parameters: Mapping[str, str] | None = None,
 ) -> dict[str, Resource]:
-    """Evaluate a template as CloudFormation would before it makes anything.
+    """Evaluate a template as CloudFormation does before it creates resources.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html
 
     Args:
         template: A parsed template, from `load_template`.
-        parameters: Values by parameter name; what is missing takes its default.
+        parameters: Values by parameter name; a missing parameter has its default.
         pseudo_parameters: Values of the pseudo parameters that the template
             refers to, such as `{"AWS::Region": "us-east-1"}`. `AWS::NoValue`
-            is always known.
+            is always available.
 
     Returns:
         The resources whose condition holds, by logical id.
 
     Raises:
-        ConfigurationError: A parameter that is unknown, missing, out of its
-            bounds, or that breaks one of the template's rules.
-        TemplateError: An intrinsic function, reference or argument that is not
-            part of the language evaluated here.
+        ConfigurationError: A parameter is unknown, missing or out of bounds, or violates a
+            rule of the template.
+        TemplateError: The template has an intrinsic function, reference or argument that is
+            not supported here.
     """
     values = _parameter_values(template.get("Parameters") or {}, parameters)
     scope = Scope(
@@ -198,7 +196,7 @@ def _parameter_values(
 
 
 def _broken_bound(rules: Mapping[str, Any], value: str) -> str | None:
-    """What the value violates, or `None`.
+    """The bound that the value violates, as text; `None` if it is valid.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
     """
@@ -216,7 +214,7 @@ def _broken_bound(rules: Mapping[str, Any], value: str) -> str | None:
                 return f"use {span(rules.get('MinLength'), rules.get('MaxLength'))} characters"
             pattern = rules.get("AllowedPattern")
             if pattern is not None and not re.fullmatch(pattern, value):
-                return f"it has to match {pattern}"
+                return f"it must match {pattern}"
         case other:
             raise TemplateError(f"parameter type {other!r} is not one of Number, String")
     return None
@@ -230,6 +228,9 @@ def _check_rules(
     rules: Mapping[str, Mapping[str, Any]], scope: Scope, values: Mapping[str, str]
 ) -> None:
     """Check the template's rules.
+
+    Raises:
+        ConfigurationError: An assertion does not hold.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
     """

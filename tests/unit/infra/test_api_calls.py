@@ -196,24 +196,24 @@ def table_of(**more: Any) -> dict[str, Resource]:
     [
         (
             table_of(WarmThroughput={}, ImportSourceSpecification={}, Tags=[]),
-            f"cannot make the properties ImportSourceSpecification, WarmThroughput of {TABLE}",
+            f"cannot set the properties ImportSourceSpecification, WarmThroughput of {TABLE}",
         ),
         (
             table_of(GlobalSecondaryIndexes=[{"IndexName": "i", "WarmThroughput": {}}]),
-            f"cannot make the properties WarmThroughput of an index of {TABLE}",
+            f"cannot set the properties WarmThroughput of an index of {TABLE}",
         ),
         (
             {**table_of(), "Target": Resource(TARGET, {"RoleARN": "arn"})},
-            f"cannot make the properties RoleARN of {TARGET}",
+            f"cannot set the properties RoleARN of {TARGET}",
         ),
         (
             {**table_of(), "Topic": Resource("AWS::SNS::Topic", {})},
-            "cannot make Topic, an AWS::SNS::Topic; deploy the template with CloudFormation",
+            "cannot create Topic, an AWS::SNS::Topic; deploy the template with CloudFormation",
         ),
-        ({}, f"makes one {TABLE}, but the template has 0"),
+        ({}, f"creates one {TABLE}, but the template has 0"),
         (
             {**table_of(), "Other": table_of()["Table"]},
-            f"makes one {TABLE}, but the template has 2",
+            f"creates one {TABLE}, but the template has 2",
         ),
     ],
 )
@@ -228,5 +228,5 @@ def test_the_shipped_template_is_what_requests_are_made_of(
     template = load_template()
     template["Resources"]["Topic"] = {"Type": "AWS::SNS::Topic"}
     monkeypatch.setattr(api_calls, "load_template", lambda: template)
-    with pytest.raises(TemplateError, match="cannot make Topic"):
+    with pytest.raises(TemplateError, match="cannot create Topic"):
         requests_of(PLAIN)

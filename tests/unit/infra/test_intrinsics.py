@@ -131,8 +131,11 @@ def test_a_rule_is_checked_only_when_its_condition_holds() -> None:
     [
         ({"Fn::GetAtt": ["It", "Arn"]}, "Fn::GetAtt is not one of Ref, Fn::If, Fn::Sub"),
         ({"Fn::Equals": [1, 1]}, "Fn::Equals is not one of"),
-        ({"Fn::If": ["IsRed", 1, 2], "x": 1}, "Fn::If has siblings: Fn::If, x"),
-        ({"x": 1, "Ref": "Color"}, "Ref has siblings: x, Ref"),
+        (
+            {"Fn::If": ["IsRed", 1, 2], "x": 1},
+            "Fn::If must be the only key of its map, which has Fn::If, x",
+        ),
+        ({"x": 1, "Ref": "Color"}, "Ref must be the only key of its map, which has x, Ref"),
         ({"Fn::If": ["IsRed", 1]}, "Fn::If takes a list of 3"),
         ({"Fn::If": ["IsGreen", 1, 2]}, "condition 'IsGreen' is not one of IsRed, IsBlue"),
         ({"Fn::If": [RED, 1, 2]}, "is not one of IsRed, IsBlue"),
@@ -140,15 +143,18 @@ def test_a_rule_is_checked_only_when_its_condition_holds() -> None:
         ({"Ref": "It"}, "reference to 'It'"),
         ({"Ref": ["Color"]}, "reference to"),
         ({"Ref": "AWS::AccountId"}, "reference to 'AWS::AccountId'"),
-        ({"Ref": "Generated"}, "'Generated', whose name CloudFormation would choose: give it"),
-        ({"Fn::Sub": "table/${Generated}"}, "'Generated', whose name CloudFormation would choose"),
+        ({"Ref": "Generated"}, "'Generated', whose name CloudFormation would generate: give it"),
+        (
+            {"Fn::Sub": "table/${Generated}"},
+            "'Generated', whose name CloudFormation would generate",
+        ),
         ({"Ref": "Nameless"}, "reference to 'Nameless', which is neither .* nor a table with a"),
         ({"Fn::Sub": "${It.Arn}"}, "reference to 'It.Arn'"),
         ({"Fn::Sub": "${Chats.Arn}"}, "reference to 'Chats.Arn'"),
         ({"Fn::Sub": ["${x}", ["x"]]}, "Fn::Sub takes a string, or a string and a map"),
         ({"Fn::Sub": ["${x}"]}, "Fn::Sub takes a list of 2"),
         ({"Fn::Sub": 5}, "Fn::Sub takes a string"),
-        ({"Fn::Sub": ["${x}", {"x": [1]}]}, r"\[1\] stands where the template needs a string"),
+        ({"Fn::Sub": ["${x}", {"x": [1]}]}, r"\[1\] is used where the template needs a string"),
     ],
 )
 def test_what_cannot_be_evaluated_is_an_error(node: Any, message: str) -> None:
@@ -177,10 +183,10 @@ def test_what_is_no_condition_is_an_error(condition: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Resources: {T: {Type: !Ref X}}", "have to be in long form"),
+        ("Resources: {T: {Type: !Ref X}}", "in long form"),
         ("Resources: [", "cannot be read"),
         ("just text", "has no Resources"),
-        ("{Transform: AWS::Serverless-2016-10-31, Resources: {}}", "cannot follow: Transform"),
+        ("{Transform: AWS::Serverless-2016-10-31, Resources: {}}", "does not support: Transform"),
     ],
 )
 def test_what_is_no_template_is_an_error(text: str, message: str) -> None:

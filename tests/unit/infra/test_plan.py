@@ -280,7 +280,7 @@ CALL = Call("register_scalable_target", {}, AUTOSCALING)
 @pytest.mark.parametrize(
     ("shown", "lines"),
     [
-        (nothing_to_do(), ["table 'chats' exists", "  nothing to do, and as configured"]),
+        (nothing_to_do(), ["table 'chats' exists", "  as configured, nothing to do"]),
         (
             Plan(NAME, False, None, (Call("create_table", {}), CALL), (), ()),
             [
@@ -302,7 +302,7 @@ CALL = Call("register_scalable_target", {}, AUTOSCALING)
                 "table 'chats' exists, owned by the stack 'chats-stack'",
                 "  differs, left as it is: billing_mode: configured 'PROVISIONED', "
                 "found 'PAY_PER_REQUEST'",
-                "  not told by this engine: environment",
+                "  not reported by this engine: environment",
             ],
         ),
     ],

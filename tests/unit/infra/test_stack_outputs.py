@@ -183,7 +183,7 @@ def test_a_failed_or_deleted_stack_says_so_and_that_the_table_may_be_there(statu
 def test_a_stack_without_outputs_is_not_ours(scripted: Scripted, status: str) -> None:
     with pytest.raises(StackError) as raised:
         make(scripted, no_outputs(status))
-    for part in ("'chats'", status, "not one of this package's template.yaml", *OUTPUTS):
+    for part in ("'chats'", status, "another template than this package's template.yaml", *OUTPUTS):
         assert part in str(raised.value)
 
 
@@ -202,7 +202,7 @@ def test_an_output_of_another_form_is_not_ours(output: str) -> None:
 
 @pytest.mark.parametrize("outputs", [{}, {"TtlEnabled": None}])
 def test_a_newer_template_needs_a_newer_package(outputs: dict[str, None]) -> None:
-    with pytest.raises(StackError, match=r"TemplateVersion 2\.0\.0.*knows 1\.x: upgrade"):
+    with pytest.raises(StackError, match=r"TemplateVersion 2\.0\.0.*reads 1\.x: upgrade"):
         make(Scripted("sync"), stack(TemplateVersion="2.0.0", **outputs))
 
 

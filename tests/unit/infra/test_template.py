@@ -205,7 +205,7 @@ def test_the_index_is_the_one_that_is_queried() -> None:
 def test_a_table_that_cloudformation_names() -> None:
     assert "TableName" not in table_of({"TableName": ""})
     scaled = parameters_of(configs()[-1]) | {"MaxReadCapacity": "9", "MinReadCapacity": "1"}
-    with pytest.raises(TemplateError, match="'Table', whose name CloudFormation would choose"):
+    with pytest.raises(TemplateError, match="'Table', whose name CloudFormation would generate"):
         resolve(TEMPLATE, {**scaled, "TableName": ""})
 
 

@@ -15,11 +15,11 @@ from langgraph_checkpoint_dynamodb.infra.template import SETTINGS, resolve
 from stacks import KMS_KEY, TEMPLATE
 
 REFUSALS: list[tuple[dict[str, str], str]] = [
-    ({"TableName": "ab"}, "TableName='ab': it has to match"),
+    ({"TableName": "ab"}, "TableName='ab': it must match"),
     ({"TableName": "a" * 256}, "use at most 255 characters"),
-    ({"TableName": "a/b/c"}, "TableName='a/b/c': it has to match"),
-    ({"Environment": "a,b"}, "Environment='a,b': it has to match"),
-    ({"KmsKeyArn": "alias/chats"}, "KmsKeyArn='alias/chats': it has to match"),
+    ({"TableName": "a/b/c"}, "TableName='a/b/c': it must match"),
+    ({"Environment": "a,b"}, "Environment='a,b': it must match"),
+    ({"KmsKeyArn": "alias/chats"}, "KmsKeyArn='alias/chats': it must match"),
     ({"BillingMode": "FREE"}, "BillingMode='FREE': use one of PAY_PER_REQUEST, PROVISIONED"),
     ({"EnableTtl": "yes"}, "EnableTtl='yes': use one of true, false"),
     ({"ReadCapacity": "many"}, "ReadCapacity='many': use a number"),
