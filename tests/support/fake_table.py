@@ -97,7 +97,7 @@ class FakeTable:
         return {}
 
     def _update_item(self, params: dict[str, Any]) -> Any:
-        """What `requests.keep` and `requests.limit` ask for."""
+        """What `requests.extend_ttl` and `requests.set_expiry` ask for."""
         item = self.items.get(_key(params["Key"]))
         names = params["ExpressionAttributeNames"]
         if ":expires" in params["ExpressionAttributeValues"]:

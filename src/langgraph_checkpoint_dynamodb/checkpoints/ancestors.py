@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import CorruptCheckpointError
 from ..format import items, keys, requests
-from ..format.expiry import FOR_EVER, NEVER, new_lifetime
+from ..format.expiry import MAX_GENERATION, NEVER, new_lifetime
 from ..runtime.context import Context, ThreadNamespace
 from ..runtime.effects import Call, Item, Operation
 from ..serialization import headers
@@ -138,7 +138,7 @@ def renew(context: Context, entries: Sequence[CheckpointEntry], least: float) ->
 
     An item that is kept for less than one and a half TTL periods from now is extended to more
     than two, so that checkpoints of the next half period do not outlive their ancestors. Without
-    a TTL, the items' expiry is removed in effect: see `FOR_EVER`.
+    a TTL, the items' expiry is removed in effect: see `MAX_GENERATION`.
 
     Args:
         context: The call's settings and clock.
@@ -151,7 +151,7 @@ def renew(context: Context, entries: Sequence[CheckpointEntry], least: float) ->
     ttl = context.ttl_seconds
     until = new_lifetime(context, delta=True, floor=least).generation
     if ttl is None or until == NEVER:
-        until, due = FOR_EVER, float(FOR_EVER)
+        until, due = MAX_GENERATION, float(MAX_GENERATION)
     else:
         due = max(context.now + 1.5 * ttl, least)
     for entry in entries:
@@ -174,7 +174,7 @@ def _extend(
     )
     yield from chunk_writer.move(context, (thread_id, until), expiring)
     yield [
-        requests.keep(
+        requests.extend_ttl(
             context.table,
             requests.key(thread_id, items.sort_key(item)),
             context.ttl_attribute,

@@ -186,7 +186,7 @@ def finish(context: Context, fence: Fence, item: Item, reply: Reply) -> Operatio
         StaleParentError: Another writer took the head over before the put.
     """
     if fence.forks:
-        yield [requests.put_later(context.table, _head(context, fence))]
+        yield [requests.put_if_greater(context.table, _head(context, fence))]
     elif isinstance(reply, ConditionFailed):
         found = yield from conditional_puts.existing(context, item, reply.item)
         if found is not None and items.is_tombstone(found):
@@ -197,7 +197,7 @@ def _put_head_over(context: Context, head: Item, named: str | None) -> Call:
     """Put a head if the stored one names this checkpoint; for `None`, if there is none."""
     if named is None:
         return requests.put_new(context.table, head)
-    return requests.put_over(context.table, head, named.encode())
+    return requests.put_if_body(context.table, head, named.encode())
 
 
 def _may_take_over(context: Context, fence: Fence, named: str, attempt: int) -> Operation[bool]:

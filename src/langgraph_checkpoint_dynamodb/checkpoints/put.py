@@ -24,7 +24,7 @@ from langgraph.checkpoint.base import (
 from ..errors import CorruptCheckpointError
 from ..format import items, keys
 from ..format.body import Body
-from ..format.expiry import FOR_EVER, Lifetime, new_lifetime
+from ..format.expiry import MAX_GENERATION, Lifetime, new_lifetime
 from ..format.keys import ChunkRefs
 from ..runtime.context import Context, ThreadNamespace
 from ..runtime.effects import Compute, Operation
@@ -184,7 +184,7 @@ def _keep_chain(
         return math.inf
     if parent.chain is None and context.ttl_seconds is None:
         return math.inf  # reading their history has extended their expiry
-    if parent.chain is not None and parent.chain >= min(lifetime.expires, FOR_EVER):
+    if parent.chain is not None and parent.chain >= min(lifetime.expires, MAX_GENERATION):
         return parent.chain
     until = lifetime.expires
     return (yield from keep_ancestors(context, new.place, new.parent_id, channels, until))
@@ -293,7 +293,7 @@ class _Encoder:
                 left.append(value[len(before.memo.prototypes) :])
             else:
                 left.append(value)
-        new = limits.bytes_at_most(left)
+        new = limits.estimate_bytes(left)
         return None if new is None else work + new
 
     def _values(self, known: frozenset[bytes]) -> tuple[dict[str, StoredValue], dict[bytes, bytes]]:

@@ -59,7 +59,7 @@ def put_writes(
             )
             for index, (channel, value) in enumerate(writes)
         ],
-        lambda: limits.bytes_at_most([value for _, value in writes]),
+        lambda: limits.estimate_bytes([value for _, value in writes]),
     )
     sizes: dict[str, int] = {}
     for entry in entries:
@@ -173,7 +173,7 @@ class _Task:
             call = (
                 requests.put_new(context.table, item)
                 if found is None
-                else requests.put_over(context.table, item, items.stored_bytes(found))
+                else requests.put_if_body(context.table, item, items.stored_bytes(found))
             )
             (reply,) = yield [call]
             if not isinstance(reply, ConditionFailed):

@@ -25,7 +25,7 @@ from ..runtime.context import Context
 NEVER = 0
 """The generation of chunks that do not expire."""
 
-FOR_EVER = 9_999_999_999
+MAX_GENERATION = 9_999_999_999
 """The generation of chunks that had an expiry and are now kept: the year 2286, in epoch seconds."""
 
 
@@ -63,6 +63,6 @@ def new_lifetime(
         return Lifetime(NEVER, math.inf, math.inf)
     expires = max(math.ceil(context.now) + ttl, int(floor))
     kept = expires + (ttl if delta else 0)
-    if generation is None or not kept <= generation < FOR_EVER:
+    if generation is None or not kept <= generation < MAX_GENERATION:
         generation = (kept // ttl + 1) * ttl
     return Lifetime(generation, expires, kept)

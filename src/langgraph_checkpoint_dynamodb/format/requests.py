@@ -39,12 +39,12 @@ def put_new(table: str, item: Item, *, shareable: bool = False) -> Call:
     return replace(call, shareable=True) if shareable else call
 
 
-def put_over(table: str, item: Item, old_body: bytes) -> Call:
+def put_if_body(table: str, item: Item, old_body: bytes) -> Call:
     """Replace an item if its body is still `old_body`."""
     return _put_if(table, item, "#b = :old", {"#b": "B"}, {":old": {"B": old_body}})
 
 
-def put_after(table: str, item: Item, count: int) -> Call:
+def put_if_count(table: str, item: Item, count: int) -> Call:
     """Replace an item if it has been replaced exactly `count` times."""
     names = {"#n": REPLACED}
     if count:
@@ -53,7 +53,7 @@ def put_after(table: str, item: Item, count: int) -> Call:
     return _put_if(table, item, condition, {"#sk": "SK", **names}, None)
 
 
-def put_later(table: str, item: Item) -> Call:
+def put_if_greater(table: str, item: Item) -> Call:
     """Write an item if its key is absent, or if its body is greater than the stored one."""
     condition = "attribute_not_exists(#b) OR #b < :new"
     return _put_if(table, item, condition, {"#b": "B"}, {":new": item["B"]})
@@ -74,7 +74,7 @@ def _put_if(
     return Call("put_item", params)
 
 
-def keep(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str) -> Call:
+def extend_ttl(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str) -> Call:
     """Keep an item until a later time, in epoch seconds; an item without a TTL is left as it is.
 
     `expiry` is the attribute that then preserves the item's original TTL.
@@ -92,7 +92,7 @@ def keep(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str
     )
 
 
-def limit(
+def set_expiry(
     table: str, item: Item, ttl_attribute: str, until: int, expiry: str, expires: int
 ) -> Call:
     """Set when an item expires, if its body is still the one that was read.

@@ -110,7 +110,7 @@ class _Pass:
         yield from chunk_writer.move(context, scope, frozenset((NEVER, ref) for ref in unmoved))
         self._moved |= unmoved
         calls = [
-            requests.limit(
+            requests.set_expiry(
                 context.table,
                 item,
                 context.ttl_attribute,

@@ -38,7 +38,7 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
     ]
     # Single deletes, because `BatchWriteItem` takes no conditions: a put may have written such a
     # chunk again since, for a checkpoint that is not stored yet.
-    yield from batches.one_by_one(calls)
+    yield from batches.conditional_deletes(calls)
 
 
 def referred_chunks(

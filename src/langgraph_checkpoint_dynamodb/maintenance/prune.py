@@ -53,4 +53,4 @@ def _delete_heads(
             continue
         item_key = requests.key(thread_id, items.sort_key(head))
         calls.append(requests.delete_body(context.table, item_key, items.stored_bytes(head)))
-    yield from batches.one_by_one(calls)
+    yield from batches.conditional_deletes(calls)

@@ -43,7 +43,7 @@ def check_new(context: Context, sizes: dict[str, int], where: str) -> None:
         )
 
 
-def bytes_at_most(value: Any) -> int | None:
+def estimate_bytes(value: Any) -> int | None:
     """Estimate the size of a small value: the total length of its strings, without dict keys.
 
     Returns:

@@ -153,7 +153,7 @@ def delete_keys(context: Context, thread_id: str, sort_keys: Iterable[str]) -> O
     return delete_all(context, [requests.key(thread_id, key) for key in sort_keys])
 
 
-def one_by_one(calls: Sequence[Call]) -> Operation[None]:
+def conditional_deletes(calls: Sequence[Call]) -> Operation[None]:
     """Send conditional deletions, which BatchWriteItem does not support."""
     for start in range(0, len(calls), _DELETIONS_A_ROUND):
         yield calls[start : start + _DELETIONS_A_ROUND]

@@ -51,7 +51,7 @@ def replace(context: Context, sent: Iterable[tuple[Item, Reply]]) -> Operation[N
             ):  # if equal, an earlier attempt of this call succeeded
                 count = _count(found)
                 puts.append({**item, _COUNT: {"N": str(count + 1)}})
-                calls.append(requests.put_after(context.table, puts[-1], count))
+                calls.append(requests.put_if_count(context.table, puts[-1], count))
         if not calls:
             return
         replies = yield calls

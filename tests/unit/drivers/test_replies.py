@@ -21,7 +21,7 @@ from sessions import MODES
 ITEM = {"PK": {"S": "thread"}, "SK": {"S": "S#0#x"}, "B": {"B": b"\x00"}}
 CALLS = {
     "put_item": requests.put_new("chat", ITEM),
-    "update_item": requests.keep("chat", requests.key("thread", "S#0#x"), "ttl", 1, "T"),
+    "update_item": requests.extend_ttl("chat", requests.key("thread", "S#0#x"), "ttl", 1, "T"),
     "batch_write_item": requests.batch_write("chat", [{"PutRequest": {"Item": ITEM}}]),
     "batch_get_item": requests.batch_get("chat", [requests.key("thread", "x")], consistent=True),
     "query": requests.query("chat", "thread", ("a", "b")),
