@@ -24,7 +24,7 @@ from .boundaries import DIGEST_BYTES, REFS_OF, SIZE_OF, Run, Segment, digest_of
 from .msgpack_arrays import element_offsets
 
 PREFIX_BYTES = 5
-"""The latest_end header of a msgpack array, that of one with over 65,535 elements."""
+"""The longest header of a msgpack array, that of one with over 65,535 elements."""
 
 _RUN_MASK = 0x07
 _MIN_RUN = 20

@@ -24,7 +24,7 @@ _SLACK = 64
 
 
 def max_chunks(size: int) -> int:
-    """An expanded bound of the chunks that content of `size` bytes is cut into."""
+    """An upper bound of the chunks that content of `size` bytes is cut into."""
     return size // _MIN_AVERAGE_BYTES + _SLACK
 
 

@@ -39,7 +39,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A body ready to be stored, and the chunks that must be serialized before it."""
+    """A body ready to be stored, and the chunks that must be written before it."""
 
     body: bytes
     chunks: dict[bytes, bytes]
