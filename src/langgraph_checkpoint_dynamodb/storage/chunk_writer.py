@@ -54,7 +54,9 @@ def store(
         arrived = yield Join(claims)
         failed = {claim for claim, there in zip(claims, arrived, strict=True) if not there}
         unwritten = [digest for digest, claim in others.items() if claim in failed]
-        yield from _write(context, scope, [(digest, missing[digest]) for digest in unwritten], set())
+        yield from _write(
+            context, scope, [(digest, missing[digest]) for digest in unwritten], set()
+        )
 
 
 def move(context: Context, scope: ChunkScope, refs: ChunkRefs) -> Operation[None]:
