@@ -105,9 +105,10 @@ class DeserializationError(StorageError):
 
 
 class UnsupportedFormatError(StorageError):
-    """A later release wrote the data, in a format that this release cannot read.
+    """A later release wrote the data, or release 0.1.3, in a format that this release cannot read.
 
-    Upgrade this process; `docs/format.md` lists the formats that each release reads and writes.
+    Release 0.1.3 of this distribution is another author's package. For data of a later release,
+    upgrade this process; `docs/format.md` lists the formats that each release reads and writes.
     """
 
 

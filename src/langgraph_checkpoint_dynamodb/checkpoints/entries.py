@@ -67,7 +67,7 @@ def newest_id(context: Context, place: ThreadNamespace) -> Operation[str | None]
 
 def _newest_group(context: Context, thread_id: str, ns: str) -> Operation[Group | None]:
     """The newest checkpoint. If it has expired, so have all older ones (see `format.expiry`)."""
-    bounds = keys.below(f"{keys.CHECKPOINTS}{ns}")
+    bounds = keys.of_namespace(ns)
     start: Item | None = None
     while True:
         (reply,) = yield [
@@ -78,6 +78,8 @@ def _newest_group(context: Context, thread_id: str, ns: str) -> Operation[Group 
         if not reply["Items"]:
             return None
         item = reply["Items"][0]
+        if not keys.check_ours(items.sort_key(item), f"thread {thread_id!r}"):
+            return None
         key = items.parse_key(item)
         checkpoint_key = keys.checkpoint(ns, key.checkpoint_id)
         if not items.is_tombstone(item):
@@ -121,6 +123,8 @@ def collect(
         is_gone: Which items to skip.
     """
     for item in newest_first:
+        if not keys.check_ours(items.sort_key(item), f"thread {item['PK']['S']!r}"):
+            continue
         if is_gone(context, item):
             continue
         key = items.parse_key(item)

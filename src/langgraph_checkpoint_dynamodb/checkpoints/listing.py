@@ -174,7 +174,7 @@ class Listing:
 
     def _first_call(self, context: Context, thread_id: str, ns: str, size: int) -> Call:
         query = self._query
-        low, high = keys.below(f"{keys.CHECKPOINTS}{ns}")
+        low, high = keys.of_namespace(ns)
         if query.checkpoint_id is not None:
             low, high = keys.below(keys.checkpoint(ns, query.checkpoint_id))
         elif query.before_id is not None:

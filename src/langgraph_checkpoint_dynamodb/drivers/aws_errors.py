@@ -99,6 +99,8 @@ _OTHER_KEYS = (
     "does not match the schema",
     "missed key schema element",
     "Missing the key",
+    "One of the required keys was not given a value",
+    "Query key condition not supported",
     "Type mismatch for key",
 )
 """How DynamoDB says that a table has other keys."""

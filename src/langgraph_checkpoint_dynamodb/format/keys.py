@@ -22,7 +22,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
 
-from ..errors import CorruptCheckpointError, InvalidInputError
+from ..errors import CorruptCheckpointError, InvalidInputError, UnsupportedFormatError
 
 MAX_THREAD_ID_BYTES = 2048
 """The limit of a partition key.
@@ -47,6 +47,8 @@ _CHECKPOINT_KEY = re.compile(
 _CHUNK_KEY = re.compile(r"S#(?:0|[1-9][0-9]{0,15})#([A-Za-z0-9_-]{22})")
 
 CHECKPOINTS = "C#"
+_FIRST_OF_0_1_3 = "#checkpoint#"
+_OF_0_1_3 = (_FIRST_OF_0_1_3, "#write#")
 _ALPHABET = sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 """The characters of a digest in a sort key, in the order of DynamoDB's keys (UTF-8)."""
 
@@ -114,6 +116,31 @@ def checkpoint(ns: str, checkpoint_id: str) -> str:
             "a sort key; use shorter ids, such as LangGraph's own (36 characters)"
         )
     return f"{CHECKPOINTS}{ns}#{encoded}"
+
+
+def of_namespace(ns: str) -> tuple[str, str]:
+    """Bounds of a namespace's checkpoints and writes; of the root's, with what 0.1.3 stored there.
+
+    A descending query reaches those items only after all checkpoints of this package.
+    """
+    low, high = below(f"{CHECKPOINTS}{ns}")
+    return (_FIRST_OF_0_1_3 if not ns else low), high
+
+
+def check_ours(sort_key: str, where: str) -> bool:
+    """Whether an item in the bounds of `of_namespace` is one of this package.
+
+    Raises:
+        UnsupportedFormatError: It was stored by release 0.1.3 of this distribution, another
+            author's, which has the same table name and keys.
+    """
+    if sort_key.startswith(_OF_0_1_3):
+        raise UnsupportedFormatError(
+            f"{where} was stored by langgraph-checkpoint-amazon-dynamodb 0.1.3, in a format that "
+            "this release does not read: keep that thread with 0.1.3, or copy its checkpoints "
+            "with both releases' list and put; choose another table_name or thread_id for new ones"
+        )
+    return sort_key.startswith(CHECKPOINTS)
 
 
 def task(task_id: str) -> str:
