@@ -13,7 +13,7 @@ from ..runtime.effects import Call, Item, Operation
 from ..serialization import headers
 from ..storage import batches, chunk_writer
 from ..storage.body_reader import CheckpointEntry, refs_of
-from .entries import Group, collect, get_ancestor, read_headers
+from .checkpoint_items import CheckpointItems, collect, get_ancestor, read_headers
 
 _ITEMS_A_STEP = 4  # a checkpoint, and the writes of some tasks
 _MAX_PAGE = 4096
@@ -86,7 +86,7 @@ class Ancestors:
     """The checkpoints that sort before one, by id. Reads the namespace backwards, in pages."""
 
     def __init__(
-        self, context: Context, place: ThreadNamespace, target: Group, expected: int
+        self, context: Context, place: ThreadNamespace, target: CheckpointItems, expected: int
     ) -> None:
         self._context = context
         self._place = place
@@ -101,7 +101,7 @@ class Ancestors:
             limit=min(expected, _MAX_PAGE),
             start=requests.key(place.thread_id, high),
         )
-        self._seen: dict[str, Group] = {}
+        self._seen: dict[str, CheckpointItems] = {}
         self._carried: list[Item] = []
         self._lowest: str | None = None
 

@@ -17,7 +17,7 @@ from ..storage import chunk_reader
 from ..storage.body_reader import CheckpointEntry, open_bodies
 from . import memory
 from .ancestors import Ancestors, check_no_cycle, expected_items, renew
-from .entries import Group, get_group, read_headers, retry_if_changed
+from .checkpoint_items import CheckpointItems, get_group, read_headers, retry_if_changed
 from .get import pending_writes, read_value
 
 
@@ -61,7 +61,7 @@ def get_delta_channel_history(
 
 
 def _walk(
-    context: Context, place: ThreadNamespace, target: Group, channels: Sequence[str]
+    context: Context, place: ThreadNamespace, target: CheckpointItems, channels: Sequence[str]
 ) -> Operation[list[_Walk]]:
     walk = _Walk.of(channels)
     known = memory.remembered(context, place, target.key.checkpoint_id)

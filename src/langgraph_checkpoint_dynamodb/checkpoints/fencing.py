@@ -44,7 +44,7 @@ from ..runtime.context import Context, ThreadNamespace
 from ..runtime.effects import Backoff, Call, ConditionFailed, Item, Operation, Reply
 from ..runtime.lru_cache import Cache
 from ..storage import conditional_puts
-from .entries import newest_id
+from .checkpoint_items import newest_id
 
 _CLAIM_ATTEMPTS = 12
 _WAITS = 3

@@ -20,9 +20,9 @@ from ..storage import chunk_reader
 from ..storage.body_reader import CheckpointEntry, Opened, open_bodies
 from ..storage.chunk_reader import Chunks
 from . import fencing, memory, recall
-from .entries import (
+from .checkpoint_items import (
     MAX_READS,
-    Group,
+    CheckpointItems,
     get_group,
     name_of,
     read_headers,
@@ -73,7 +73,7 @@ def _find(
 
 
 def _read(
-    context: Context, thread_id: str, groups: Sequence[Group], *, newest: bool
+    context: Context, thread_id: str, groups: Sequence[CheckpointItems], *, newest: bool
 ) -> Operation[list[CheckpointTuple]]:
     entries = yield from read_headers(context, thread_id, groups)
     return (yield from read_tuples(context, entries, remember=True, newest=newest))
@@ -144,12 +144,14 @@ def read_existing(
     try:
         return (yield from read_tuples(context, entries))
     except CorruptCheckpointError:
-        groups = [Group(items.parse_key(one.item), one.item, one.writes) for one in entries]
+        groups = [
+            CheckpointItems(items.parse_key(one.item), one.item, one.writes) for one in entries
+        ]
         found = yield from reload_groups(context, thread_id, groups)
         if found == groups:
             raise
 
-    def read(groups: Sequence[Group]) -> Operation[list[CheckpointTuple]]:
+    def read(groups: Sequence[CheckpointItems]) -> Operation[list[CheckpointTuple]]:
         opened = yield from read_headers(context, thread_id, groups)
         return (yield from read_tuples(context, opened))
 

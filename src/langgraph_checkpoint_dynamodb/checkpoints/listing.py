@@ -17,9 +17,9 @@ from langgraph.checkpoint.base import CheckpointTuple
 from ..format import items, keys, requests
 from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
-from ..storage import batches, discovery
+from ..storage import batches, subgraph_namespaces
 from ..storage.body_reader import CheckpointEntry
-from .entries import Group, collect, read_headers, retry_if_changed
+from .checkpoint_items import CheckpointItems, collect, read_headers, retry_if_changed
 from .get import read_existing
 
 _FIRST_PAGE = 64
@@ -157,8 +157,8 @@ class Listing:
     def _open_namespaces(self, context: Context, thread_id: str) -> Operation[list[_Cursor]]:
         """Find the namespaces. In the same round, read the root's: often it is the only one."""
         call = self._first_call(context, thread_id, _ROOT, self._page_items)
-        first, reply = yield [discovery.first_page(context, thread_id), call]
-        found = yield from discovery.find(context, thread_id, first)
+        first, reply = yield [subgraph_namespaces.first_page(context, thread_id), call]
+        found = yield from subgraph_namespaces.find(context, thread_id, first)
         # Any namespace may hold the newest checkpoint, but hardly one holds all of the newest.
         size = max(self._page_items // (len(found) + 1), _MIN_PAGE)
         size = min(size, self._page_items)
@@ -244,7 +244,11 @@ class Listing:
             yield from self._take(context, call.params, cursor, groups)
 
     def _take(
-        self, context: Context, params: Mapping[str, Any], cursor: _Cursor, groups: list[Group]
+        self,
+        context: Context,
+        params: Mapping[str, Any],
+        cursor: _Cursor,
+        groups: list[CheckpointItems],
     ) -> Operation[None]:
         thread_id = params["ExpressionAttributeValues"][":pk"]["S"]
         entries = yield from retry_if_changed(

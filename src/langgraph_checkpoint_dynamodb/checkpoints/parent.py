@@ -16,7 +16,7 @@ from ..serialization import encode
 from ..storage import batches, chunk_reader
 from ..storage.body_reader import open_bodies
 from . import memory, recall
-from .entries import Group, get_ancestor, read_headers, retry_if_changed
+from .checkpoint_items import CheckpointItems, get_ancestor, read_headers, retry_if_changed
 from .memory import StoredCheckpoint
 
 
@@ -48,7 +48,7 @@ def find(
 
 
 def _read(
-    context: Context, thread_id: str, groups: Sequence[Group]
+    context: Context, thread_id: str, groups: Sequence[CheckpointItems]
 ) -> Operation[list[StoredCheckpoint]]:
     found = []
     for entry in (yield from read_headers(context, thread_id, groups)):

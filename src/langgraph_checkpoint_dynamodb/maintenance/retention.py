@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ..checkpoints.entries import Group, collect
+from ..checkpoints.checkpoint_items import CheckpointItems, collect
 from ..format import items, keys
 from ..runtime.context import Context
 from ..runtime.effects import Item
@@ -83,7 +83,7 @@ class CheckpointSelector:
         self.needed: dict[str, frozenset[str]] = {}
         self._requested: dict[str, set[str]] = {}
 
-    def keep(self, group: Group, entry: CheckpointEntry) -> None:
+    def keep(self, group: CheckpointItems, entry: CheckpointEntry) -> None:
         """Keep a checkpoint with its writes, and add its parent to `needed` if it needs it."""
         self.kept.update(map(items.sort_key, (group.item, *group.writes)))
         link = Link.of(entry.header, entry.where)
@@ -134,7 +134,9 @@ class SurveyedNamespace:
         """The id of its newest checkpoint; empty if there is none."""
         return self.ids[0] if self.ids else ""
 
-    def add(self, context: Context, page: Iterable[Item]) -> list[tuple[Group, int | None]]:
+    def add(
+        self, context: Context, page: Iterable[Item]
+    ) -> list[tuple[CheckpointItems, int | None]]:
         """Add a page; returns its checkpoints, each with its rank, or `None` if it has expired."""
         added = list(page)
         self.found += map(items.sort_key, added)
@@ -143,7 +145,7 @@ class SurveyedNamespace:
             for item in added
             if items.is_tombstone(item) and _is_young(context, item)
         )
-        ranked: list[tuple[Group, int | None]] = []
+        ranked: list[tuple[CheckpointItems, int | None]] = []
         for group in collect(context, added, self._carried, items.gone):
             expired = items.expired(context, group.item)
             ranked.append((group, None if expired else len(self.ids)))

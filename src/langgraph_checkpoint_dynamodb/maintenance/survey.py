@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..checkpoints.entries import Group, collect, read_headers
+from ..checkpoints.checkpoint_items import CheckpointItems, collect, read_headers
 from ..format import items, keys, requests
 from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
@@ -33,7 +33,7 @@ class _Seen:
     """A checkpoint of a page; `rank` is `None` if it has expired."""
 
     namespace: SurveyedNamespace
-    group: Group
+    group: CheckpointItems
     rank: int | None
     entry: CheckpointEntry | None = None
 
@@ -76,7 +76,7 @@ class Survey:
     def complete(self) -> Operation[None]:
         """Read needed ancestors that `read` has passed: their ids do not sort by time."""
         while needed := self._needed():
-            found: dict[str, Group] = {}
+            found: dict[str, CheckpointItems] = {}
             for start in range(0, len(needed), _KEYS_A_ROUND):
                 some = [sort_key for sort_key, _, _ in needed[start : start + _KEYS_A_ROUND]]
                 found.update((yield from self._groups(some)))
@@ -103,12 +103,12 @@ class Survey:
             for checkpoint_id in namespace.selector.needed
         ]
 
-    def _groups(self, sort_keys: Sequence[str]) -> Operation[dict[str, Group]]:
+    def _groups(self, sort_keys: Sequence[str]) -> Operation[dict[str, CheckpointItems]]:
         """Checkpoints by their sort keys, including expired ones."""
         table, thread_id = self._context.table, self._thread_id
         calls = [requests.query(table, thread_id, keys.below(key)) for key in sort_keys]
         replies = yield calls
-        found: dict[str, Group] = {}
+        found: dict[str, CheckpointItems] = {}
         for sort_key, call, reply in zip(sort_keys, calls, replies, strict=True):
             stored: list[Item] = reply["Items"]
             following = batches.next_page(call, reply)
@@ -186,7 +186,7 @@ class Survey:
         for sort_key, one in unread.items():
             one.entry = entries[sort_key]
 
-    def _headers(self, groups: Sequence[Group]) -> Operation[dict[str, CheckpointEntry]]:
+    def _headers(self, groups: Sequence[CheckpointItems]) -> Operation[dict[str, CheckpointEntry]]:
         if not groups:
             return {}
         entries = yield from read_headers(self._context, self._thread_id, groups)

@@ -14,7 +14,7 @@ from langgraph_checkpoint_dynamodb.checkpoints import put, put_writes
 from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing, Query
 from langgraph_checkpoint_dynamodb.format import keys
 from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
-from langgraph_checkpoint_dynamodb.storage import discovery
+from langgraph_checkpoint_dynamodb.storage import subgraph_namespaces
 
 
 class Thread:
@@ -60,8 +60,8 @@ class Thread:
     def found(self) -> tuple[dict[str, str], int]:
         """The namespaces that are found, and how many round trips that took."""
         before = self.table.rounds
-        (first,) = self.table.perform([discovery.first_page(context(), "t")])
-        found = self.table.run(discovery.find(context(), "t", first))
+        (first,) = self.table.perform([subgraph_namespaces.first_page(context(), "t")])
+        found = self.table.run(subgraph_namespaces.find(context(), "t", first))
         return found, self.table.rounds - before
 
 

@@ -33,7 +33,7 @@ MAX_READS = 8
 
 
 @dataclass(slots=True)
-class Group:
+class CheckpointItems:
     """A checkpoint item and the items of its writes."""
 
     key: keys.CheckpointKey
@@ -43,7 +43,7 @@ class Group:
 
 def get_group(
     context: Context, place: ThreadNamespace, checkpoint_id: str | None
-) -> Operation[Group | None]:
+) -> Operation[CheckpointItems | None]:
     """The items of a checkpoint by its id, or of the newest of the namespace for `None`."""
     ns = keys.namespace(place.checkpoint_ns)
     if checkpoint_id is None:
@@ -53,7 +53,7 @@ def get_group(
 
 def get_ancestor(
     context: Context, place: ThreadNamespace, checkpoint_id: str
-) -> Operation[Group | None]:
+) -> Operation[CheckpointItems | None]:
     """The items of a checkpoint that others are rebuilt from, even if it has expired."""
     key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
     return (yield from exact_group(context, place.thread_id, key, items.gone))
@@ -65,7 +65,7 @@ def newest_id(context: Context, place: ThreadNamespace) -> Operation[str | None]
     return group.key.checkpoint_id if group else None
 
 
-def _newest_group(context: Context, thread_id: str, ns: str) -> Operation[Group | None]:
+def _newest_group(context: Context, thread_id: str, ns: str) -> Operation[CheckpointItems | None]:
     """The newest checkpoint. If it has expired, so have all older ones (see `format.expiry`)."""
     bounds = keys.of_namespace(ns)
     start: Item | None = None
@@ -86,7 +86,7 @@ def _newest_group(context: Context, thread_id: str, ns: str) -> Operation[Group 
             if items.expired(context, item):
                 return None
             if key.task is None:
-                return Group(key, item)
+                return CheckpointItems(key, item)
             group = yield from exact_group(context, thread_id, checkpoint_key, _is_tombstone)
             if group is not None:
                 return None if items.expired(context, group.item) else group
@@ -99,7 +99,7 @@ def _is_tombstone(context: Context, item: Item) -> bool:  # noqa: ARG001 - an `I
 
 def exact_group(
     context: Context, thread_id: str, checkpoint_key: str, is_gone: IsGone = items.expired
-) -> Operation[Group | None]:
+) -> Operation[CheckpointItems | None]:
     """The items of the checkpoint with this sort key."""
     call = requests.query(context.table, thread_id, keys.below(checkpoint_key))
     found = yield from batches.read_range(call)
@@ -112,8 +112,8 @@ def collect(
     newest_first: Iterable[Item],
     carried: list[Item],
     is_gone: IsGone = items.expired,
-) -> Iterable[Group]:
-    """Group items, newest key first, into checkpoints with their writes.
+) -> Iterable[CheckpointItems]:
+    """CheckpointItems items, newest key first, into checkpoints with their writes.
 
     Args:
         context: The call's settings and clock.
@@ -132,12 +132,14 @@ def collect(
             carried.append(item)
             continue
         prefix = f"{items.sort_key(item)}#"
-        yield Group(key, item, [w for w in carried if items.sort_key(w).startswith(prefix)])
+        yield CheckpointItems(
+            key, item, [w for w in carried if items.sort_key(w).startswith(prefix)]
+        )
         carried.clear()
 
 
 def read_headers(
-    context: Context, thread_id: str, groups: Sequence[Group]
+    context: Context, thread_id: str, groups: Sequence[CheckpointItems]
 ) -> Operation[list[CheckpointEntry]]:
     """Read the headers of some checkpoints of one thread.
 
@@ -183,8 +185,8 @@ def name_of(part: str, hidden: str | None, key_part: Callable[[str], str], where
 def retry_if_changed(
     context: Context,
     thread_id: str,
-    groups: Sequence[Group],
-    read: Callable[[Sequence[Group]], Operation[list[T]]],
+    groups: Sequence[CheckpointItems],
+    read: Callable[[Sequence[CheckpointItems]], Operation[list[T]]],
     is_gone: IsGone = items.expired,
 ) -> Operation[list[T]]:
     """Read some checkpoints; those that are deleted during the read are left out.
@@ -206,8 +208,11 @@ def retry_if_changed(
 
 
 def reload_groups(
-    context: Context, thread_id: str, groups: Sequence[Group], is_gone: IsGone = items.expired
-) -> Operation[list[Group]]:
+    context: Context,
+    thread_id: str,
+    groups: Sequence[CheckpointItems],
+    is_gone: IsGone = items.expired,
+) -> Operation[list[CheckpointItems]]:
     """Read the items of some checkpoints again; those that are gone are left out."""
     found = []
     for group in groups:
