@@ -34,7 +34,7 @@ class Context:
         max_bytes: The most that the values of a checkpoint and its pending writes may take.
         encrypts: Whether the serde encrypts.
         allow_plaintext: Whether what is not encrypted is read all the same.
-        asked: With fencing, the earlier checkpoints that were requested by id; see `checkpoints.fencing`.
+        asked: With fencing, the earlier checkpoints requested by id; see `checkpoints.fencing`.
         shared_puts: Where puts may share requests, whether they do.
     """
 
