@@ -24,7 +24,8 @@ from .errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
-from .infra.plan import Drift, Plan
+from .infra.compare import Drift
+from .infra.plan import Plan
 from .maintenance.verify_report import Problem, ProblemKind, VerifyReport
 from .saver.saver import DynamoDBSaver
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AccessDeniedError, StorageError, UnavailableError
 from ..runtime.effects import Backoff, Call, Operation
+from ..runtime.logs import LOG
 from .api_calls import TableRequests, requests_of
+from .compare import compare, described
 from .describe import UNSUPPORTED, check_keys, describe, state, tags_of, time_to_live
 
 if TYPE_CHECKING:
@@ -50,12 +52,19 @@ def deploy(config: DynamoDBTableConfig) -> Operation[None]:
     if table is None:
         yield from _create(requests)
         table = yield from _wait_until_usable(requests)
-    elif not (yield from _was_interrupted(table, requests)):
-        return
+    else:
+        tags = yield from _tags(table, requests)
+        _warn_of_differences(config, table, tags)
+        if not is_unfinished(tags):
+            LOG.info("table %r exists; nothing to do", requests.table_name)
+            return
+        LOG.info("table %r lacks settings: an earlier deploy was interrupted", requests.table_name)
     for call in requests.settings:
         yield from _set(call)
+        LOG.info("table %r: sent %s", requests.table_name, call.method)
     if requests.settings:
         yield from _mark_as_finished(table)
+    LOG.info("table %r is deployed", requests.table_name)
 
 
 def _existing(requests: TableRequests) -> Operation[dict[str, Any] | None]:
@@ -99,7 +108,25 @@ def _never_usable(requests: TableRequests, table: Mapping[str, Any] | None) -> U
     )
 
 
+def _warn_of_differences(
+    config: DynamoDBTableConfig, table: Mapping[str, Any], tags: Mapping[str, str] | None
+) -> None:
+    """Log how a table differs that is left as it is, as far as the replies at hand tell."""
+    found = described(table)
+    if tags is not None:
+        found["environment"] = tags.get("Environment")
+    differences, _ = compare(config, found)
+    if differences:
+        LOG.warning(
+            "table %r differs from its configuration, and deploy=True changes no existing table: "
+            "%s. plan() also compares TTL, recovery and autoscaling",
+            table["TableName"],
+            "; ".join(map(str, differences)),
+        )
+
+
 def _create(requests: TableRequests) -> Operation[None]:
+    LOG.info("table %r is missing; creating it", requests.table_name)
     call = requests.create_table
     if requests.settings:
         tags = [*call.params.get("Tags", []), {"Key": UNFINISHED, "Value": "true"}]
@@ -111,15 +138,15 @@ def _create(requests: TableRequests) -> Operation[None]:
             raise
 
 
-def _was_interrupted(table: Mapping[str, Any], requests: TableRequests) -> Operation[bool]:
+def _tags(table: Mapping[str, Any], requests: TableRequests) -> Operation[Mapping[str, str] | None]:
+    """The table's tags, if they can say that settings are missing."""
     if not requests.settings:
-        return False
+        return None
     try:
-        tags = yield from tags_of(table)
+        return (yield from tags_of(table))
     except AccessDeniedError:
         # Without this permission, the table may be another application's: leave it as it is.
-        return False
-    return is_unfinished(tags)
+        return None
 
 
 def is_unfinished(tags: Mapping[str, str] | None) -> bool:

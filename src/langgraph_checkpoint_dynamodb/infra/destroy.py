@@ -12,6 +12,7 @@ from ..errors import (
     UnavailableError,
 )
 from ..runtime.effects import AUTOSCALING, Backoff, Call, Operation
+from ..runtime.logs import LOG
 from .deploy import MAX_WAITS
 from .describe import (
     UNSUPPORTED,
@@ -46,7 +47,9 @@ def destroy(table_name: str, *, force: bool = False) -> Operation[None]:
         _check_protection(table)
         if not force:
             yield from _check_owner(table)
+        LOG.info("deleting table %r", table_name)
         yield from _delete(table_name)
+        LOG.info("table %r is deleted", table_name)
     yield from _remove_scaling(table_name, table)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from .logs import LOG
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
+    from .counters import Counters
     from .lru_cache import Cache
     from .single_flight import InFlight
 
@@ -36,6 +38,7 @@ class Context:
         allow_plaintext: Whether what is not encrypted is read all the same.
         asked: With fencing, the earlier checkpoints requested by id; see `checkpoints.fencing`.
         shared_puts: Where puts may share requests, whether they do.
+        counters: What the call takes; `None` if nobody wants to know.
     """
 
     table: str
@@ -52,6 +55,7 @@ class Context:
     allow_plaintext: bool = False
     asked: Cache | None = None
     shared_puts: SharedPuts | None = None
+    counters: Counters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,6 @@ class ThreadNamespace:
         return f"thread {self.thread_id!r}, namespace {self.checkpoint_ns!r}"
 
 
-_log = logging.getLogger("langgraph_checkpoint_dynamodb")
-
-
 class SharedPuts:
     """Whether the puts of a saver share requests: until it shows that they may not."""
 
@@ -78,7 +79,7 @@ class SharedPuts:
         """Send every put by itself from now on."""
         if self.allowed:
             self.allowed = False
-            _log.warning(
+            LOG.warning(
                 "share_puts=True: DynamoDB refused a shared request and took its puts one by one, "
                 "so this saver shares no more. Allow dynamodb:PartiQLInsert on the table, or leave "
                 "share_puts out. DynamoDB's answer: %s",

@@ -80,6 +80,47 @@ def test_the_mark_comes_beside_the_tags_of_the_configuration() -> None:
     ]
 
 
+def test_an_existing_table_that_differs_is_warned_of_once_without_another_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = replace(FULL, environment="prod", enable_deletion_protection=True)
+    described = table(
+        BillingModeSummary={"BillingMode": "PAY_PER_REQUEST"},
+        SSEDescription={"Status": "ENABLED"},
+        TableClassSummary={"TableClass": "STANDARD_INFREQUENT_ACCESS"},
+    )
+    play(deploy(config), (DESCRIBE, described), (LIST_TAGS, tags(Environment="test")))
+    assert caplog.messages == [
+        "table 'chats' differs from its configuration, and deploy=True changes no existing table: "
+        "environment: configured 'prod', found 'test'; "
+        "table_class: configured 'STANDARD', found 'STANDARD_INFREQUENT_ACCESS'; "
+        "enable_deletion_protection: configured True, found False. "
+        "plan() also compares TTL, recovery and autoscaling"
+    ]
+    assert caplog.records[0].levelname == "WARNING"
+
+
+def test_an_existing_table_that_is_as_configured_is_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    described = table(
+        BillingModeSummary={"BillingMode": "PAY_PER_REQUEST"}, SSEDescription={"Status": "ENABLED"}
+    )
+    play(deploy(PLAIN), (DESCRIBE, described))
+    assert caplog.messages == []
+
+
+def test_deploying_logs_its_steps(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        play(deploy(FULL), *SCRIPT)
+    assert caplog.messages == [
+        "table 'chats' is missing; creating it",
+        "table 'chats': sent update_time_to_live",
+        "table 'chats': sent update_continuous_backups",
+        "table 'chats' is deployed",
+    ]
+
+
 @pytest.mark.parametrize("status", ["ACTIVE", "UPDATING"])
 def test_an_existing_table_is_left_as_it_is(status: str) -> None:
     play(deploy(FULL), (DESCRIBE, table(status)), (LIST_TAGS, tags(Environment="prod")))
