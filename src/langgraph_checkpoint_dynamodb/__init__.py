@@ -27,6 +27,7 @@ from .errors import (
 from .infra.compare import Drift
 from .infra.plan import Plan
 from .maintenance.verify_report import Problem, ProblemKind, VerifyReport
+from .observability.events import OperationEvent
 from .saver.saver import DynamoDBSaver
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "DynamoDBSaverError",
     "DynamoDBTableConfig",
     "InvalidInputError",
+    "OperationEvent",
     "Plan",
     "Problem",
     "ProblemKind",

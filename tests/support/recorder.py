@@ -11,6 +11,7 @@ import boto3
 from clients import sync_session
 from langgraph_checkpoint_dynamodb import DynamoDBConfig
 from langgraph_checkpoint_dynamodb.drivers.sync import SyncDriver
+from langgraph_checkpoint_dynamodb.runtime.counters import Counters
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
 
 _WHAT_LOOKS = ("describe_", "list_")
@@ -62,10 +63,10 @@ class Recorder(SyncDriver):
         self.run(operation)
         return self.calls
 
-    def call(self, call: Call) -> Any:
+    def call(self, call: Call, counters: Counters | None = None) -> Any:
         self.before(call)
         self.calls.append(call)
-        reply = super().call(call)
+        reply = super().call(call, counters)
         if call.method == "create_table":
             self._created[call.params["TableName"]] = call.params
         if call.method == "describe_table":

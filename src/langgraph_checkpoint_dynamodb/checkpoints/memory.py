@@ -86,7 +86,11 @@ def remembered(
     """What is remembered of a checkpoint; `None` if nothing is, or if it is stale."""
     keys = (_checkpoint_key(place, checkpoint_id), _writes_key(place, checkpoint_id))
     stored, writes = context.cache.get_all(keys)
-    if stored is None or not 0 <= context.now - stored.looked_at <= _MAX_AGE:
+    is_known = stored is not None and 0 <= context.now - stored.looked_at <= _MAX_AGE
+    if context.counters is not None:
+        context.counters.cache_hits += is_known
+        context.counters.cache_misses += not is_known
+    if not is_known:
         return None
     found: StoredCheckpoint = replace(stored, write_refs=writes or frozenset())
     return found

@@ -145,6 +145,7 @@ def _store_chunks(
     memory.note_lifetime(context, new.place, new.id, lifetime)
     chain = yield from _keep_chain(context, new, parent, lifetime)
     scope = (new.place.thread_id, lifetime.generation)
+    written_before = context.counters.chunks_written if context.counters else 0
     with context.in_flight.operation(scope, context.now):
         plaintext = yield from _plaintext(context, new, parent)
         encoder = _Encoder(context, new, parent, lifetime, plaintext)
@@ -152,6 +153,9 @@ def _store_chunks(
         chunks = prepared.encoded.chunks
         yield from chunk_writer.store(context, scope, chunks, encoder.stored_already)
         yield from chunk_writer.move(context, scope, prepared.moved)
+    if context.counters is not None:
+        written = context.counters.chunks_written - written_before
+        context.counters.chunks_reused += len(prepared.stored.refs) - written
     return prepared
 
 

@@ -129,6 +129,7 @@ class _Task:
     def item(self, sort_key: str, writes: Sequence[Write]) -> Operation[tuple[Item, Set[bytes]]]:
         """Make a writes item and write its chunks; returns the item and the chunks' digests."""
         context = self.context
+        written_before = context.counters.chunks_written if context.counters else 0
         encoded: Encoded = yield Compute(
             lambda: encode.encode_writes(
                 context.serde,
@@ -141,6 +142,9 @@ class _Task:
             lambda: sum(len(write.value[1]) for write in writes),
         )
         yield from chunk_writer.store(context, self.scope, encoded.chunks, self.known)
+        if context.counters is not None:
+            written = context.counters.chunks_written - written_before
+            context.counters.chunks_reused += len(encoded.chunks) - written
         thread_id = self.place.thread_id
         item = items.checkpoint_or_writes_item(
             context, thread_id, sort_key, encoded.body, self.lifetime

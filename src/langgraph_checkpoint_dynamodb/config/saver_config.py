@@ -6,6 +6,7 @@ the line that makes it, and not at the first request of a running graph.
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from .table_config import DynamoDBTableConfig, check_integer
 if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
+
+    from ..observability.events import Observer
 
 
 _URL = re.compile(r"https?://[^/?#\s]+")
@@ -67,6 +70,11 @@ class DynamoDBConfig:
         cache_bytes: Upper bound of the memory for immutable chunks and recent
             checkpoints, in bytes; 0 switches the cache off.
 
+        observer: Called with an `OperationEvent` when an operation of the saver has ended: how long
+            it took, its requests, units and retries. It is a plain function, called on the
+            operation's thread or event loop, and must not block. An exception of it is logged
+            once and not raised.
+
     Raises:
         ConfigurationError: A value is invalid, or contradicts another.
     """
@@ -88,6 +96,7 @@ class DynamoDBConfig:
     allow_plaintext: bool = False
     fence: bool = False
     share_puts: bool = False
+    observer: Observer | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.table_config, DynamoDBTableConfig):
@@ -111,6 +120,7 @@ class DynamoDBConfig:
             )
         self._check_credentials()
         self._check_clients()
+        self._check_observer()
         for name in ("region_name", "endpoint_url"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value):
@@ -125,6 +135,21 @@ class DynamoDBConfig:
         """Whether a new session could find other credentials than the last one."""
         given = (self.aws_access_key_id, self.session, self.async_session)
         return all(one is None for one in given)
+
+    def _check_observer(self) -> None:
+        observer = self.observer
+        if observer is None:
+            return
+        if not callable(observer):
+            raise ConfigurationError(
+                f"observer is a {type(observer).__name__}: use a callable that takes an "
+                "OperationEvent, or None"
+            )
+        called = observer if inspect.isroutine(observer) else type(observer).__call__
+        if inspect.iscoroutinefunction(called):
+            raise ConfigurationError(
+                "observer is a coroutine function, which nothing would await: use a plain function"
+            )
 
     def _check_clients(self) -> None:
         for name, wrong_makers in (

@@ -14,18 +14,18 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from tenacity import AsyncRetrying
 
 from ..config.saver_config import DynamoDBConfig
-from ..errors import AccessDeniedError, StorageError, ThrottledError
+from ..errors import AccessDeniedError, StorageError
+from ..runtime.counters import Counters
 from ..runtime.effects import (
     Backoff,
     Call,
     Compute,
-    ConditionFailed,
     Done,
     Effect,
     Join,
@@ -39,6 +39,7 @@ from .aio_clients import LoopClients
 from .sync import SyncDriver
 
 T = TypeVar("T")
+Run: TypeAlias = "Callable[[Call, Counters | None], Awaitable[Reply]]"
 
 _FEW_CALLS = 2
 """So many begin at once. Of more, each in its turn: a large one takes milliseconds to serialize."""
@@ -59,8 +60,8 @@ class AsyncDriver:
         self._lock = threading.Lock()
         begin_anew_after_fork(self)
 
-    async def run(self, operation: Operation[T]) -> T:
-        """Run an operation to its end and return its result.
+    async def run(self, operation: Operation[T], counters: Counters | None = None) -> T:
+        """Run an operation to its end and return its result; count what it takes.
 
         On cancellation the operation is closed at the effect that it waits for.
         """
@@ -68,7 +69,7 @@ class AsyncDriver:
             effect: Effect | Done[T] = advance(operation)
             while not isinstance(effect, Done):
                 try:
-                    answer = await self._perform(effect)
+                    answer = await self._perform(effect, counters)
                 except Exception as error:  # noqa: BLE001 - the operation decides
                     effect = advance(operation, error=error)
                 else:
@@ -96,7 +97,7 @@ class AsyncDriver:
         self._senders = set()
         self._lock = threading.Lock()
 
-    async def _perform(self, effect: Effect) -> Any:
+    async def _perform(self, effect: Effect, counters: Counters | None) -> Any:
         if isinstance(effect, Compute):
             size = effect.size()
             if size is not None and size <= client_config.SMALL_COMPUTE_BYTES:
@@ -110,30 +111,31 @@ class AsyncDriver:
             await _settled(effect.futures, client_config.JOIN_SECONDS)
             return [future.done() and future.result() for future in effect.futures]
         if len(effect) == 1:
-            return [await self._begin(effect[0], self._call)]
-        return await self._call_all(effect)
+            return [await self._begin(effect[0], counters, self._call)]
+        return await self._call_all(effect, counters)
 
-    async def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
+    async def _call_all(self, calls: Sequence[Call], counters: Counters | None) -> list[Reply]:
         run = self._call if len(calls) <= _FEW_CALLS else self._in_turns()
-        begun = (self._begin(call, run) for call in calls)
+        begun = (self._begin(call, counters, run) for call in calls)
         replies = await asyncio.gather(*begun, return_exceptions=True)
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply
         return list(replies)
 
-    def _begin(self, call: Call, run: Callable[[Call], Awaitable[Reply]]) -> Awaitable[Reply]:
-        return self._share(call) if call.shareable else run(call)
+    def _begin(self, call: Call, counters: Counters | None, run: Run) -> Awaitable[Reply]:
+        return self._share(call, counters) if call.shareable else run(call, counters)
 
-    def _share(self, call: Call) -> asyncio.Future[Reply]:
+    def _share(self, call: Call, counters: Counters | None) -> asyncio.Future[Reply]:
         """Send a call with those that other operations yield in this round of the loop."""
         if not self._native:
-            return asyncio.wrap_future(self._sync_driver.share(call))
+            return asyncio.wrap_future(self._sync_driver.share(call, counters))
         loop = asyncio.get_running_loop()
         with self._lock:
             gathering = self._gatherings.setdefault(loop, coalescing.Gathering())
         reply = loop.create_future()
-        gathering.add(call, reply, partial(loop.call_soon, self._send_gathered, gathering))
+        start = partial(loop.call_soon, self._send_gathered, gathering)
+        gathering.add(call, reply, start, counters)
         return reply
 
     def _send_gathered(self, gathering: coalescing.Gathering) -> None:
@@ -141,34 +143,36 @@ class AsyncDriver:
             self._send_group(group)
 
     def _send_group(self, group: Sequence[coalescing.PendingCall]) -> None:
-        sender = asyncio.ensure_future(self.run(coalescing.send_shared(group)))
+        sender = asyncio.ensure_future(
+            self.run(coalescing.send_shared(group), coalescing.payer(group))
+        )
         self._senders.add(sender)
         sender.add_done_callback(self._senders.discard)
         # Whoever cancels all tasks of a loop may cancel this one before it has begun.
         sender.add_done_callback(lambda _: coalescing.abandon(group))
 
-    def _in_turns(self) -> Callable[[Call], Awaitable[Reply]]:
+    def _in_turns(self) -> Run:
         gate = asyncio.Semaphore(client_config.MAX_CONCURRENT_CALLS)
         turn = asyncio.Lock()
 
-        async def one(call: Call) -> Reply:
+        async def one(call: Call, counters: Counters | None) -> Reply:
             async with gate:
                 # A large request takes milliseconds to serialize: others of the loop run between.
                 async with turn:
                     await asyncio.sleep(0)
-                return await self._call(call)
+                return await self._call(call, counters)
 
         return one
 
-    async def _call(self, call: Call) -> Reply:
+    async def _call(self, call: Call, counters: Counters | None) -> Reply:
         if not self._native:
-            return await self._in_thread(lambda: self._sync_driver.call(call))
+            return await self._in_thread(lambda: self._sync_driver.call(call, counters))
         try:
-            return await self._try_renewed(call)
+            return await self._try_renewed(call, counters)
         except StorageError as error:
             if not call.retried:
                 raise
-            attempts = retries.Attempts(self._config, self._sync_driver.pacer, call, error)
+            attempts = retries.Attempts(self._sync_driver.meter, call, error, counters)
         attempt = attempts.begin_with_first(self._try)
 
         async def again() -> Reply:
@@ -179,37 +183,28 @@ class AsyncDriver:
         except StorageError as error:
             raise attempts.final(error) from error.__cause__
 
-    async def _try_renewed(self, call: Call) -> Reply:
+    async def _try_renewed(self, call: Call, counters: Counters | None) -> Reply:
         """A try, and another with a new session's credentials if those had expired."""
         try:
-            return await self._try(call)
+            return await self._try(call, counters)
         except AccessDeniedError as error:
             if not (aws_errors.has_expired(error) and self._config.may_find_other_credentials):
                 raise
-        return await self._try(call)
+        return await self._try(call, counters)
 
-    async def _try(self, call: Call) -> Reply:
-        pacer = self._sync_driver.pacer
-        delay = pacer.delay(call)
-        if delay:
-            await asyncio.sleep(delay)
+    async def _try(self, call: Call, counters: Counters | None) -> Reply:
+        attempt = self._sync_driver.meter.begin(call, counters)
+        if attempt.delay:
+            await asyncio.sleep(attempt.delay)
         client = None
         try:
             client = await self._clients.get(call.service)
-            reply = await getattr(client, call.method)(**call.params)
-        except Exception as error:
-            host = aws_errors.host_of(client)
-            translated = aws_errors.translate(error, self._config, call, host)
-            if isinstance(translated, ConditionFailed):
-                return translated
-            if isinstance(translated, ThrottledError):
-                pacer.throttled(call)
-            if aws_errors.has_expired(translated):
+            reply = await getattr(client, call.method)(**attempt.params)
+        except Exception as error:  # noqa: BLE001 - each becomes an error of ours
+            if aws_errors.is_of_expired_token(error):
                 self._clients.retire(call.service, client)
-            raise translated from error
-        reply = aws_errors.whole(reply, self._config, call, aws_errors.host_of(client))
-        pacer.answered(call, reply)
-        return reply
+            return attempt.failed(error, aws_errors.host_of(client))
+        return attempt.answered(reply, aws_errors.host_of(client))
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._sync_driver.submit(function))

@@ -138,7 +138,7 @@ def whole(reply: Reply, config: DynamoDBConfig, call: Call, host: str | None = N
     )
     if not is_of_dynamodb or any(part not in reply for part in parts):
         raise UnavailableError(
-            f"{_what(config, call)}: the answer of {host} is not DynamoDB's, or not all of it (a "
+            f"{subject(config, call)}: the answer of {host} is not DynamoDB's, or not all of it (a "
             "proxy's?)"
         )
     return reply
@@ -160,7 +160,7 @@ def translate(
         if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
             return ConditionFailed(error.response.get("Item"))  # type: ignore[arg-type]
         return _client_error(error, config, call, host)
-    what = _what(config, call)
+    what = subject(config, call)
     if isinstance(error, _NO_CREDENTIALS + _NO_CREDENTIALS_NOW) or _is_of_refresh(error):
         return _no_credentials(what, error)
     if isinstance(error, NoRegionError):
@@ -200,6 +200,13 @@ def host_of(client: Any) -> str | None:
     return urlsplit(url).netloc if isinstance(url, str) else None
 
 
+def is_of_expired_token(error: Exception) -> bool:
+    """Whether AWS says in an error that the credentials have expired."""
+    return (
+        isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in _EXPIRED
+    )
+
+
 def has_expired(error: Exception) -> bool:
     """Whether a session with other credentials may help: AWS says that these have expired."""
     return isinstance(error, AccessDeniedError) and error.code in _EXPIRED
@@ -211,7 +218,7 @@ def _client_error(
     details = error.response.get("Error", {})
     code, text = details.get("Code", ""), details.get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    what = _what(config, call)
+    what = subject(config, call)
     message = f"{what}: {code}: {text}"
     kind = _ERRORS.get(code, RequestRejectedError if status < _SERVER_ERROR else UnavailableError)
     if call.service == DYNAMODB and code == str(status):
@@ -237,8 +244,9 @@ def _client_error(
     return made
 
 
-def _what(config: DynamoDBConfig, call: Call) -> str:
-    region = config.region_name or _session_region(config)
+def subject(config: DynamoDBConfig, call: Call) -> str:
+    """What a message calls a call: its method, what it is about, and the region."""
+    region = config.region_name or session_region(config)
     if call.service == DYNAMODB:
         name = call.params.get("TableName", config.table_config.table_name)
         return f"{call.method} on table {name!r} in region {region}"
@@ -247,7 +255,7 @@ def _what(config: DynamoDBConfig, call: Call) -> str:
     return f"{call.service} {call.method} on {kind} {name!r} in region {region}"
 
 
-def _session_region(config: DynamoDBConfig) -> str | None:
+def session_region(config: DynamoDBConfig) -> str | None:
     """The region that a client gets if the configuration names none."""
     session: Any = config.session or config.async_session or get_session()
     try:

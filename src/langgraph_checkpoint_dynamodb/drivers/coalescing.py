@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 from ..errors import (
     AccessDeniedError,
@@ -23,6 +23,7 @@ from ..errors import (
     UnavailableError,
 )
 from ..format import requests
+from ..runtime.counters import Counters
 from ..runtime.effects import Call, Failed, Operation, Reply
 
 
@@ -33,7 +34,13 @@ class Waiter(Protocol):
     def set_result(self, result: Any, /) -> None: ...  # noqa: D102
 
 
-PendingCall: TypeAlias = tuple[Call, Waiter]
+class PendingCall(NamedTuple):
+    """A shareable call, who waits for its reply, and the counters of that operation."""
+
+    call: Call
+    waiter: Waiter
+    counters: Counters | None = None
+
 
 _ERRORS: dict[str, type[StorageError]] = {
     "AccessDenied": AccessDeniedError,
@@ -56,7 +63,13 @@ class Gathering:
         self._entries: list[PendingCall] = []
         self._lock = Lock()
 
-    def add(self, call: Call, waiter: Waiter, start: Callable[[], object]) -> None:
+    def add(
+        self,
+        call: Call,
+        waiter: Waiter,
+        start: Callable[[], object],
+        counters: Counters | None = None,
+    ) -> None:
         """Let a call wait. Before the first, `start` is called, to have them taken and sent.
 
         Before, so that nothing is left waiting if it fails or is interrupted.
@@ -64,7 +77,7 @@ class Gathering:
         with self._lock:
             if not self._entries:
                 start()
-            self._entries.append((call, waiter))
+            self._entries.append(PendingCall(call, waiter, counters))
 
     def take(self) -> list[PendingCall]:
         """All that wait; the next to come is the first again."""
@@ -77,12 +90,12 @@ def groups(entries: Sequence[PendingCall]) -> Iterator[list[PendingCall]]:
     """What one request holds: so many items, and none of them twice."""
     group: list[PendingCall] = []
     keys: set[tuple[str, str]] = set()
-    for call, waiter in entries:
-        key = requests.key_put(call)
+    for entry in entries:
+        key = requests.key_put(entry.call)
         if len(group) == requests.MAX_BATCH_WRITE or key in keys:
             yield group
             group, keys = [], set()
-        group.append((call, waiter))
+        group.append(entry)
         keys.add(key)
     if group:
         yield group
@@ -93,15 +106,36 @@ def send_shared(group: Sequence[PendingCall]) -> Operation[None]:
     not carried out.
     """
     try:
-        waiting = [entry for entry in group if not entry[1].done()]  # nor cancelled
+        waiting = [entry for entry in group if not entry.waiter.done()]  # nor cancelled
         if waiting:
-            call = requests.joined([call for call, _ in waiting])
+            call = requests.joined([entry.call for entry in waiting])
             (reply,) = yield [call]
+            _share_units(payer(group), waiting, reply)
             _answer(waiting, _replies(call, reply))
     except Exception as error:  # noqa: BLE001 - those who wait are told
         _answer(group, itertools.repeat(Failed(error)))
     finally:
         abandon(group)
+
+
+def payer(group: Sequence[PendingCall]) -> Counters | None:
+    """The counters that a shared request is counted in: those of one operation."""
+    return group[0].counters
+
+
+def _share_units(first: Counters | None, entries: Sequence[PendingCall], reply: Reply) -> None:
+    """Count the units of each put for its own operation; the request's sum was the payer's.
+
+    DynamoDB reports them in the order of the statements.
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
+    """
+    consumed = reply.get("ConsumedCapacity") if isinstance(reply, dict) else None
+    if first is None or not isinstance(consumed, list) or len(consumed) != len(entries):
+        return
+    for entry, units in zip(entries, consumed, strict=True):
+        if entry.counters is not None and entry.counters is not first:
+            first.add(write_units=-units["CapacityUnits"])
+            entry.counters.add(write_units=units["CapacityUnits"])
 
 
 def abandon(entries: Sequence[PendingCall]) -> None:
@@ -126,6 +160,6 @@ def _inserted(response: dict[str, Any]) -> Reply:
 
 
 def _answer(entries: Sequence[PendingCall], replies: Iterable[Reply]) -> None:
-    for (_, waiter), reply in zip(entries, replies, strict=False):
-        if not waiter.done():
-            waiter.set_result(reply)
+    for entry, reply in zip(entries, replies, strict=False):
+        if not entry.waiter.done():
+            entry.waiter.set_result(reply)

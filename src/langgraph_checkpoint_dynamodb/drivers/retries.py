@@ -10,8 +10,9 @@ from tenacity.retry import retry_if_exception
 
 from ..config.saver_config import DynamoDBConfig
 from ..errors import StorageError, ThrottledError
+from ..runtime.counters import Counters
 from ..runtime.effects import Call
-from .pacing import Pacer
+from .metering import Meter
 
 T = TypeVar("T")
 
@@ -27,14 +28,16 @@ class Attempts:
     """
 
     def __init__(
-        self, config: DynamoDBConfig, pacer: Pacer, call: Call, first: StorageError
+        self, meter: Meter, call: Call, first: StorageError, counters: Counters | None
     ) -> None:
-        self._config = config
-        self._pacer = pacer
+        self._config = meter.config
+        self._meter = meter
+        self._pacer = meter.pacer
         self._call = call
         self._first: StorageError | None = first
-        self._left = config.max_retries
-        self._accepted = pacer.accepted(call)
+        self._counters = counters
+        self._left = meter.config.max_retries
+        self._accepted = meter.pacer.accepted(call)
         self._made = 0
 
     def policy(self) -> dict[str, Any]:
@@ -42,13 +45,14 @@ class Attempts:
         return {
             "retry": retry_if_exception(lambda error: getattr(error, "retryable", False)),
             "stop": self._is_last,
+            "before_sleep": self._tell,
             "wait": wait_random_exponential(
                 multiplier=self._config.initial_retry_delay, max=self._config.max_retry_delay
             ),
             "reraise": True,
         }
 
-    def begin_with_first(self, attempt: Callable[[Call], T]) -> Callable[[], T]:
+    def begin_with_first(self, attempt: Callable[[Call, Counters | None], T]) -> Callable[[], T]:
         """An attempt for tenacity that begins with the one that has failed already.
 
         Most calls succeed at once, and then need no state of retries.
@@ -58,7 +62,9 @@ class Attempts:
             first, self._first = self._first, None
             if first is not None:
                 raise first
-            return attempt(self._call)
+            if self._counters is not None:
+                self._counters.add(retries=1)
+            return attempt(self._call, self._counters)
 
         return again
 
@@ -68,6 +74,12 @@ class Attempts:
             tries = f"{self._made} time{'s' * (self._made != 1)}"
             error.args = (f"{error} (tried {tries}; see max_retries)",)
         return error.with_traceback(None)
+
+    def _tell(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        delay = state.next_action.sleep if state.next_action else 0.0
+        if isinstance(error, StorageError):
+            self._meter.retried(self._call, error, state.attempt_number, delay)
 
     def _is_last(self, state: RetryCallState) -> bool:
         self._made = state.attempt_number

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 from tenacity import Retrying
 
 from ..config.saver_config import DynamoDBConfig
-from ..errors import AccessDeniedError, StorageError, ThrottledError
+from ..errors import AccessDeniedError, StorageError
+from ..runtime.counters import Counters
 from ..runtime.effects import (
     DYNAMODB,
     Backoff,
     Call,
     Compute,
-    ConditionFailed,
     Done,
     Effect,
     Join,
@@ -29,6 +29,7 @@ from ..runtime.effects import (
 )
 from ..runtime.fork import begin_anew_after_fork
 from . import aws_errors, client_config, coalescing, retries
+from .metering import Meter
 from .pacing import Pacer
 from .sessions import sync_session
 
@@ -49,16 +50,16 @@ class SyncDriver:
         self._clients: dict[str, Any] = {}
         self._executor: ThreadPoolExecutor | None = None
         self._gathering = coalescing.Gathering()
-        self.pacer = Pacer()
+        self.meter = Meter(config, Pacer())
         begin_anew_after_fork(self)
 
-    def run(self, operation: Operation[T]) -> T:
-        """Run an operation to its end and return its result."""
+    def run(self, operation: Operation[T], counters: Counters | None = None) -> T:
+        """Run an operation to its end and return its result; count what it takes."""
         try:
             effect = advance(operation)
             while not isinstance(effect, Done):
                 try:
-                    answer = self._perform(effect)
+                    answer = self._perform(effect, counters)
                 except Exception as error:  # noqa: BLE001 - the operation decides
                     effect = advance(operation, error=error)
                 else:
@@ -67,14 +68,14 @@ class SyncDriver:
         finally:
             operation.close()
 
-    def call(self, call: Call) -> Reply:
+    def call(self, call: Call, counters: Counters | None = None) -> Reply:
         """One call, with retries; `ConditionFailed` is a reply."""
         try:
-            return self._try_renewed(call)
+            return self._try_renewed(call, counters)
         except StorageError as error:
             if not call.retried:
                 raise
-            attempts = retries.Attempts(self._config, self.pacer, call, error)
+            attempts = retries.Attempts(self.meter, call, error, counters)
         try:
             return Retrying(**attempts.policy())(attempts.begin_with_first(self._try))
         except StorageError as error:
@@ -89,14 +90,15 @@ class SyncDriver:
                 )
             return self._executor.submit(function)
 
-    def share(self, call: Call) -> Future[Reply]:
+    def share(self, call: Call, counters: Counters | None = None) -> Future[Reply]:
         """Send a call with those of other operations that wait for a thread by then."""
         reply: Future[Reply] = Future()
         reply.set_running_or_notify_cancel()  # an event loop that gave up cannot cancel it
         try:
-            self._gathering.add(call, reply, partial(self.submit, self._send_gathered))
+            start = partial(self.submit, self._send_gathered)
+            self._gathering.add(call, reply, start, counters)
         except RuntimeError:  # the interpreter ends, and starts no threads any more
-            self.run(coalescing.send_shared([(call, reply)]))
+            self._send_group([coalescing.PendingCall(call, reply, counters)])
         return reply
 
     @property
@@ -120,7 +122,7 @@ class SyncDriver:
         self._clients, self._executor = {}, None
         self._gathering = coalescing.Gathering()
 
-    def _perform(self, effect: Effect) -> Any:
+    def _perform(self, effect: Effect, counters: Counters | None) -> Any:
         if isinstance(effect, Compute):
             return effect.function()
         if isinstance(effect, Backoff):
@@ -129,7 +131,7 @@ class SyncDriver:
         if isinstance(effect, Join):
             done, _ = wait(effect.futures, timeout=client_config.JOIN_SECONDS)
             return [future in done and future.result() for future in effect.futures]
-        return self._call_all(effect)
+        return self._call_all(effect, counters)
 
     def _send_gathered(self) -> None:
         groups = list(coalescing.groups(self._gathering.take()))
@@ -139,7 +141,7 @@ class SyncDriver:
             self._send_group(group)
 
     def _send_group(self, group: Sequence[coalescing.PendingCall]) -> None:
-        self.run(coalescing.send_shared(group))
+        self.run(coalescing.send_shared(group), coalescing.payer(group))
 
     def _in_thread(self, function: Callable[[], None]) -> None:
         try:
@@ -147,49 +149,47 @@ class SyncDriver:
         except RuntimeError:  # the interpreter ends, and starts no threads any more
             function()
 
-    def _call_all(self, calls: Sequence[Call]) -> list[Reply]:
+    def _call_all(self, calls: Sequence[Call], counters: Counters | None) -> list[Reply]:
         first, *others = calls
         futures = [
-            self.share(call) if call.shareable else self.submit(partial(self.call, call))
+            self.share(call, counters)
+            if call.shareable
+            else self.submit(partial(self.call, call, counters))
             for call in others
         ]
         try:
-            reply = self.share(first).result() if first.shareable else self.call(first)
+            reply = (
+                self.share(first, counters).result()
+                if first.shareable
+                else self.call(first, counters)
+            )
         finally:
             if futures:
                 wait(futures)  # all of them: an operation that is thrown an error may rely on it
         return [reply, *(future.result() for future in futures)]
 
-    def _try_renewed(self, call: Call) -> Reply:
+    def _try_renewed(self, call: Call, counters: Counters | None) -> Reply:
         """A try, and another with a new session's credentials if those had expired."""
         try:
-            return self._try(call)
+            return self._try(call, counters)
         except AccessDeniedError as error:
             if not (aws_errors.has_expired(error) and self._config.may_find_other_credentials):
                 raise
-        return self._try(call)
+        return self._try(call, counters)
 
-    def _try(self, call: Call) -> Reply:
-        delay = self.pacer.delay(call)
-        if delay:
-            time.sleep(delay)
+    def _try(self, call: Call, counters: Counters | None) -> Reply:
+        attempt = self.meter.begin(call, counters)
+        if attempt.delay:
+            time.sleep(attempt.delay)
         client = None
         try:
             client = self._get_client(call.service)
-            reply = getattr(client, call.method)(**call.params)
-        except Exception as error:
-            host = aws_errors.host_of(client)
-            translated = aws_errors.translate(error, self._config, call, host)
-            if isinstance(translated, ConditionFailed):
-                return translated
-            if isinstance(translated, ThrottledError):
-                self.pacer.throttled(call)
-            if aws_errors.has_expired(translated):
+            reply = getattr(client, call.method)(**attempt.params)
+        except Exception as error:  # noqa: BLE001 - each becomes an error of ours
+            if aws_errors.is_of_expired_token(error):
                 self._drop_client(call.service, client)
-            raise translated from error
-        reply = aws_errors.whole(reply, self._config, call, aws_errors.host_of(client))
-        self.pacer.answered(call, reply)
-        return reply
+            return attempt.failed(error, aws_errors.host_of(client))
+        return attempt.answered(reply, aws_errors.host_of(client))
 
     def _drop_client(self, name: str, client: Any) -> None:
         """Have the next call make a session: the credentials in a file may be others by now."""

@@ -170,6 +170,11 @@ def chunk_digest(sort_key: str) -> bytes | None:
     return urlsafe_b64decode(match[1] + "==") if match else None
 
 
+def is_chunk(sort_key: str) -> bool:
+    """Whether a sort key is a chunk's."""
+    return sort_key.startswith(CHUNKS)
+
+
 def is_checkpoint_or_writes(sort_key: str) -> bool:
     """Whether a sort key has the form of a checkpoint's or writes item's key."""
     return _CHECKPOINT_OR_WRITES.fullmatch(sort_key) is not None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 from uuid import UUID
 
 from ..errors import ConfigurationError
@@ -16,24 +15,14 @@ from ..maintenance.verify_report import VerifyReport
 from ..runtime.context import Context
 from ..runtime.effects import Operation
 from . import arguments
-
-T = TypeVar("T")
+from .calls import SaverCalls
 
 Id: TypeAlias = "str | UUID | int"
 """An id of a thread or a run; an integer or a UUID is converted to a string."""
 
 
-class ThreadMaintenance:
+class ThreadMaintenance(SaverCalls):
     """The part of `DynamoDBSaver` for operations on whole threads."""
-
-    @abstractmethod
-    def _context(self) -> Context: ...
-
-    @abstractmethod
-    def _run(self, operation: Operation[T]) -> T: ...
-
-    @abstractmethod
-    async def _arun(self, operation: Operation[T]) -> T: ...
 
     def delete_thread(self, thread_id: Id) -> None:
         """Delete all items in a thread's partition, including those of other programs.
@@ -46,14 +35,14 @@ class ThreadMaintenance:
             ConflictError: Other writers still write to the thread; stop its runs.
             StorageError: A request failed; call it again.
         """
-        self._run(self._delete_thread(thread_id))
+        self._call("delete_thread", self._delete_thread, thread_id)
 
     async def adelete_thread(self, thread_id: Id) -> None:
         """Async `delete_thread`."""
-        await self._arun(self._delete_thread(thread_id))
+        await self._acall("delete_thread", self._delete_thread, thread_id)
 
-    def _delete_thread(self, thread_id: Id) -> Operation[None]:
-        return delete.delete_thread(self._context(), arguments.thread_id(thread_id))
+    def _delete_thread(self, context: Context, thread_id: Id) -> Operation[None]:
+        return delete.delete_thread(context, arguments.thread_id(thread_id))
 
     def delete_for_runs(self, run_ids: Iterable[Id]) -> None:
         """Delete the checkpoints that some runs made, with their writes.
@@ -73,14 +62,14 @@ class ThreadMaintenance:
             InvalidInputError: An id has another type, or `run_ids` is a single string.
             StorageError: A request failed; call it again.
         """
-        self._run(self._delete_for_runs(run_ids))
+        self._call("delete_for_runs", self._delete_for_runs, run_ids)
 
     async def adelete_for_runs(self, run_ids: Iterable[Id]) -> None:
         """Async `delete_for_runs`."""
-        await self._arun(self._delete_for_runs(run_ids))
+        await self._acall("delete_for_runs", self._delete_for_runs, run_ids)
 
-    def _delete_for_runs(self, run_ids: Iterable[Id]) -> Operation[None]:
-        return delete.delete_for_runs(self._context(), arguments.identifiers("run_ids", run_ids))
+    def _delete_for_runs(self, context: Context, run_ids: Iterable[Id]) -> Operation[None]:
+        return delete.delete_for_runs(context, arguments.identifiers("run_ids", run_ids))
 
     def copy_thread(self, source_thread_id: Id, target_thread_id: Id) -> None:
         """Copy a thread as it is stored, without deserializing its values.
@@ -99,15 +88,17 @@ class ThreadMaintenance:
                 deleted during each attempt; no checkpoint was written.
             StorageError: A request failed; call it again.
         """
-        self._run(self._copy_thread(source_thread_id, target_thread_id))
+        self._call("copy_thread", self._copy_thread, source_thread_id, target_thread_id)
 
     async def acopy_thread(self, source_thread_id: Id, target_thread_id: Id) -> None:
         """Async `copy_thread`."""
-        await self._arun(self._copy_thread(source_thread_id, target_thread_id))
+        await self._acall("copy_thread", self._copy_thread, source_thread_id, target_thread_id)
 
-    def _copy_thread(self, source_thread_id: Id, target_thread_id: Id) -> Operation[None]:
+    def _copy_thread(
+        self, context: Context, source_thread_id: Id, target_thread_id: Id
+    ) -> Operation[None]:
         return copy.copy_thread(
-            self._context(),
+            context,
             arguments.thread_id(source_thread_id, "source_thread_id"),
             arguments.thread_id(target_thread_id, "target_thread_id"),
         )
@@ -130,17 +121,19 @@ class ThreadMaintenance:
             InvalidInputError: `thread_id` is invalid.
             StorageError: A request failed; call it again.
         """
-        verification = self._verification(thread_id)
-        while self._run(verification.next_thread(self._context())):
-            pass
-        return verification.report
+        with self._observed("verify") as counters:
+            verification = self._verification(thread_id)
+            while self._run(verification.next_thread(self._context(counters)), counters):
+                pass
+            return verification.report
 
     async def averify(self, thread_id: Id | None = None) -> VerifyReport:
         """Async `verify`."""
-        verification = self._verification(thread_id)
-        while await self._arun(verification.next_thread(self._context())):
-            pass
-        return verification.report
+        with self._observed("verify") as counters:
+            verification = self._verification(thread_id)
+            while await self._arun(verification.next_thread(self._context(counters)), counters):
+                pass
+            return verification.report
 
     def apply_ttl(self, thread_ids: Iterable[Id] | None = None) -> int:
         """Make stored items expire `ttl_seconds` from now, unless they expire earlier.
@@ -166,19 +159,21 @@ class ThreadMaintenance:
             StorageError: A request failed; call it again.
         """
         changed = 0
-        for application in self._ttl_applications(thread_ids):
-            while self._run(application.next_thread(self._context())):
-                pass
-            changed += application.changed
+        with self._observed("apply_ttl") as counters:
+            for application in self._ttl_applications(thread_ids):
+                while self._run(application.next_thread(self._context(counters)), counters):
+                    pass
+                changed += application.changed
         return changed
 
     async def aapply_ttl(self, thread_ids: Iterable[Id] | None = None) -> int:
         """Async `apply_ttl`."""
         changed = 0
-        for application in self._ttl_applications(thread_ids):
-            while await self._arun(application.next_thread(self._context())):
-                pass
-            changed += application.changed
+        with self._observed("apply_ttl") as counters:
+            for application in self._ttl_applications(thread_ids):
+                while await self._arun(application.next_thread(self._context(counters)), counters):
+                    pass
+                changed += application.changed
         return changed
 
     def _ttl_applications(self, thread_ids: Iterable[Id] | None) -> list[TtlApplication]:
@@ -235,8 +230,10 @@ class ThreadMaintenance:
                 two was passed with a strategy that keeps nothing.
             StorageError: A request failed; call it again.
         """
-        for operation in self._prune(thread_ids, strategy, keep_last, older_than):
-            self._run(operation)
+        with self._observed("prune") as counters:
+            context = self._context(counters)
+            for operation in self._prune(context, thread_ids, strategy, keep_last, older_than):
+                self._run(operation, counters)
 
     async def aprune(
         self,
@@ -247,17 +244,19 @@ class ThreadMaintenance:
         older_than: timedelta | float | None = None,
     ) -> None:
         """Async `prune`."""
-        for operation in self._prune(thread_ids, strategy, keep_last, older_than):
-            await self._arun(operation)
+        with self._observed("prune") as counters:
+            context = self._context(counters)
+            for operation in self._prune(context, thread_ids, strategy, keep_last, older_than):
+                await self._arun(operation, counters)
 
     def _prune(
         self,
+        context: Context,
         thread_ids: Iterable[Id],
         strategy: str,
         keep_last: int | None,
         older_than: timedelta | float | None,
     ) -> Sequence[Operation[None]]:
-        context = self._context()
         keep = arguments.keep(strategy, keep_last, older_than, context.now)
         found = arguments.thread_ids("thread_ids", thread_ids)
         if keep is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -17,24 +18,16 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from ..checkpoints import delta_history, fencing, get, put, put_writes
+from ..checkpoints import delta_history, get, put, put_writes
 from ..config.saver_config import DynamoDBConfig
-from ..drivers.aio import AsyncDriver
-from ..drivers.sync import SyncDriver
-from ..infra import deploy as deploy_operations
-from ..runtime import context
+from ..drivers.aws_errors import session_region
 from ..runtime.context import Context
 from ..runtime.effects import Operation
-from ..runtime.lru_cache import Cache
-from ..runtime.single_flight import InFlight
-from ..serialization.serializer import Inspection
 from ..serialization.snapshots import snapshot
 from . import arguments
 from .maintenance import ThreadMaintenance
 from .table import TableProvisioning
 from .versions import next_version
-
-T = TypeVar("T")
 
 
 class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[str]):
@@ -49,7 +42,8 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         config: Table, connection and retries; by default, the table `langgraph-checkpoint` in
             the default region.
         deploy: Create the table from `template.yaml` if it is missing, and wait until it is
-            active. An existing table is not changed.
+            active. An existing table is not changed; a warning is logged if it differs from
+            the configuration.
         serde: Serializer of all stored values; LangGraph's msgpack by default.
 
     Raises:
@@ -75,42 +69,20 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         serde: SerializerProtocol | None = None,
     ) -> None:
         super().__init__(serde=serde)
-        self.config = arguments.saver_config(config)
-        self._cache = Cache(self.config.cache_bytes)
-        self._in_flight = InFlight()
-        self._inspection = Inspection()
-        self._asked = fencing.requested_checkpoints() if self.config.fence else None
-        self._shared_puts = context.SharedPuts() if self.config.share_puts else None
-        self._sync = SyncDriver(self.config)
-        self._async = AsyncDriver(self.config, self._sync)
+        self._prepare(arguments.saver_config(config))
         if deploy:
-            self._run(deploy_operations.deploy(self.config.table_config))
+            self._deploy()
 
-    def _run(self, operation: Operation[T]) -> T:
-        return self._sync.run(operation)
-
-    async def _arun(self, operation: Operation[T]) -> T:
-        return await self._async.run(operation)
-
-    def _context(self) -> Context:
-        table = self.config.table_config
-        # Read at each call: users assign `serde`, and `with_allowlist` replaces it in a clone.
-        serde, encrypts = self._inspection.of(self.serde)
-        return Context(
-            table=table.table_name,
-            ttl_attribute=table.ttl_attribute,
-            ttl_seconds=table.ttl_seconds,
-            run_index=table.enable_run_index,
-            max_resends=self.config.max_retries,
-            cache=self._cache,
-            in_flight=self._in_flight,
-            asked=self._asked,
-            shared_puts=self._shared_puts,
-            serde=serde,
-            now=self.clock(),
-            max_bytes=self.config.max_checkpoint_bytes,
-            encrypts=encrypts,
-            allow_plaintext=self.config.allow_plaintext,
+    def __repr__(self) -> str:
+        config = self.config
+        region = config.region_name or session_region(config)
+        endpoint = config.endpoint_url
+        if endpoint is not None:  # which may hold a password
+            url = urlsplit(endpoint)
+            endpoint = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+        return (
+            f"{type(self).__name__}(table={config.table_config.table_name!r}, region={region!r}, "
+            f"endpoint={endpoint!r})"
         )
 
     # Reading
@@ -127,15 +99,17 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             CorruptCheckpointError: Stored bytes of the checkpoint are missing or altered.
             StorageError: A request failed.
         """
-        return self._run(self._get_tuple(config))
+        return self._call("get_tuple", self._get_tuple, config)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async `get_tuple`."""
-        return await self._arun(self._get_tuple(config))
+        return await self._acall("get_tuple", self._get_tuple, config)
 
-    def _get_tuple(self, config: RunnableConfig) -> Operation[CheckpointTuple | None]:
+    def _get_tuple(
+        self, context: Context, config: RunnableConfig
+    ) -> Operation[CheckpointTuple | None]:
         place, checkpoint_id = arguments.address(config)
-        return get.get_tuple(self._context(), place, checkpoint_id, config)
+        return get.get_tuple(context, place, checkpoint_id, config)
 
     def list(
         self,
@@ -163,8 +137,12 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         listing = arguments.listing(config, filter, before, limit)
 
         def pages() -> Iterator[CheckpointTuple]:
-            while (page := self._run(listing.page(self._context()))) is not None:
-                yield from page
+            with self._observed("list", lazy=True) as counters:
+                while True:
+                    page = self._run(listing.page(self._context(counters)), counters)
+                    if page is None:
+                        break
+                    yield from page
 
         return pages()
 
@@ -180,9 +158,13 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         listing = arguments.listing(config, filter, before, limit)
 
         async def pages() -> AsyncIterator[CheckpointTuple]:
-            while (page := await self._arun(listing.page(self._context()))) is not None:
-                for found in page:
-                    yield found
+            with self._observed("list", lazy=True) as counters:
+                while True:
+                    page = await self._arun(listing.page(self._context(counters)), counters)
+                    if page is None:
+                        break
+                    for found in page:
+                        yield found
 
         return pages()
 
@@ -199,20 +181,24 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             CorruptCheckpointError: An ancestor that a channel's value needs is missing.
             StorageError: A request failed.
         """
-        return self._run(self._get_delta_channel_history(config, channels))
+        return self._call(
+            "get_delta_channel_history", self._get_delta_channel_history, config, channels
+        )
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """Async `get_delta_channel_history`."""
-        return await self._arun(self._get_delta_channel_history(config, channels))
+        return await self._acall(
+            "get_delta_channel_history", self._get_delta_channel_history, config, channels
+        )
 
     def _get_delta_channel_history(
-        self, config: RunnableConfig, channels: Sequence[str]
+        self, context: Context, config: RunnableConfig, channels: Sequence[str]
     ) -> Operation[dict[str, DeltaChannelHistory]]:
         place, checkpoint_id = arguments.address(config)
         names = arguments.identifiers("channels", channels, arguments.text)
-        return delta_history.get_delta_channel_history(self._context(), place, checkpoint_id, names)
+        return delta_history.get_delta_channel_history(context, place, checkpoint_id, names)
 
     # Writing
 
@@ -241,7 +227,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             ConflictError: With `fence`, the checkpoint's id sorts before its parent's.
             StorageError: DynamoDB did not acknowledge the checkpoint.
         """
-        self._run(self._put(config, checkpoint, metadata, new_versions))
+        self._call("put", self._put, config, checkpoint, metadata, new_versions)
         return arguments.stored_config(config, checkpoint)
 
     async def aput(
@@ -252,11 +238,12 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Async `put`."""
-        await self._arun(self._put(config, checkpoint, metadata, new_versions))
+        await self._acall("put", self._put, config, checkpoint, metadata, new_versions)
         return arguments.stored_config(config, checkpoint)
 
     def _put(
         self,
+        context: Context,
         config: RunnableConfig,
         checkpoint: Checkpoint,
         metadata: CheckpointMetadata,
@@ -264,7 +251,6 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     ) -> Operation[None]:
         place, parent_id = arguments.address(config)
         arguments.checkpoint(checkpoint, metadata, new_versions)
-        context = self._context()
         new = put.Put.of(context, place, parent_id, config, checkpoint, metadata, new_versions)
         return put.put(context, new)
 
@@ -289,7 +275,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
             SerializationError: The serde cannot serialize a value; nothing was sent.
             StorageError: DynamoDB did not acknowledge the writes.
         """
-        self._run(self._put_writes(config, writes, task_id, task_path))
+        self._call("put_writes", self._put_writes, config, writes, task_id, task_path)
 
     async def aput_writes(
         self,
@@ -299,10 +285,11 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         task_path: str = "",
     ) -> None:
         """Async `put_writes`."""
-        await self._arun(self._put_writes(config, writes, task_id, task_path))
+        await self._acall("put_writes", self._put_writes, config, writes, task_id, task_path)
 
     def _put_writes(
         self,
+        context: Context,
         config: RunnableConfig,
         writes: Sequence[tuple[str, Any]],
         task_id: str,
@@ -311,9 +298,7 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
         place, checkpoint_id = arguments.required_address(config)
         arguments.text("task_id", task_id)
         copied = snapshot(arguments.writes(writes))
-        return put_writes.put_writes(
-            self._context(), place, checkpoint_id, copied, task_id, task_path
-        )
+        return put_writes.put_writes(context, place, checkpoint_id, copied, task_id, task_path)
 
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002
         """The channel version after `current`; see `versions.next_version`."""

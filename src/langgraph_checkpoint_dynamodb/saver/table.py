@@ -5,39 +5,30 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, TypeVar
 
-from ..infra import destroy, plan, stack_outputs
+from ..infra import deploy, destroy, plan, stack_outputs
 from ..infra.plan import Plan
+from ..runtime.context import Context
 from ..runtime.effects import Operation
 from . import arguments
+from .calls import SaverCalls
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
     from ..config.saver_config import DynamoDBConfig
-    from ..runtime.lru_cache import Cache
 
 
-T = TypeVar("T")
 Saver = TypeVar("Saver", bound="TableProvisioning")
 
 
-class TableProvisioning:
+class TableProvisioning(SaverCalls):
     """The part of `DynamoDBSaver` for stacks and tables."""
-
-    config: DynamoDBConfig
-    _cache: Cache
 
     if TYPE_CHECKING:
         # For type checkers. At run time, a mixin's `__init__` would hide `BaseCheckpointSaver`'s.
         def __init__(
             self, config: DynamoDBConfig | None = None, *, serde: SerializerProtocol | None = None
         ) -> None: ...
-
-    @abstractmethod
-    def _run(self, operation: Operation[T]) -> T: ...
-
-    @abstractmethod
-    async def _arun(self, operation: Operation[T]) -> T: ...
 
     @abstractmethod
     def close(self) -> None:
@@ -109,11 +100,11 @@ class TableProvisioning:
         Raises:
             StorageError: A request that describes the table failed.
         """
-        return self._run(plan.plan(self.config.table_config))
+        return self._call("plan", self._plan)
 
     async def aplan(self) -> Plan:
         """Async `plan`."""
-        return await self._arun(plan.plan(self.config.table_config))
+        return await self._acall("plan", self._plan)
 
     def destroy(self, *, force: bool = False) -> None:
         """Delete the table with all its items, and its autoscaling. A missing table is no error.
@@ -125,13 +116,19 @@ class TableProvisioning:
             TableProtectedError: The table has deletion protection, or belongs to a stack.
             StorageError: A request failed, or the table still exists after waiting.
         """
-        self._run(self._destroy(force))
+        self._call("destroy", self._destroy, force)
         self._cache.clear()
 
     async def adestroy(self, *, force: bool = False) -> None:
         """Async `destroy`."""
-        await self._arun(self._destroy(force))
+        await self._acall("destroy", self._destroy, force)
         self._cache.clear()
 
-    def _destroy(self, force: bool) -> Operation[None]:
-        return destroy.destroy(self.config.table_config.table_name, force=force)
+    def _deploy(self) -> None:
+        self._call("deploy", lambda _: deploy.deploy(self.config.table_config))
+
+    def _plan(self, context: Context) -> Operation[Plan]:  # noqa: ARG002
+        return plan.plan(self.config.table_config)
+
+    def _destroy(self, context: Context, force: bool) -> Operation[None]:
+        return destroy.destroy(context.table, force=force)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from ..errors import ThrottledError
-from ..format import requests
-from ..format.items import body_size
+from ..format import keys, requests
+from ..format.items import body_size, sort_key
 from ..runtime.context import Context
 from ..runtime.effects import Backoff, Call, Item, Operation
 
@@ -61,7 +61,10 @@ def put_all(context: Context, items: Iterable[Item]) -> Operation[None]:
     Raises:
         ThrottledError: DynamoDB repeatedly left all items unprocessed.
     """
-    return _write(context, [{"PutRequest": {"Item": item}} for item in items])
+    made = list(items)
+    yield from _write(context, [{"PutRequest": {"Item": item}} for item in made])
+    if context.counters is not None:
+        context.counters.chunks_written += sum(keys.is_chunk(sort_key(item)) for item in made)
 
 
 def delete_all(context: Context, item_keys: Iterable[Item]) -> Operation[None]:

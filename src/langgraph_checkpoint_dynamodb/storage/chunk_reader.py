@@ -201,6 +201,9 @@ def _take_cached(
             missing.append((generation, digest))
         else:
             chunks.data[digest] = data
+    if context.counters is not None:
+        context.counters.cache_hits += len(wanted) - len(missing)
+        context.counters.cache_misses += len(missing)
     return missing
 
 
