@@ -8,8 +8,8 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("absent", ["aiobotocore", "aioboto3"])
-def test_importing_the_package_needs_no_async_library(absent: str) -> None:
+@pytest.mark.parametrize("absent", ["aiobotocore", "aioboto3", "opentelemetry"])
+def test_importing_the_package_needs_no_library_of_an_extra(absent: str) -> None:
     script = (
         f"import sys; sys.modules[{absent!r}] = None; "
         "import langgraph_checkpoint_dynamodb as p; p.DynamoDBSaver()"
