@@ -61,7 +61,7 @@ class Meter:
                 lambda: (
                     f"{aws_errors.subject(self.config, call)} failed with "
                     f"{_named(error, error.__cause__)}; "
-                    f"retry {number} of {self.config.max_retries} in {delay:.2f} s"
+                    f"retry {number} (max_retries={self.config.max_retries}) in {delay:.2f} s"
                 ),
             )
 

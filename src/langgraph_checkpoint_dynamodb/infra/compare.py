@@ -80,7 +80,7 @@ def described(table: Mapping[str, Any]) -> Settings:
             index["IndexName"] == RUN_INDEX for index in table.get("GlobalSecondaryIndexes", ())
         ),
     }
-    if _LOCAL_ARN in table["TableArn"]:
+    if _LOCAL_ARN in table.get("TableArn", ""):
         del found["enable_encryption"], found["table_class"]
     return found
 
@@ -143,7 +143,8 @@ def _is_out_of_bounds(setting: str) -> Condition:
         if {found["billing_mode"], config.billing_mode.value} != {BillingMode.PROVISIONED.value}:
             return False
         low, high = getattr(config, f"min_{setting}"), getattr(config, f"max_{setting}")
-        return low is None or not low <= found[setting] <= high
+        capacity = found[setting]
+        return low is None or capacity is None or not low <= capacity <= high
 
     return holds
 

@@ -141,7 +141,8 @@ def test_retries_are_warned_of(
     saver = scripted.saver(answers(error, error, REPLIES["put_item"]))
     scripted.run(saver, send(PUT))
     assert caplog.messages == [
-        f"put_item on table 'chats' in region eu-west-1 failed with {told}; retry 1 of 3 in 0.00 s"
+        f"put_item on table 'chats' in region eu-west-1 failed with {told}; "
+        "retry 1 (max_retries=3) in 0.00 s"
     ]
     assert caplog.records[0].levelno == logging.WARNING
     assert "password" not in caplog.text

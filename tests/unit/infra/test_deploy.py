@@ -110,6 +110,13 @@ def test_an_existing_table_that_is_as_configured_is_not_warned_of(
     assert caplog.messages == []
 
 
+def test_an_engine_that_describes_little_does_not_fail(caplog: pytest.LogCaptureFixture) -> None:
+    """Some emulators leave out what AWS always has."""
+    described = table(ProvisionedThroughput={})
+    play(deploy(SCALED), (DESCRIBE, described), (LIST_TAGS, tags()))
+    assert "read_capacity: configured 5, found None" in caplog.text
+
+
 def test_deploying_logs_its_steps(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         play(deploy(FULL), *SCRIPT)
