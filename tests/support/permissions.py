@@ -29,6 +29,7 @@ METHODS = {
     "put": "put",
     "put_writes": "put_writes",
     "send_shared": "put",
+    "open_connection": "warm",
     "delete_thread": "delete_thread",
     "copy_thread": "copy_thread",
     "prune": "prune",

@@ -100,6 +100,12 @@ def let_chunks_age(client: Either) -> None:
     client.target.clock = lambda: now + retention.GRACE_SECONDS + 60
 
 
+@row("`warm`")
+async def _warm(site: Site) -> None:
+    with site.wire.open():
+        await site.client().warm(f"{TENANT}:warm")
+
+
 @row("`get_tuple`")
 async def _get_tuple(site: Site) -> None:
     configs = [*await stored(site), await of_few_chunks(site), config_of(THREAD)]

@@ -25,12 +25,15 @@ from ..runtime.context import Context
 from ..runtime.effects import Operation
 from ..serialization.snapshots import snapshot
 from . import arguments
+from .lifetime import ConnectionLifetime
 from .maintenance import ThreadMaintenance
 from .table import TableProvisioning
 from .versions import next_version
 
 
-class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[str]):
+class DynamoDBSaver(
+    ConnectionLifetime, ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[str]
+):
     """A LangGraph checkpointer on one DynamoDB table, sync and async.
 
     Without `deploy`, the constructor sends no requests. All methods are safe to call from several
@@ -303,26 +306,3 @@ class DynamoDBSaver(ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[st
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002
         """The channel version after `current`; see `versions.next_version`."""
         return cast("str", next_version(current))
-
-    # Lifetime
-
-    def close(self) -> None:
-        """Close connections and threads; a later call opens them again."""
-        self._async.close()
-        self._sync.close()
-
-    async def aclose(self) -> None:
-        """Close the running event loop's async connections, and the sync ones."""
-        await self._async.aclose()
-
-    def __enter__(self) -> DynamoDBSaver:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> DynamoDBSaver:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.aclose()
