@@ -55,12 +55,16 @@ def thread(name: str, script: Script) -> Any:
     return {"configurable": {"thread_id": name, "checkpoint_ns": ""}, **script.limits}
 
 
-def play(bench: Bench, script: str, cold: bool = True, **arguments: Any) -> None:
-    """Play a script in one process, load its thread, then play it in a process for each turn."""
+def play(
+    bench: Bench, script: str, cold: bool = True, renewed: bool = False, **arguments: Any
+) -> None:
+    """Play a script in one process, load its thread, then play it in a process for each turn.
+
+    With `renewed`, what is measured turn by turn is that, and not the one process.
+    """
     write = getattr(scripts, script)
     played: Script = write(**arguments)
-    saver = bench.open()
-    warm_turns(bench, saver, played)
+    saver = turns(bench, played, renewed=renewed)
 
     place = thread("warm", played)
     load(bench, "warm_load_", saver, played, place)
@@ -76,8 +80,10 @@ def play(bench: Bench, script: str, cold: bool = True, **arguments: Any) -> None
             bench.result.cold_error = str(error)
 
 
-def warm_turns(bench: Bench, saver: Saver, script: Script) -> None:
+def turns(bench: Bench, script: Script, *, renewed: bool) -> Saver:
+    """Play all turns and measure each; returns the saver of the last."""
     result = bench.result
+    saver = bench.open()
     graph = script.graph.compile(checkpointer=saver)
     place = thread("warm", script)
     calls: list[Call] = []
@@ -87,6 +93,9 @@ def warm_turns(bench: Bench, saver: Saver, script: Script) -> None:
         for number, turn in enumerate(script.turns, start=1):
             before = time.process_time()
             with bench.meter.measure() as cost:
+                if renewed:  # what opening a saver sends is a part of it
+                    saver = bench.open()
+                    graph = script.graph.compile(checkpointer=saver)
                 invoke(graph, turn, place)
             total.update(cost.measures() | {"cpu_seconds": time.process_time() - before})
             made = bench.recorder.take()
@@ -96,6 +105,7 @@ def warm_turns(bench: Bench, saver: Saver, script: Script) -> None:
     finally:
         result.rounds = by_method([*calls, *bench.recorder.take()])
     result.measures |= total | sums(script, calls)
+    return saver
 
 
 def add_turn(result: Result, cost: Cost, made: list[Call], turn: Turn, stored: int) -> None:

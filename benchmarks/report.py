@@ -77,14 +77,18 @@ def round_trips(method: str, of: str = "mean") -> Column:
 
 
 def price(title: str, prefix: str = "") -> Column:
-    """US$ for 1,000 turns."""
+    """US$ for 1,000 turns, in one process or (`cold_`) in a new one for each turn."""
 
     def value(run: Run) -> float | None:
         found = run["measures"]
-        if f"{prefix}write_units" not in found or "turns" not in found:
+        renewed = WORKLOADS[run["workload"]].arguments.get("renewed", False)
+        if renewed and not prefix:
+            return None
+        of = "" if renewed else prefix  # then all that was measured is of new processes
+        if f"{of}write_units" not in found or "turns" not in found:
             return None
         return prices.per_1000_turns(
-            found[f"{prefix}write_units"], found[f"{prefix}read_units"], found["turns"]
+            found[f"{of}write_units"], found[f"{of}read_units"], found["turns"]
         )
 
     return Column(title, value, dollars)

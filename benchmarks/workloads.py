@@ -74,6 +74,15 @@ _ALL = (
     _chat(300, cold=False, at=(10, 50, 100, 300)),
     _chat(1000, cold=False, at=(10, 100, 300, 1000)),
     Workload(
+        "new-process-100",
+        "Chat of 100 turns, a new process every turn",
+        "play",
+        {"script": "chat", "turns": 100, "cold": False, "renewed": True},
+        turns=(10, 50, 100),
+        seconds=180,
+        short={"turns": 3},
+    ),
+    Workload(
         "agent-15",
         "Agent of 15 turns with tool results of 4 KB",
         "play",

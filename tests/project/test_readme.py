@@ -124,3 +124,30 @@ def test_the_comparison_is_what_the_benchmark_last_measured() -> None:
             if ratio >= 1000:
                 shown = f"{ratio:,.0f}×"
             assert cell.strip("*") == shown
+
+
+def test_the_price_of_new_processes_is_what_the_benchmark_last_measured() -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
+    turns = {
+        run["saver"]: run["measures"]
+        for run in results["runs"]
+        if run["workload"] == "new-process-100"
+    }
+    units = results["prices"]
+    dollars = {
+        name: (
+            found["write_units"] * units["million_write_units"]
+            + found["read_units"] * units["million_read_units"]
+        )
+        / found["turns"]
+        / 1000
+        for name, found in turns.items()
+        if "write_units" in found
+    }
+    (column,) = (
+        index for index, cell in enumerate(rows_of("Compared")[0]) if cell.startswith("new process")
+    )
+    shown = [row[column].strip("*") for row in rows_of("Compared")[1:]]
+    assert shown[0] == f"US$ {dollars['ours']:.4f}"
+    names = ("aws", "aws-gzip", "amazon-0.1.3", "dynamodb-checkpoint")
+    assert shown[1:] == [f"{dollars[name] / dollars['ours']:,.1f}×" for name in names]
