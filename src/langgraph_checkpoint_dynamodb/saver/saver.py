@@ -74,7 +74,7 @@ class DynamoDBSaver(
         super().__init__(serde=serde)
         self._prepare(arguments.saver_config(config))
         if deploy:
-            self._deploy()
+            self.setup()
 
     def __repr__(self) -> str:
         config = self.config

@@ -1,4 +1,4 @@
-"""The saver's methods on its table: find it from a stack, plan its deployment, delete it."""
+"""The saver's methods on its table: find it from a stack, create it, plan, delete it."""
 
 from __future__ import annotations
 
@@ -94,6 +94,21 @@ class TableProvisioning(SaverCalls):
             await reader.aclose()
         return cls(found, serde=serde)
 
+    def setup(self) -> None:
+        """Create the table if it is missing, as `deploy=True` does; the name that other savers use.
+
+        An existing table is not changed. You can call this again.
+
+        Raises:
+            TableMismatchError: A table of this name exists with other keys.
+            StorageError: A request failed, or the table is not active after waiting.
+        """
+        self._call("deploy", self._deploy)
+
+    async def asetup(self) -> None:
+        """Async `setup`."""
+        await self._acall("deploy", self._deploy)
+
     def plan(self) -> Plan:
         """What `deploy=True` would do with the configured table; changes nothing.
 
@@ -124,8 +139,8 @@ class TableProvisioning(SaverCalls):
         await self._acall("destroy", self._destroy, force)
         self._cache.clear()
 
-    def _deploy(self) -> None:
-        self._call("deploy", lambda _: deploy.deploy(self.config.table_config))
+    def _deploy(self, context: Context) -> Operation[None]:  # noqa: ARG002
+        return deploy.deploy(self.config.table_config)
 
     def _plan(self, context: Context) -> Operation[Plan]:  # noqa: ARG002
         return plan.plan(self.config.table_config)
