@@ -86,7 +86,7 @@ wheel: $(VENV)/.pip  ## Build the wheel and check what it carries
 lambda: wheel $(VENV)/.test  ## Prove that the SAM example needs wheels only, for each Python and processor
 	$(BIN)/python scripts/check_lambda.py dist
 
-tools: $(ENGINE) $(CHECKERS) $(foreach name,awscli cdk langgraph-api ministack sam workflows,$(TOOLS)/$(name)/.tool)  ## Install the tools that tests run
+tools: $(ENGINE) $(CHECKERS) $(foreach name,awscli cdk hosts langgraph-api ministack sam workflows,$(TOOLS)/$(name)/.tool)  ## Install the tools that tests run
 
 bench: $(TOOLS)/bench/.tool $(ENGINE)  ## Compare with other savers (ARGS="--workloads chat-100 --savers ours aws" for a part)
 	$(TOOLS)/bench/bin/python benchmarks/compare.py $(ARGS)
@@ -120,7 +120,7 @@ $(TOOLS)/cdk/.tool: $(TOOLS)/cdk/.pip pyproject.toml
 	@touch $@
 
 # Hosts that run the saver, each with its own pins.
-$(TOOLS)/langgraph-api/.tool: $(TOOLS)/%/.tool: $(TOOLS)/%/.pip pyproject.toml
+$(TOOLS)/hosts/.tool $(TOOLS)/langgraph-api/.tool: $(TOOLS)/%/.tool: $(TOOLS)/%/.pip pyproject.toml
 	$(TOOLS)/$*/bin/python -m pip install --quiet --editable '.[async]' --group $*
 	@touch $@
 

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the hosts need Python 3.11")
-@pytest.mark.parametrize(("environment", "directory"), [("langgraph-api", "langgraph_api")])
+@pytest.mark.parametrize(
+    ("environment", "directory"), [("langgraph-api", "langgraph_api"), ("hosts", "agents")]
+)
 def test_a_host(environment: str, directory: str, endpoint_url: str) -> None:
     done = subprocess.run(
         [tool(environment, "python"), "-m", "pytest", f"tests/hosts/{directory}"],
