@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -20,6 +21,18 @@ from langgraph.types import Command, interrupt
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
 
 Saver = BaseCheckpointSaver[Any]
+
+PAGE = Path(__file__).parents[3] / "docs" / "hosts.md"
+(RECIPE,) = re.findall(
+    r"```python\n# move\.py\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL
+)
+RECIPE_NAMES: dict[str, Any] = {}
+exec(compile(RECIPE, "move.py", "exec"), RECIPE_NAMES)
+
+
+def move(source: Saver, target: Saver, thread: Any) -> None:
+    """As the page shows it."""
+    RECIPE_NAMES["move"](source, target, thread["configurable"]["thread_id"])
 
 
 def append(state: list[str] | None, writes: Sequence[list[str]]) -> list[str]:
@@ -51,23 +64,6 @@ def make_graph(saver: Saver) -> Any:
     parent.add_edge("child", "reply")
     parent.add_edge("reply", END)
     return parent.compile(checkpointer=saver)
-
-
-def move(source: Saver, target: Saver, thread: Any) -> None:
-    """What the interface has to offer: every checkpoint, oldest first, with its writes."""
-    found = list(source.list(thread))
-    for one in sorted(found, key=lambda one: one.config["configurable"]["checkpoint_id"]):
-        namespace = one.config["configurable"]["checkpoint_ns"]
-        configurable = {**thread["configurable"], "checkpoint_ns": namespace}
-        if one.parent_config:
-            configurable["checkpoint_id"] = one.parent_config["configurable"]["checkpoint_id"]
-        versions = one.checkpoint["channel_versions"]
-        parent: Any = {"configurable": configurable}
-        stored = target.put(parent, one.checkpoint, one.metadata, versions)
-        writes = one.pending_writes or []
-        for task_id in dict.fromkeys(task_id for task_id, _, _ in writes):
-            own = [(channel, value) for task, channel, value in writes if task == task_id]
-            target.put_writes(stored, own, task_id)
 
 
 def seen(saver: Saver, thread: Any) -> list[Any]:

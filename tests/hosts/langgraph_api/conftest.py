@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,7 +24,10 @@ from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoD
 HERE = Path(__file__).parent
 ENDPOINT = os.environ["DYNAMODB_ENDPOINT"]
 TABLE = "hosts-langgraph-api"
-MODULE = "langgraph_checkpoint_dynamodb.server.checkpointer"
+PAGE = (HERE.parents[2] / "docs" / "hosts.md").read_text(encoding="utf-8")
+(SHOWN,) = (json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+(CHECKPOINTS,) = re.findall(r"```python\n(# checkpoints\.py\n.*?)```", PAGE, re.DOTALL)
+MODULE = SHOWN["checkpointer"]["path"]
 FILE = "./checkpoints.py:checkpointer"
 GRAPHS = ("chat", "fan", "review", "nested", "slow", "blocking")
 START_SECONDS = 60
@@ -33,6 +37,9 @@ os.environ.update(
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
+        # What the page's `checkpoints.py` goes by, and then the variables of `server`.
+        "CHATS_TABLE": TABLE,
+        "AWS_ENDPOINT_URL_DYNAMODB": ENDPOINT,
         server.TABLE: TABLE,
         server.ENDPOINT_URL: ENDPOINT,
         server.DEPLOY: "true",
@@ -54,8 +61,8 @@ class LangGraphDev:
         self._log.touch()
         self._read = 0
         self._process: subprocess.Popen[bytes] | None = None
-        for name in ("agents.py", "checkpoints.py"):
-            shutil.copy(HERE / name, directory)
+        shutil.copy(HERE / "agents.py", directory)
+        (directory / "checkpoints.py").write_text(CHECKPOINTS, encoding="utf-8")
 
     @property
     def log(self) -> str:
@@ -69,9 +76,10 @@ class LangGraphDev:
         return [one for one in logged if one.get("level") in {"error", "critical"}]
 
     def start(self, checkpointer: str) -> None:
+        graphs = {name: f"./agents.py:{name}" for name in GRAPHS}
         config = {
-            "dependencies": ["."],
-            "graphs": {name: f"./agents.py:{name}" for name in GRAPHS},
+            **SHOWN,
+            "graphs": {**graphs, **SHOWN["graphs"]},
             "checkpointer": {"path": checkpointer},
         }
         (self._directory / "langgraph.json").write_text(json.dumps(config), encoding="utf-8")
