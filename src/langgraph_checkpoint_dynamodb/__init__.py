@@ -1,5 +1,7 @@
 """A LangGraph checkpointer on one DynamoDB table."""
 
+from typing import TYPE_CHECKING, Any
+
 from .config.saver_config import DynamoDBConfig
 from .config.table_config import BillingMode, DynamoDBTableConfig, TableClass
 from .errors import (
@@ -24,11 +26,13 @@ from .errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
-from .infra.compare import Drift
-from .infra.plan import Plan
 from .maintenance.verify_report import Problem, ProblemKind, VerifyReport
 from .observability.events import OperationEvent
 from .saver.saver import DynamoDBSaver
+
+if TYPE_CHECKING:
+    from .infra.compare import Drift
+    from .infra.plan import Plan
 
 __all__ = [
     "AccessDeniedError",
@@ -63,3 +67,12 @@ __all__ = [
     "UnsupportedFormatError",
     "VerifyReport",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the classes of `plan()` on first use: no turn of a graph needs them."""
+    if name not in ("Drift", "Plan"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .infra import compare, plan  # noqa: PLC0415
+
+    return compare.Drift if name == "Drift" else plan.Plan

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..infra import deploy, destroy, plan, stack_outputs
-from ..infra.plan import Plan
 from ..runtime.context import Context
-from ..runtime.effects import Operation
+from ..runtime.effects import Compute, Operation
 from . import arguments
 from .calls import SaverCalls
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
     from ..config.saver_config import DynamoDBConfig
+    from ..infra.plan import Plan
 
 
 Saver = TypeVar("Saver", bound="TableProvisioning")
@@ -69,7 +70,7 @@ class TableProvisioning(SaverCalls):
         reachable = arguments.stack_config(stack_name, config, ttl_seconds)
         reader = cls(reachable)
         try:
-            found = reader._run(stack_outputs.saver_config(stack_name, reachable, ttl_seconds))
+            found = reader._run(_config_of_stack(stack_name, reachable, ttl_seconds))
         finally:
             reader.close()
         return cls(found, serde=serde)
@@ -87,9 +88,7 @@ class TableProvisioning(SaverCalls):
         reachable = arguments.stack_config(stack_name, config, ttl_seconds)
         reader = cls(reachable)
         try:
-            found = await reader._arun(
-                stack_outputs.saver_config(stack_name, reachable, ttl_seconds)
-            )
+            found = await reader._arun(_config_of_stack(stack_name, reachable, ttl_seconds))
         finally:
             await reader.aclose()
         return cls(found, serde=serde)
@@ -140,10 +139,33 @@ class TableProvisioning(SaverCalls):
         self._cache.clear()
 
     def _deploy(self, context: Context) -> Operation[None]:  # noqa: ARG002
-        return deploy.deploy(self.config.table_config)
+        deploy = yield from _infra("deploy")
+        yield from deploy.deploy(self.config.table_config)
 
     def _plan(self, context: Context) -> Operation[Plan]:  # noqa: ARG002
-        return plan.plan(self.config.table_config)
+        plan = yield from _infra("plan")
+        made: Plan = yield from plan.plan(self.config.table_config)
+        return made
 
     def _destroy(self, context: Context, force: bool) -> Operation[None]:
-        return destroy.destroy(context.table, force=force)
+        destroy = yield from _infra("destroy")
+        yield from destroy.destroy(context.table, force=force)
+
+
+def _config_of_stack(
+    stack_name: str, reachable: DynamoDBConfig, ttl_seconds: int | None
+) -> Operation[DynamoDBConfig]:
+    stack_outputs = yield from _infra("stack_outputs")
+    found: DynamoDBConfig = yield from stack_outputs.saver_config(
+        stack_name, reachable, ttl_seconds
+    )
+    return found
+
+
+def _infra(name: str) -> Operation[Any]:
+    """A module of `infra`, imported on first use: a quarter of this package's import time.
+
+    An import reads files, so an async driver does it in a thread.
+    """
+    load = partial(import_module, f"..infra.{name}", __package__)
+    return (yield Compute(load, size=lambda: None))
