@@ -33,8 +33,8 @@ from ..runtime.effects import (
     Reply,
     advance,
 )
-from ..runtime.fork import begin_anew_after_fork
-from . import aws_errors, client_config, coalescing, retries
+from ..runtime.fork import reset_after_fork
+from . import aws_errors, client_config, coalescing, retry_policy
 from .aio_clients import LoopClients
 from .sync import SyncDriver
 
@@ -42,7 +42,8 @@ T = TypeVar("T")
 Run: TypeAlias = "Callable[[Call, Counters | None], Awaitable[Reply]]"
 
 _FEW_CALLS = 2
-"""So many begin at once. Of more, each in its turn: a large one takes milliseconds to serialize."""
+"""Up to this number, calls start at once. More start one after another: serializing a large one
+takes milliseconds."""
 
 
 class AsyncDriver:
@@ -58,7 +59,7 @@ class AsyncDriver:
         )
         self._senders: set[asyncio.Task[None]] = set()  # a loop alone keeps no task alive
         self._lock = threading.Lock()
-        begin_anew_after_fork(self)
+        reset_after_fork(self)
 
     async def run(self, operation: Operation[T], counters: Counters | None = None) -> T:
         """Run an operation to its end and return its result; count what it takes.
@@ -88,11 +89,11 @@ class AsyncDriver:
             self._sync_driver.close()
 
     def close(self) -> None:
-        """Close the clients of other loops, as far as these still run or can."""
+        """Close the clients of other loops that are running or can run."""
         self._clients.close()
 
     def after_fork(self) -> None:
-        """Leave to the parent what its loops are sending."""
+        """Drop the calls that the parent's loops are sending."""
         self._gatherings = WeakKeyDictionary()
         self._senders = set()
         self._lock = threading.Lock()
@@ -104,7 +105,7 @@ class AsyncDriver:
                 return effect.function()
             return await self._in_thread(effect.function)
         if isinstance(effect, Backoff):
-            bound = retries.backoff_bound(self._config, effect.attempt)
+            bound = retry_policy.backoff_bound(self._config, effect.attempt)
             await asyncio.sleep(random.uniform(0, bound))  # noqa: S311 - jitter
             return None
         if isinstance(effect, Join):
@@ -148,7 +149,7 @@ class AsyncDriver:
         )
         self._senders.add(sender)
         sender.add_done_callback(self._senders.discard)
-        # Whoever cancels all tasks of a loop may cancel this one before it has begun.
+        # If all tasks of a loop are cancelled, this one may be cancelled before it has started.
         sender.add_done_callback(lambda _: coalescing.abandon(group))
 
     def _in_turns(self) -> Run:
@@ -172,7 +173,7 @@ class AsyncDriver:
         except StorageError as error:
             if not call.retried:
                 raise
-            attempts = retries.Attempts(self._sync_driver.meter, call, error, counters)
+            attempts = retry_policy.Attempts(self._sync_driver.meter, call, error, counters)
         attempt = attempts.begin_with_first(self._try)
 
         async def again() -> Reply:
@@ -184,7 +185,7 @@ class AsyncDriver:
             raise attempts.final(error) from error.__cause__
 
     async def _try_renewed(self, call: Call, counters: Counters | None) -> Reply:
-        """A try, and another with a new session's credentials if those had expired."""
+        """One attempt, and a second one with a new session if the credentials have expired."""
         try:
             return await self._try(call, counters)
         except AccessDeniedError as error:
@@ -213,8 +214,8 @@ class AsyncDriver:
 async def _settled(futures: Sequence[Future[bool]], seconds: float) -> None:
     """Wait until all futures are done, but not for longer.
 
-    They are another's: who gives up waiting cancels none of them, and they may be set when
-    this event loop is closed.
+    The futures belong to other operations: a timeout does not cancel them, and they may be set
+    after this event loop was closed.
     """
     loop = asyncio.get_running_loop()
     done = asyncio.Event()

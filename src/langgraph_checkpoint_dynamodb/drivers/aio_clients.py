@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
 from ..config.saver_config import DynamoDBConfig
-from ..runtime.fork import begin_anew_after_fork
+from ..runtime.fork import reset_after_fork
 from . import client_config
 from .sessions import async_session
 
@@ -37,7 +37,7 @@ class LoopClients:
         self._loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
         self._lock = threading.Lock()
         _every.add(self)
-        begin_anew_after_fork(self)
+        reset_after_fork(self)
 
     async def get(self, name: str) -> Any:
         """The running loop's client of a service."""
@@ -51,9 +51,9 @@ class LoopClients:
         return await client.get()
 
     def retire(self, name: str, client: Any) -> None:
-        """Have the next call make a session and a client; this one is closed with the others.
+        """Make the next call create a session and a client.
 
-        Other tasks may be waiting for its replies.
+        This client stays open until the others are closed, as tasks may await its replies.
         """
         with self._lock:
             clients = _clients_of(asyncio.get_running_loop()).setdefault(self, {})
@@ -73,7 +73,7 @@ class LoopClients:
             await client.aclose()
 
     def close(self) -> None:
-        """Close the clients of other loops, as far as these still run or can."""
+        """Close the clients of other loops that are running or can run."""
         with self._lock:
             loops = list(self._loops)
             self._loops.clear()
@@ -94,11 +94,10 @@ class LoopClients:
                     thread.submit(loop.run_until_complete, client.aclose()).result()
 
     def after_fork(self) -> None:
-        """Leave connections to the parent.
+        """Drop connections, which belong to the parent.
 
-        They are kept, not closed: a child that closed one would take it out of the
-        parent's selector, which both share. A reference that nobody holds keeps them
-        even when the interpreter ends.
+        They are not closed: closing one in the child would remove it from the selector that
+        both processes share. An extra reference keeps them open even at interpreter exit.
         """
         kept = [_clients_of(loop).pop(self, {}) for loop in self._loops]
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
@@ -107,7 +106,7 @@ class LoopClients:
 
 
 class _LoopClient:
-    """One event loop's client of a service, made once however many tasks ask for it first."""
+    """One event loop's client of a service, created once even if several tasks need it first."""
 
     def __init__(self, lifetime: AsyncGenerator[Any, None]) -> None:
         self._lifetime = lifetime
@@ -155,7 +154,7 @@ def _clients_of(loop: asyncio.AbstractEventLoop) -> _ClientsOfLoop:
 
 
 def _close_first(loop: asyncio.AbstractEventLoop, clients: _ClientsOfLoop) -> None:
-    """Have clients closed by `loop.close()`, before the loop itself."""
+    """Make `loop.close()` close the clients first."""
     close_loop = loop.close
     made_in = os.getpid()
 
@@ -170,7 +169,7 @@ def _close_first(loop: asyncio.AbstractEventLoop, clients: _ClientsOfLoop) -> No
 
 
 class _Turns:
-    """Has large replies that arrive together parsed one by one, and others of the loop between."""
+    """Parses large replies that arrive together one by one, so that other tasks run in between."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -207,7 +206,7 @@ class _Maker:
             yield client
 
     def renew(self) -> None:
-        """Have the next client made by a new session. Takes no lock: it is called on a loop."""
+        """Make the next client use a new session. Takes no lock: an event loop calls it."""
         self._session, self._prepared = None, {}
 
     def _prepare(self, name: str) -> Callable[[], Any]:

@@ -15,20 +15,21 @@ from ..errors import DISTRIBUTION
 from ..runtime.effects import DYNAMODB
 
 SMALL_COMPUTE_BYTES = 64 * 1024
-"""Up to this, work takes an event loop about a millisecond; a thread costs as much CPU."""
+"""Work on up to this many bytes takes about a millisecond on an event loop, as much CPU time as
+handing it to a thread."""
 
 JOIN_SECONDS = 5.0
-"""How long one operation waits for what another does. The other may never go on: its event
-loop was stopped, or is held up by the very thread that waits."""
+"""How long an operation waits for another one. That one may never complete: its event loop was
+stopped, or is blocked by the thread that waits."""
 
 MAX_CONCURRENT_CALLS = 16
 """Calls of one round that run at once, and the size of a client's connection pool."""
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
-"""How long one try waits for a connection, and for the next bytes of its reply. botocore's minute
-for each would hold a graph up for eight minutes when the network swallows packets. DynamoDB
-answers in milliseconds, and the saver's largest replies have 1 MB."""
+"""How long one attempt waits for a connection, and for the next bytes of its reply. With botocore's
+default of a minute each, a network that drops packets would block a graph for eight minutes.
+DynamoDB answers in milliseconds, and the largest replies have 1 MB."""
 
 _AWS_DOMAINS = (
     *("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu"),

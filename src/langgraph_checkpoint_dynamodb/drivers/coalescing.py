@@ -1,10 +1,9 @@
-"""Puts of different operations that are sent as one request, if the configuration says so.
+"""Request coalescing: puts of different operations in one request, with `share_puts=True`.
 
-DynamoDB bills items, but a request costs the client more processor time than making the item
-does. Calls are never delayed to fill a request: it takes along what has gathered by the time that
-a thread, or the next round of the event loop, gets to it. An error of the request fails no
-operation: each put is then sent again by itself. Measured with 64 chats at once: 1.6 to 2 times
-as many turns a second (docs/performance.md).
+DynamoDB bills items, but a request costs the client more CPU time than building an item. Calls are
+never delayed to fill a request: it contains the calls that are pending when a worker thread, or the
+next iteration of the event loop, sends it. If the request fails, each put is sent again separately.
+Measured with 64 concurrent chats: 1.6 to 2 times as many turns a second (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from ..runtime.effects import Call, Failed, Operation, Reply
 
 
 class Waiter(Protocol):
-    """What the futures of threads and those of event loops have in common."""
+    """The common interface of `concurrent.futures.Future` and `asyncio.Future`."""
 
     def done(self) -> bool: ...  # noqa: D102
     def set_result(self, result: Any, /) -> None: ...  # noqa: D102
 
 
 class PendingCall(NamedTuple):
-    """A shareable call, who waits for its reply, and the counters of that operation."""
+    """A shareable call, the future of its reply, and the counters of its operation."""
 
     call: Call
     waiter: Waiter
@@ -57,7 +56,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatemen
 
 
 class Gathering:
-    """Shareable calls that nobody has sent yet, and who waits for their replies."""
+    """Shareable calls that are not sent yet."""
 
     def __init__(self) -> None:
         self._entries: list[PendingCall] = []
@@ -70,9 +69,9 @@ class Gathering:
         start: Callable[[], object],
         counters: Counters | None = None,
     ) -> None:
-        """Let a call wait. Before the first, `start` is called, to have them taken and sent.
+        """Add a call. Before the first one, `start` schedules the sender.
 
-        Before, so that nothing is left waiting if it fails or is interrupted.
+        Before, so that no call is left pending if `start` raises.
         """
         with self._lock:
             if not self._entries:
@@ -80,14 +79,14 @@ class Gathering:
             self._entries.append(PendingCall(call, waiter, counters))
 
     def take(self) -> list[PendingCall]:
-        """All that wait; the next to come is the first again."""
+        """Remove and return all pending calls."""
         with self._lock:
             entries, self._entries = self._entries, []
         return entries
 
 
 def groups(entries: Sequence[PendingCall]) -> Iterator[list[PendingCall]]:
-    """What one request holds: so many items, and none of them twice."""
+    """Split calls into requests: at most 25 items each, and no key twice in one."""
     group: list[PendingCall] = []
     keys: set[tuple[str, str]] = set()
     for entry in entries:
@@ -102,9 +101,7 @@ def groups(entries: Sequence[PendingCall]) -> Iterator[list[PendingCall]]:
 
 
 def send_shared(group: Sequence[PendingCall]) -> Operation[None]:
-    """Send a group in one request, and answer whoever waits: with `Failed` for a put that was
-    not carried out.
-    """
+    """Send a group in one request, and set each future; to `Failed` for a put that failed."""
     try:
         waiting = [entry for entry in group if not entry.waiter.done()]  # nor cancelled
         if waiting:
@@ -112,7 +109,7 @@ def send_shared(group: Sequence[PendingCall]) -> Operation[None]:
             (reply,) = yield [call]
             _share_units(payer(group), waiting, reply)
             _answer(waiting, _replies(call, reply))
-    except Exception as error:  # noqa: BLE001 - those who wait are told
+    except Exception as error:  # noqa: BLE001 - set in the futures
         _answer(group, itertools.repeat(Failed(error)))
     finally:
         abandon(group)
@@ -139,7 +136,7 @@ def _share_units(first: Counters | None, entries: Sequence[PendingCall], reply: 
 
 
 def abandon(entries: Sequence[PendingCall]) -> None:
-    """Let nobody wait any longer for what was not sent."""
+    """Set the futures of calls that were not sent."""
     _answer(entries, itertools.repeat(Failed(UnavailableError("the request was cancelled"))))
 
 

@@ -1,7 +1,7 @@
 """One attempt of a call: paced, counted, logged, and its answer checked.
 
-Both drivers send what `Meter.begin` returns. Units are asked of DynamoDB only if somebody wants to
-know them: an observer, or a logger at DEBUG.
+Both drivers send what `Meter.begin` returns. DynamoDB is asked for consumed units only if there is
+an observer, or the logger is at DEBUG.
 """
 
 from __future__ import annotations

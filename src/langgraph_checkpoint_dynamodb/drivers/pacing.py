@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 from ..format.items import body_size
 from ..runtime.effects import Call, Item, Reply
-from ..runtime.fork import begin_anew_after_fork
+from ..runtime.fork import reset_after_fork
 
 WRITE, READ = "write", "read"
 
@@ -70,7 +70,7 @@ class Pacer:
         self._clock = clock
         self._budgets: dict[Partition, _Budget] = {}
         self._lock = Lock()
-        begin_anew_after_fork(self)
+        reset_after_fork(self)
 
     def delay(self, call: Call) -> float:
         """Seconds to wait before a call is sent; it is charged to its budget."""

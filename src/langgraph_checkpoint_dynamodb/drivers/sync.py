@@ -27,8 +27,8 @@ from ..runtime.effects import (
     Reply,
     advance,
 )
-from ..runtime.fork import begin_anew_after_fork
-from . import aws_errors, client_config, coalescing, retries
+from ..runtime.fork import reset_after_fork
+from . import aws_errors, client_config, coalescing, retry_policy
 from .metering import Meter
 from .pacing import Pacer
 from .sessions import sync_session
@@ -51,7 +51,7 @@ class SyncDriver:
         self._executor: ThreadPoolExecutor | None = None
         self._gathering = coalescing.Gathering()
         self.meter = Meter(config, Pacer())
-        begin_anew_after_fork(self)
+        reset_after_fork(self)
 
     def run(self, operation: Operation[T], counters: Counters | None = None) -> T:
         """Run an operation to its end and return its result; count what it takes."""
@@ -75,7 +75,7 @@ class SyncDriver:
         except StorageError as error:
             if not call.retried:
                 raise
-            attempts = retries.Attempts(self.meter, call, error, counters)
+            attempts = retry_policy.Attempts(self.meter, call, error, counters)
         try:
             return Retrying(**attempts.policy())(attempts.begin_with_first(self._try))
         except StorageError as error:
@@ -91,7 +91,7 @@ class SyncDriver:
             return self._executor.submit(function)
 
     def share(self, call: Call, counters: Counters | None = None) -> Future[Reply]:
-        """Send a call with those of other operations that wait for a thread by then."""
+        """Send a call in one request with pending calls of other operations."""
         reply: Future[Reply] = Future()
         reply.set_running_or_notify_cancel()  # an event loop that gave up cannot cancel it
         try:
@@ -107,7 +107,7 @@ class SyncDriver:
         return self._executor is not None
 
     def close(self) -> None:
-        """Give back connections and threads; the next call opens them again."""
+        """Close connections and threads; the next call opens them again."""
         with self._lock:
             clients, self._clients = self._clients, {}
             executor, self._executor = self._executor, None
@@ -117,7 +117,7 @@ class SyncDriver:
             client.close()
 
     def after_fork(self) -> None:
-        """Leave connections and threads to the parent."""
+        """Drop connections and threads, which belong to the parent."""
         self._lock = threading.Lock()
         self._clients, self._executor = {}, None
         self._gathering = coalescing.Gathering()
@@ -126,7 +126,7 @@ class SyncDriver:
         if isinstance(effect, Compute):
             return effect.function()
         if isinstance(effect, Backoff):
-            time.sleep(random.uniform(0, retries.backoff_bound(self._config, effect.attempt)))  # noqa: S311
+            time.sleep(random.uniform(0, retry_policy.backoff_bound(self._config, effect.attempt)))  # noqa: S311
             return None
         if isinstance(effect, Join):
             done, _ = wait(effect.futures, timeout=client_config.JOIN_SECONDS)
@@ -169,7 +169,7 @@ class SyncDriver:
         return [reply, *(future.result() for future in futures)]
 
     def _try_renewed(self, call: Call, counters: Counters | None) -> Reply:
-        """A try, and another with a new session's credentials if those had expired."""
+        """One attempt, and a second one with a new session if the credentials have expired."""
         try:
             return self._try(call, counters)
         except AccessDeniedError as error:
@@ -192,7 +192,7 @@ class SyncDriver:
         return attempt.answered(reply, aws_errors.host_of(client))
 
     def _drop_client(self, name: str, client: Any) -> None:
-        """Have the next call make a session: the credentials in a file may be others by now."""
+        """Make the next call create a session, which reads credential files again."""
         with self._lock:
             if self._clients.get(name) is client:
                 del self._clients[name]

@@ -1,4 +1,4 @@
-"""What every operation of a saver needs: the table's name, the cache, the serde, the time."""
+"""The settings and clock of one call: table, cache, serde, time."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
     from .single_flight import InFlight
 
 DEFAULT_MAX_BYTES = 1 << 30
-"""A bound for what a few crafted items can make a reader put together."""
+"""Upper bound of the bytes that a few crafted items can make a reader assemble."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One call's surroundings.
+    """The settings and clock of one call.
 
     Attributes:
         table: Table name.
-        ttl_attribute: The expiry's attribute name. It counts whether or not the table has
-            TTL now: what was given an expiry may have lost chunks by then.
-        ttl_seconds: How long what is written now shall live; `None` for ever.
-        max_resends: How often in a row unprocessed items may come back unprocessed.
+        ttl_attribute: Name of the TTL attribute. Expiry applies even if TTL is disabled on the
+            table now: an expired item may have lost chunks already.
+        ttl_seconds: After how many seconds new items expire; `None` for never.
+        max_resends: How often in a row a resend may leave all items unprocessed.
         cache: Shared by all calls of a saver.
         in_flight: The same.
         serde: The saver's serde at the time of the call.
         now: Time of the call, in epoch seconds.
         run_index: Whether the table has the index by run id.
-        max_bytes: The most that the values of a checkpoint and its pending writes may take.
+        max_bytes: Upper bound of the values of a checkpoint and its pending writes, in bytes.
         encrypts: Whether the serde encrypts.
-        allow_plaintext: Whether what is not encrypted is read all the same.
+        allow_plaintext: Whether unencrypted values are read although the serde encrypts.
         asked: With fencing, the earlier checkpoints requested by id; see `checkpoints.fencing`.
-        shared_puts: Where puts may share requests, whether they do.
-        counters: What the call takes; `None` if nobody wants to know.
+        shared_puts: Whether puts share requests; `None` unless `share_puts` is set.
+        counters: Counts the requests and units of the call; `None` without an observer.
     """
 
     table: str
@@ -70,18 +70,18 @@ class ThreadNamespace:
 
 
 class SharedPuts:
-    """Whether the puts of a saver share requests: until it shows that they may not."""
+    """Whether the puts of a saver share requests; off once DynamoDB refuses it."""
 
     def __init__(self) -> None:
         self.allowed = True
 
     def stop(self, error: Exception) -> None:
-        """Send every put by itself from now on."""
+        """Send every put as its own request from now on."""
         if self.allowed:
             self.allowed = False
             LOG.warning(
-                "share_puts=True: DynamoDB refused a shared request and took its puts one by one, "
-                "so this saver shares no more. Allow dynamodb:PartiQLInsert on the table, or leave "
-                "share_puts out. DynamoDB's answer: %s",
+                "share_puts=True: DynamoDB refused a shared request and accepted its puts one "
+                "by one, so this saver now sends each put separately. Allow dynamodb:PartiQLInsert "
+                "on the table, or leave share_puts out. DynamoDB's answer: %s",
                 error,
             )

@@ -1,6 +1,6 @@
-"""What an operation is: a generator that describes I/O and never does any.
+"""Operations and effects: an operation is a generator that describes I/O and does none itself.
 
-An operation yields *requests for something* and is sent the answer:
+An operation yields effects and is sent their results:
 
 =====================  ====================================================
 it yields              it is sent
@@ -15,7 +15,7 @@ it yields              it is sent
 =====================  ====================================================
 
 A reply is the service's response, `ConditionFailed` for a call whose condition
-did not hold, or `Failed` for a shareable call. Any other failure is thrown into
+was false, or `Failed` for a shareable call. Any other failure is thrown into
 the operation after all calls of the round have ended. What the operation returns
 is its result.
 Operations read no clock and draw no random number: both come as arguments, so
@@ -48,8 +48,8 @@ class Call:
         params: Its arguments.
         service: The service's name.
         shareable: The driver may send it in one request with other operations' calls. The
-            operation can do without it, or sends it again by itself.
-        retried: Whether the driver tries it again after an error that may pass.
+            operation handles `Failed` by sending the call again separately.
+        retried: Whether the driver retries it after a transient error.
     """
 
     method: str
@@ -61,14 +61,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ConditionFailed:
-    """The reply to a call whose condition did not hold; nothing was written."""
+    """The reply to a call whose condition was false; nothing was written."""
 
     item: Item | None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The reply to a shareable call that was not carried out, or not for sure."""
+    """The reply to a shareable call that failed, or whose outcome is unknown."""
 
     error: Exception
 
@@ -86,8 +86,8 @@ class Compute(Generic[T]):
 
     Attributes:
         function: The work.
-        size: Finds about how many bytes it works on; `None` if that is not known. A
-            little is done sooner than handed to a thread.
+        size: Estimates how many bytes it works on; `None` if unknown. Small work runs on
+            the event loop, as handing it to a thread would take longer.
     """
 
     function: Callable[[], T]
@@ -96,7 +96,7 @@ class Compute(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Wait for what other operations of this process, on any thread or event loop, are doing."""
+    """Wait for other operations of this process, on any thread or event loop."""
 
     futures: Sequence[Future[bool]]
 

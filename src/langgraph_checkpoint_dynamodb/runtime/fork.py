@@ -1,7 +1,7 @@
-"""What a child process made by `os.fork` must not share with its parent.
+"""State that a child process made by `os.fork` must not share with its parent.
 
-A child has only the thread that forked. A lock that another thread held is never released
-in it, work that another thread had begun never ends, and a connection is still the parent's.
+A child has only the thread that called `fork`. Locks that other threads held are never released in
+it, work of other threads never completes, and connections still belong to the parent.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from weakref import WeakSet
 
 
 class Forked(Protocol):
-    """Something that a child process has to begin anew."""
+    """An object with state that a child process must reset."""
 
     def after_fork(self) -> None:
-        """Forget what belongs to the parent. Called in the child, on its only thread."""
+        """Drop the state that belongs to the parent. Called in the child, on its only thread."""
 
 
 _holders: WeakSet[Forked] = WeakSet()
 
 
-def begin_anew_after_fork(holder: Forked) -> None:
-    """Have `holder.after_fork` called in every child, as long as the holder lives."""
+def reset_after_fork(holder: Forked) -> None:
+    """Call `holder.after_fork` in every child, until the holder is garbage collected."""
     _holders.add(holder)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from .fork import begin_anew_after_fork
+from .fork import reset_after_fork
 
 LOG = logging.getLogger("langgraph_checkpoint_dynamodb")
 """Never logged: values of a thread and credentials at any level; thread ids above DEBUG."""
@@ -23,7 +23,7 @@ class RateLimitedWarnings:
         self._clock = clock
         self._kinds: dict[str, tuple[float, int]] = {}
         self._lock = Lock()
-        begin_anew_after_fork(self)
+        reset_after_fork(self)
 
     def log(self, kind: str, text: Callable[[], str]) -> None:
         """Log a warning unless one of its kind was logged less than a second ago.

@@ -7,14 +7,14 @@ from collections.abc import Callable, Hashable, Iterable
 from threading import Lock
 from typing import Any
 
-from .fork import begin_anew_after_fork
+from .fork import reset_after_fork
 
 
 class Cache:
-    """Keeps what was used last, up to `limit` bytes.
+    """Keeps the most recently used entries, up to `limit` bytes.
 
     Args:
-        limit: Bound of the sum of the sizes that `put` is told, in bytes.
+        limit: Upper bound of the sum of the sizes passed to `put`, in bytes.
     """
 
     def __init__(self, limit: int) -> None:
@@ -22,7 +22,7 @@ class Cache:
         self._used = 0
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
-        begin_anew_after_fork(self)
+        reset_after_fork(self)
 
     def get(self, key: Hashable) -> Any:
         """The value, or `None`."""
@@ -43,38 +43,38 @@ class Cache:
         return [None if entry is None else entry[0] for _, entry in entries]
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
-        """Keep `value`, which takes `size` bytes; drop the oldest beyond the limit."""
+        """Store `value` of `size` bytes; evict the least recently used entries over the limit."""
         with self._lock:
             self._put(key, value, size)
 
     def merge(
         self, key: Hashable, change: Callable[[Any], Any], size_of: Callable[[Any], int]
     ) -> None:
-        """Keep what `change` makes of the value, or of `None`."""
+        """Store `change(value)`, or `change(None)` if there is no entry."""
         with self._lock:
             old = self._entries.get(key)
             value = change(old[0] if old else None)
             self._put(key, value, size_of(value))
 
     def forget(self, key: Hashable) -> None:
-        """Forget one entry, if there is one."""
+        """Remove an entry, if it exists."""
         with self._lock:
             self._drop(key)
 
-    def drop(self, doomed: Callable[[Any], bool]) -> None:
-        """Forget the entries whose key `doomed` picks."""
+    def drop(self, is_removed: Callable[[Any], bool]) -> None:
+        """Remove the entries whose key `is_removed` accepts."""
         with self._lock:
-            for key in [key for key in self._entries if doomed(key)]:
+            for key in [key for key in self._entries if is_removed(key)]:
                 self._drop(key)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         with self._lock:
             self._entries.clear()
             self._used = 0
 
     def after_fork(self) -> None:
-        """Keep the entries, unless another thread of the parent was just changing them."""
+        """Keep the entries, unless another thread of the parent was changing them."""
         interrupted = self._lock.locked()
         self._lock = Lock()
         if interrupted:

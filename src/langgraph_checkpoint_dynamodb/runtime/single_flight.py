@@ -1,10 +1,9 @@
-"""Chunks that are being written, so that two operations of a process do not write one twice.
+"""Single flight: two operations of a process do not write the same chunk twice.
 
-LangGraph stores a task's writes in the background while it puts the checkpoint that
-contains them: two calls with the same large value, at about the same moment. The first to
-claim a chunk writes it, and the other waits for it. A claim that was kept stays known until the
-operations that overlap with it have ended: the chunk was acknowledged during their call, as if
-they had written it.
+LangGraph stores a task's writes in the background while it puts the checkpoint that contains them:
+two calls with the same large value, at about the same time. The first operation that claims a chunk
+writes it; the other waits until it is acknowledged. A fulfilled claim is kept until all overlapping
+operations have ended: the chunk was acknowledged during their call, as if they had written it.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TypeAlias
 
-from .fork import begin_anew_after_fork
+from .fork import reset_after_fork
 
 ChunkScope: TypeAlias = tuple[str, int]
 """The thread and the generation of chunks."""
 
 MAX_AGE = 600
-"""Seconds after which what was written is forgotten, however many operations overlap: a sweep
-spares chunks for an hour."""
+"""Seconds after which fulfilled claims are dropped, even if operations still overlap. Garbage
+collection keeps chunks for an hour."""
 
 
 @dataclass(slots=True)
@@ -37,16 +36,16 @@ class _Scope:
 
 
 class InFlight:
-    """Who writes what."""
+    """The claims of all operations of a saver."""
 
     def __init__(self) -> None:
         self._scopes: dict[ChunkScope, _Scope] = {}
         self._lock = Lock()
-        begin_anew_after_fork(self)
+        reset_after_fork(self)
 
     @contextmanager
     def operation(self, scope: ChunkScope, now: float) -> Iterator[None]:
-        """As long as this lasts, chunks that others have written in it count as written."""
+        """Within this block, chunks that other operations wrote since it began count as stored."""
         with self._lock:
             found = self._scopes.setdefault(scope, _Scope(now))
             if not 0 <= now - found.begun <= MAX_AGE:
@@ -66,10 +65,10 @@ class InFlight:
     def claim(
         self, scope: ChunkScope, digests: Iterable[bytes]
     ) -> tuple[list[bytes], dict[bytes, Future[bool]]]:
-        """The chunks that the caller now writes, and those that others write or have written.
+        """The chunks that the caller must write, and the claims of those that others write.
 
-        Who claims has to `settle`, be it nothing. An operation settles its own claims before
-        it waits for others, so no two can wait for each other.
+        The caller must `settle` its claims, even if there are none. An operation settles its own
+        claims before it waits for others, so two operations cannot deadlock.
         """
         mine = []
         others = {}
@@ -85,9 +84,9 @@ class InFlight:
         return mine, others
 
     def settle(self, scope: ChunkScope, digests: Iterable[bytes], *, written: bool) -> None:
-        """Tell those who wait whether the chunks are written."""
+        """Complete claims: whether the chunks were written."""
         with self._lock:
-            found = self._scopes.get(scope)  # none in a child that was forked meanwhile
+            found = self._scopes.get(scope)  # none in a child that was forked since
             claims = found.claims if found else {}
             settled = {claims[digest] for digest in digests if digest in claims}
             if not written:
@@ -97,13 +96,13 @@ class InFlight:
             claim.set_result(written)
 
     def forget_thread(self, thread_id: str) -> None:
-        """Count nothing as written any more that a deletion may be taking away."""
+        """Drop the fulfilled claims of a thread, as a deletion may remove its chunks."""
         with self._lock:
             for scope, found in self._scopes.items():
                 if scope[0] == thread_id:
                     found.forget_written()
 
     def after_fork(self) -> None:
-        """Forget what the parent's threads are writing: nobody settles it in a child."""
+        """Drop the claims of the parent's threads: nothing settles them in a child."""
         self._scopes = {}
         self._lock = Lock()
