@@ -349,7 +349,7 @@ def test_checkpoints_and_writes_are_read_consistently() -> None:
     get(table, context())
     reads = [call for call in table.calls[sent:] if call.method == "query"]
     bounds = [call.params["ExpressionAttributeValues"][":low"]["S"][:2] for call in reads]
-    assert [call.params["ConsistentRead"] for call in reads] == [low == "C#" for low in bounds]
+    assert [call.params["ConsistentRead"] for call in reads] == [low != "S#" for low in bounds]
     assert bounds == ["C#", "C#", "S#", "S#"]
 
 

@@ -24,6 +24,7 @@ from langgraph_checkpoint_dynamodb import (
 )
 from langgraph_checkpoint_dynamodb.runtime.context import Context
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
+from langgraph_checkpoint_dynamodb.saver import arguments
 from sessions import MODES, Scripted, refusal
 from threads import config_of
 
@@ -167,7 +168,7 @@ def test_a_list_that_is_left_is_no_error_and_its_callers_time_does_not_count(
 
     calls = Calls("sync")
     saver = calls.saver(lambda call: NOTHING)
-    monkeypatch.setattr(saver, "_listing", lambda *_: Listing())
+    monkeypatch.setattr(arguments, "listing", lambda *_: Listing())
     with closing(saver.list(config_of("t"))) as listing:  # type: ignore[type-var]
         next(listing)
         time.sleep(0.2)
