@@ -167,7 +167,7 @@ def run(script: str, *arguments: str, endpoint_url: str, **variables: str) -> An
     defaults["TTL_SECONDS"] = str(APP["Parameters"]["TtlSeconds"]["Default"])
     given = defaults | variables
     assert set(given) == set(FUNCTION["Environment"]["Variables"])
-    paths = (ROOT / "src", ROOT / "benchmarks")
+    paths = (ROOT / "src", ROOT / "tests" / "support")
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=EXAMPLE / FUNCTION["CodeUri"],

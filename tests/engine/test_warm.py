@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from conftest import MakeSaver
-from costs import Costs
 
+from capacity import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBSaver, InvalidInputError, TableNotFoundError
 from threads import config_of, put

@@ -18,7 +18,8 @@ def test_importing_the_package_needs_no_library_of_an_extra(absent: str) -> None
 
 
 @pytest.mark.parametrize(
-    "unneeded", ["yaml", "aiobotocore", "aioboto3", "aws_cdk", "opentelemetry"]
+    "unneeded",
+    ["yaml", "tenacity", "ctypes", "aiobotocore", "aioboto3", "aws_cdk", "opentelemetry"],
 )
 def test_a_run_imports_no_part_that_it_does_not_need(unneeded: str) -> None:
     script = (

@@ -17,8 +17,6 @@ from importlib.util import find_spec
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from tenacity import AsyncRetrying
-
 from ..config.saver_config import DynamoDBConfig
 from ..errors import AccessDeniedError, StorageError
 from ..runtime.counters import Counters
@@ -174,15 +172,7 @@ class AsyncDriver:
             if not call.retried:
                 raise
             attempts = retry_policy.Attempts(self._sync_driver.meter, call, error, counters)
-        attempt = attempts.begin_with_first(self._try)
-
-        async def again() -> Reply:
-            return await attempt()
-
-        try:
-            return await AsyncRetrying(**attempts.policy())(again)
-        except StorageError as error:
-            raise attempts.final(error) from error.__cause__
+        return await attempts.arun(self._try)
 
     async def _try_renewed(self, call: Call, counters: Counters | None) -> Reply:
         """One attempt, and a second one with a new session if the credentials have expired."""

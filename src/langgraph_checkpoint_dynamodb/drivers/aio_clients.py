@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import ctypes
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -25,7 +24,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from ..config.saver_config import DynamoDBConfig
 from ..runtime.fork import reset_after_fork
-from . import client_config
+from . import client_config, retry_policy
 from .sessions import async_session
 
 
@@ -100,6 +99,8 @@ class LoopClients:
         both processes share. An extra reference keeps them open even at interpreter exit.
         """
         kept = [_clients_of(loop).pop(self, {}) for loop in self._loops]
+        import ctypes  # noqa: PLC0415 - for a forked child only
+
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
         self._loops = WeakSet()
         self._lock = threading.Lock()
@@ -211,6 +212,8 @@ class _Maker:
 
     def _prepare(self, name: str) -> Callable[[], Any]:
         from aiobotocore.config import AioConfig  # noqa: PLC0415 - an optional extra
+
+        retry_policy.library()  # here, as an import reads files
 
         with self._lock:
             session = self._session = self._session or async_session(self._config)

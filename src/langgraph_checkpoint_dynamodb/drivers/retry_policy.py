@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-from tenacity import RetryCallState, wait_random_exponential
-from tenacity.retry import retry_if_exception
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..config.saver_config import DynamoDBConfig
 from ..errors import StorageError, ThrottledError
 from ..runtime.counters import Counters
-from ..runtime.effects import Call
+from ..runtime.effects import Call, Reply
 from .metering import Meter
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
 THROTTLED_SECONDS = 60.0
 """How long a throttled call is retried while other requests of its partition succeed."""
+
+
+def library() -> ModuleType:
+    """tenacity, imported at the first retry: a tenth of this package's import time.
+
+    An event loop's client imports it before, in a worker thread.
+    """
+    return import_module("tenacity")
 
 
 class Attempts:
@@ -40,19 +51,43 @@ class Attempts:
         self._accepted = meter.pacer.accepted(call)
         self._made = 0
 
-    def policy(self) -> dict[str, Any]:
-        """Arguments of tenacity's `Retrying` and `AsyncRetrying`."""
+    def run(self, attempt: Callable[[Call, Counters | None], Reply]) -> Reply:
+        """Make further attempts; returns the reply of the first that succeeds.
+
+        Raises:
+            StorageError: The error of the last attempt, without the frames of the retries.
+        """
+        tenacity = library()
+        try:
+            return tenacity.Retrying(**self._policy(tenacity))(self._with_first(attempt))
+        except StorageError as error:
+            raise self._final(error) from error.__cause__
+
+    async def arun(self, attempt: Callable[[Call, Counters | None], Awaitable[Reply]]) -> Reply:
+        """Async `run`."""
+        tenacity = library()
+        with_first = self._with_first(attempt)
+
+        async def again() -> Reply:
+            return await with_first()
+
+        try:
+            return await tenacity.AsyncRetrying(**self._policy(tenacity))(again)
+        except StorageError as error:
+            raise self._final(error) from error.__cause__
+
+    def _policy(self, tenacity: ModuleType) -> dict[str, Any]:
         return {
-            "retry": retry_if_exception(lambda error: getattr(error, "retryable", False)),
+            "retry": tenacity.retry_if_exception(lambda error: getattr(error, "retryable", False)),
             "stop": self._is_last,
             "before_sleep": self._tell,
-            "wait": wait_random_exponential(
+            "wait": tenacity.wait_random_exponential(
                 multiplier=self._config.initial_retry_delay, max=self._config.max_retry_delay
             ),
             "reraise": True,
         }
 
-    def begin_with_first(self, attempt: Callable[[Call, Counters | None], T]) -> Callable[[], T]:
+    def _with_first(self, attempt: Callable[[Call, Counters | None], T]) -> Callable[[], T]:
         """An attempt for tenacity that begins with the one that has failed already.
 
         Most calls succeed at once, and then need no state of retries.
@@ -68,8 +103,8 @@ class Attempts:
 
         return again
 
-    def final(self, error: StorageError) -> StorageError:
-        """The error to raise, without the frames of the retries: it says how often was tried."""
+    def _final(self, error: StorageError) -> StorageError:
+        """The error to raise: it says how often the call was tried."""
         if error.retryable:
             tries = f"{self._made} time{'s' * (self._made != 1)}"
             error.args = (f"{error} (tried {tries}; see max_retries)",)

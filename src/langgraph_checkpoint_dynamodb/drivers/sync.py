@@ -10,8 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, TypeVar
 
-from tenacity import Retrying
-
 from ..config.saver_config import DynamoDBConfig
 from ..errors import AccessDeniedError, StorageError
 from ..runtime.counters import Counters
@@ -76,10 +74,7 @@ class SyncDriver:
             if not call.retried:
                 raise
             attempts = retry_policy.Attempts(self.meter, call, error, counters)
-        try:
-            return Retrying(**attempts.policy())(attempts.begin_with_first(self._try))
-        except StorageError as error:
-            raise attempts.final(error) from error.__cause__
+        return attempts.run(self._try)
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
         """Run a function in one of the threads in which calls of a round run at once."""
