@@ -6,9 +6,11 @@ import asyncio
 import itertools
 import operator
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from langchain_core.messages import AIMessage
+from langgraph.channels.delta import DeltaChannel
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Send, interrupt
 from typing_extensions import TypedDict
@@ -53,8 +55,17 @@ async def block(_: Log) -> Log:
     return {"log": ["blocked"]}
 
 
-def fan_out() -> StateGraph[Any, Any, Any, Any]:
-    builder = StateGraph(Log)
+def append(state: list[Any] | None, writes: Sequence[list[Any]]) -> list[Any]:
+    return [*(state or []), *(item for write in writes for item in write)]
+
+
+class DeltaLog(TypedDict, total=False):
+    log: Annotated[list[Any], DeltaChannel(append, snapshot_frequency=2)]
+    count: int
+
+
+def fan_out(state: type[Any]) -> StateGraph[Any, Any, Any, Any]:
+    builder = StateGraph(state)
     builder.add_node("work", lambda task: {"log": [task["index"]]})
     sends = lambda state: [Send("work", {"index": n}) for n in range(state["count"])]  # noqa: E731
     builder.add_conditional_edges(START, sends)
@@ -66,7 +77,8 @@ CHAT = pipeline(MessagesState, reply=reply)
 REVIEW = pipeline(Log, draft=note("draft"), ask=ask, publish=note("publish"))
 
 chat = CHAT.compile()
-fan = fan_out().compile()
+fan = fan_out(Log).compile()
+delta = fan_out(DeltaLog).compile()
 review = REVIEW.compile()
 nested = pipeline(Log, review=review, archive=note("archive")).compile()
 slow = pipeline(Log, begin=note("begin"), wait=wait).compile()

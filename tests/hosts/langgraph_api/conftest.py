@@ -29,7 +29,7 @@ PAGE = (HERE.parents[2] / "docs" / "hosts.md").read_text(encoding="utf-8")
 (CHECKPOINTS,) = re.findall(r"```python\n(# checkpoints\.py\n.*?)```", PAGE, re.DOTALL)
 MODULE = SHOWN["checkpointer"]["path"]
 FILE = "./checkpoints.py:checkpointer"
-GRAPHS = ("chat", "fan", "review", "nested", "slow", "blocking")
+GRAPHS = ("chat", "fan", "delta", "review", "nested", "slow", "blocking")
 START_SECONDS = 60
 
 os.environ.update(

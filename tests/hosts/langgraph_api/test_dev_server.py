@@ -43,11 +43,14 @@ def test_a_chat_of_300_messages(client: Any, saver: DynamoDBSaver) -> None:
     assert saver.verify(thread_id).ok
 
 
-def test_a_fan_out_of_300_tasks(client: Any, saver: DynamoDBSaver) -> None:
-    thread_id = new_thread(client, "fan")
-    values = client.runs.wait(thread_id, "fan", input={"count": 300})
+@pytest.mark.parametrize("graph", ["fan", "delta"])
+def test_a_fan_out_of_300_tasks(client: Any, saver: DynamoDBSaver, graph: str) -> None:
+    thread_id = new_thread(client, graph)
+    values = client.runs.wait(thread_id, graph, input={"count": 300})
     assert values["log"] == list(range(300))
-    assert client.threads.get_state(thread_id)["values"]["log"] == list(range(300))
+    values = client.runs.wait(thread_id, graph, input={"count": 2})
+    assert values["log"] == [*range(300), 0, 1]
+    assert client.threads.get_state(thread_id)["values"]["log"] == values["log"]
     assert saver.verify(thread_id).ok
 
 
