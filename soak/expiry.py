@@ -49,7 +49,7 @@ class FakeSaver(DynamoDBSaver):
 
     table: FakeTable
 
-    def _run(self, operation: Any) -> Any:
+    def _run(self, operation: Any, counters: Any = None) -> Any:
         return self.table.run(operation)
 
 

@@ -23,7 +23,7 @@ KEY = b"golden key of 16"
 class _Saver(DynamoDBSaver):
     table: FakeTable
 
-    def _run(self, operation: Any) -> Any:
+    def _run(self, operation: Any, counters: Any = None) -> Any:
         return self.table.run(operation)
 
 

@@ -24,7 +24,7 @@ THREAD = config_of("thread")
 class FakeSaver(DynamoDBSaver):
     table: FakeTable
 
-    def _run(self, operation: Any) -> Any:
+    def _run(self, operation: Any, counters: Any = None) -> Any:
         return self.table.run(operation)
 
 
