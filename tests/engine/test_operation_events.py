@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from conftest import MakeSaver
-from costs import Costs
 from langgraph.graph import MessagesState
 
+from capacity import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import OperationEvent
 from threads import LARGE, chain, config_of, put
