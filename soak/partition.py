@@ -69,6 +69,7 @@ class _Case:
         least = partitions.units_of(self._name, "write") / _WRITES
         return {
             f"{self._name}: saved in s": round(seconds, 1),
+            f"{self._name}: throttled": partitions.throttled,
             f"{self._name}: of the least": round(seconds / least, 2),
             f"{self._name}: 1 KB beside in s": round(max(took[self._name], default=0), 2),
             f"{self._name}: other threads in s": round(max(took["others"], default=0), 2),

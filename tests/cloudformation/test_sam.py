@@ -312,7 +312,13 @@ def test_what_the_build_runs(tmp_path: Path) -> None:
 
 
 def dry_run(target: str, **variables: str) -> list[str]:
-    command = ["make", "--dry-run", target, *(f"{name}={one}" for name, one in variables.items())]
+    command = [
+        "make",
+        "--no-print-directory",
+        "--dry-run",
+        target,
+        *(f"{name}={one}" for name, one in variables.items()),
+    ]
     done = subprocess.run(command, cwd=EXAMPLE, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 

@@ -14,6 +14,7 @@ import expiry
 import fuzz
 import kills
 import loopback_proxy
+import partition
 import races
 import run as runner
 import throttling
@@ -100,6 +101,14 @@ def check_races(figures: dict[str, Any]) -> None:
     assert figures["loaded"] > 5 * figures["interleavings"]
     assert figures["deleted"] > 0
     assert figures["killed"] > 0
+
+
+def check_partition(figures: dict[str, Any]) -> None:
+    for mode in ("sync", "async"):
+        case = f"{mode} {partition.SHORT['megabytes'][0]} MB of bytes"
+        assert figures[f"{case}: throttled"] > 0
+        assert figures[f"{case}: saved in s"] > 0
+        assert figures[f"{case}: loaded in s"] > 0
 
 
 def check_throttling(figures: dict[str, Any]) -> None:
