@@ -190,14 +190,18 @@ class _Handler(BaseHTTPRequestHandler):
         return 400, THROTTLED
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # many savers connect at once
+
+
 @contextmanager
 def limited(engine: str, partitions: Partitions) -> Iterator[str]:
     """The URL of a proxy in front of an engine."""
     pool = urllib3.PoolManager(maxsize=64, retries=False)
     members = {"partitions": partitions, "engine": engine, "pool": pool}
     handler = type("Handler", (_Handler,), members)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
