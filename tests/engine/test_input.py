@@ -18,6 +18,7 @@ from langgraph_checkpoint_dynamodb import (
     SerializationError,
 )
 from play import thread
+from threads import config_of, put
 
 NO_THREAD: dict[str, Any] = {
     "no config": None,
@@ -224,3 +225,21 @@ async def test_any_iterable_of_ids_is_read_once(client: Either, iterable: str) -
     assert len(await client.list(thread("1"))) == 1
     await client.prune(made(["1", 2]), strategy="delete")
     assert [one.config["configurable"]["thread_id"] for one in await client.list(None)] == ["3"]
+
+
+@pytest.mark.parametrize("path", [None, 5, ["a"], b"a"])
+async def test_a_task_path_that_is_no_string_is_refused(client: Either, path: Any) -> None:
+    config = await put(client, config_of("t"), {"a": 1})
+    with pytest.raises(InvalidInputError, match="task_path"):
+        await client.put_writes(config, [("a", 1)], "task", path)
+    assert await client.get_tuple(config)
+
+
+@pytest.mark.parametrize("values", [None, [1], 5, {5: 1}, {b"a": 1}, {"\ud800": 1}])
+async def test_channel_values_that_cannot_be_read_back_are_refused(
+    client: Either, values: Any
+) -> None:
+    checkpoint = {**empty_checkpoint(), "channel_values": values}
+    with pytest.raises(InvalidInputError, match="channel_values"):
+        await client.put(config_of("t"), checkpoint, {}, {})
+    assert await client.get_tuple(config_of("t")) is None

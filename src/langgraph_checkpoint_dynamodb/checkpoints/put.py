@@ -98,8 +98,8 @@ class _Prepared:
     stored: StoredCheckpoint
 
 
-def put(context: Context, new: Put) -> Operation[None]:
-    """Store a checkpoint: first the chunks that it refers to, then its item.
+def put(context: Context, new: Put) -> Operation[str]:
+    """Store a checkpoint: first the chunks that it refers to, then its item. Returns its id.
 
     Raises:
         StaleParentError: With fencing, the parent is not the newest checkpoint.
@@ -126,6 +126,7 @@ def put(context: Context, new: Put) -> Operation[None]:
         # fork from the parent reads it first, which remembers it again.
         memory.forget(context, new.place, new.parent_id)
     memory.remember(context, new.place, new.id, prepared.stored)
+    return new.id
 
 
 def _find_parent(context: Context, new: Put) -> Operation[StoredCheckpoint | None]:

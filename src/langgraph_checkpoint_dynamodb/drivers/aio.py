@@ -186,13 +186,17 @@ class AsyncDriver:
     async def _try(self, call: Call, counters: Counters | None) -> Reply:
         attempt = self._sync_driver.meter.begin(call, counters)
         if attempt.delay:
-            await asyncio.sleep(attempt.delay)
+            try:
+                await asyncio.sleep(attempt.delay)
+            except BaseException:
+                attempt.abandoned()
+                raise
         client = None
         try:
             client = await self._clients.get(call.service)
             reply = await getattr(client, call.method)(**attempt.params)
         except Exception as error:  # noqa: BLE001 - each becomes an error of ours
-            if aws_errors.is_of_expired_token(error):
+            if aws_errors.needs_new_session(error):
                 self._clients.retire(call.service, client)
             return attempt.failed(error, aws_errors.host_of(client))
         return attempt.answered(reply, aws_errors.host_of(client))

@@ -115,7 +115,13 @@ _NO_ANSWER = (
     OSError,
     asyncio.TimeoutError,
 )
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
+_EXPIRED = frozenset(
+    {
+        *("ExpiredToken", "ExpiredTokenException"),
+        *("InvalidSignatureException", "UnrecognizedClientException"),
+    }
+)
+"""Tokens that have expired, and keys that were rotated or deleted."""
 _EXCERPT = 200
 """Characters of a body that is not DynamoDB's."""
 
@@ -200,15 +206,17 @@ def host_of(client: Any) -> str | None:
     return urlsplit(url).netloc if isinstance(url, str) else None
 
 
-def is_of_expired_token(error: Exception) -> bool:
-    """Whether AWS says in an error that the credentials have expired."""
+def needs_new_session(error: Exception) -> bool:
+    """Whether a new session may find other credentials: there were none, or AWS refused them."""
+    if isinstance(error, _NO_CREDENTIALS):
+        return True
     return (
         isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in _EXPIRED
     )
 
 
 def has_expired(error: Exception) -> bool:
-    """Whether a session with other credentials may help: AWS says that these have expired."""
+    """Whether AWS refused credentials in place of which a new session may find others."""
     return isinstance(error, AccessDeniedError) and error.code in _EXPIRED
 
 

@@ -120,7 +120,13 @@ class Attempt:
         if isinstance(translated, ThrottledError):
             meter.pacer.throttled(call)
             self._throttled(translated.code or type(translated).__name__)
+        else:
+            meter.pacer.refund(call)
         raise translated from error
+
+    def abandoned(self) -> None:
+        """Note that the call is not sent: it was cancelled during its delay."""
+        self._meter.pacer.refund(self._call)
 
     def _throttled(self, why: str) -> None:
         if self._counters is not None:

@@ -91,6 +91,14 @@ class Pacer:
             budget.free_at = starts + units / budget.rate
         return starts - now if units > _SMALL_UNITS else 0.0
 
+    def refund(self, call: Call) -> None:
+        """Take back the charge of a call that was not sent, or failed without a throttle."""
+        partition = partition_of(call)
+        with self._lock:
+            budget = self._budgets.get(partition) if partition else None
+            if budget is not None:
+                budget.free_at -= units_of(call) / budget.rate
+
     def throttled(self, call: Call) -> None:
         """Note that a call was throttled, or left in part unprocessed."""
         partition = partition_of(call)

@@ -175,13 +175,17 @@ class SyncDriver:
     def _try(self, call: Call, counters: Counters | None) -> Reply:
         attempt = self.meter.begin(call, counters)
         if attempt.delay:
-            time.sleep(attempt.delay)
+            try:
+                time.sleep(attempt.delay)
+            except BaseException:
+                attempt.abandoned()
+                raise
         client = None
         try:
             client = self._get_client(call.service)
             reply = getattr(client, call.method)(**attempt.params)
         except Exception as error:  # noqa: BLE001 - each becomes an error of ours
-            if aws_errors.is_of_expired_token(error):
+            if aws_errors.needs_new_session(error):
                 self._drop_client(call.service, client)
             return attempt.failed(error, aws_errors.host_of(client))
         return attempt.answered(reply, aws_errors.host_of(client))

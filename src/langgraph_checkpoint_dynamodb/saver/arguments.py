@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import Checkpoint
 
 from ..checkpoints.listing import Listing, Query
 from ..config.saver_config import DynamoDBConfig
@@ -212,16 +211,20 @@ def checkpoint(value: Any, metadata: Any, new_versions: Any) -> None:
                 f"checkpoint has no {name!r}: pass a langgraph.checkpoint.base.Checkpoint"
             )
     checkpoint_id("checkpoint['id']", value["id"])
+    for name in ("channel_values", "channel_versions"):
+        mapping(f"checkpoint[{name!r}]", value[name])
+    for channel in value["channel_values"]:
+        text("checkpoint['channel_values']: channel", channel)
 
 
-def stored_config(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
+def stored_config(config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
     """The config that names a checkpoint after its put."""
     configurable = config["configurable"]
     return {
         "configurable": {
             "thread_id": configurable["thread_id"],
             "checkpoint_ns": configurable.get("checkpoint_ns") or "",
-            "checkpoint_id": checkpoint["id"],
+            "checkpoint_id": checkpoint_id,
         }
     }
 

@@ -230,8 +230,8 @@ class DynamoDBSaver(
             ConflictError: With `fence`, the checkpoint's id sorts before its parent's.
             StorageError: DynamoDB did not acknowledge the checkpoint.
         """
-        self._call("put", self._put, config, checkpoint, metadata, new_versions)
-        return arguments.stored_config(config, checkpoint)
+        stored_id = self._call("put", self._put, config, checkpoint, metadata, new_versions)
+        return arguments.stored_config(config, stored_id)
 
     async def aput(
         self,
@@ -241,8 +241,8 @@ class DynamoDBSaver(
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Async `put`."""
-        await self._acall("put", self._put, config, checkpoint, metadata, new_versions)
-        return arguments.stored_config(config, checkpoint)
+        stored_id = await self._acall("put", self._put, config, checkpoint, metadata, new_versions)
+        return arguments.stored_config(config, stored_id)
 
     def _put(
         self,
@@ -251,7 +251,7 @@ class DynamoDBSaver(
         checkpoint: Checkpoint,
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
-    ) -> Operation[None]:
+    ) -> Operation[str]:
         place, parent_id = arguments.address(config)
         arguments.checkpoint(checkpoint, metadata, new_versions)
         new = put.Put.of(context, place, parent_id, config, checkpoint, metadata, new_versions)
@@ -300,6 +300,7 @@ class DynamoDBSaver(
     ) -> Operation[None]:
         place, checkpoint_id = arguments.required_address(config)
         arguments.text("task_id", task_id)
+        arguments.text("task_path", task_path)
         copied = snapshot(arguments.writes(writes))
         return put_writes.put_writes(context, place, checkpoint_id, copied, task_id, task_path)
 

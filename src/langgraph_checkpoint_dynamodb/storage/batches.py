@@ -20,6 +20,9 @@ T = TypeVar("T")
 CALLS_A_ROUND = 16
 """Calls that are sent at once: enough to keep a connection pool busy, with bounded memory."""
 
+_CALLS_A_PART = 4
+"""With the smallest chunks; larger ones fill up to `CALLS_A_ROUND`."""
+
 _DELETIONS_A_ROUND = 8 * CALLS_A_ROUND
 """DeleteItem calls that are sent at once. Each request and reply has no more than a key."""
 
@@ -51,8 +54,12 @@ def _write_batches(entries: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 def rounds(entries: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Split entries so that each part fits in one round of puts."""
-    return _batches(entries, requests.MAX_BATCH_WRITE * CALLS_A_ROUND)
+    """Split entries into parts of some calls each.
+
+    A put that fails or is cancelled loses the replies of one part only: when it is repeated, it
+    does not write the others again.
+    """
+    return _batches(entries, requests.MAX_BATCH_WRITE * _CALLS_A_PART)
 
 
 def put_all(context: Context, items: Iterable[Item]) -> Operation[None]:

@@ -490,3 +490,30 @@ def test_any_number_of_chunks_is_copied_and_what_is_missing_is_named(count: int)
     with pytest.raises(CorruptCheckpointError, match=r"thread 'thread': chunk 'S#7#.*missing"):
         table.run(chunk_writer.move(around, target, refs | {(7, b"m" * 16)}))
     assert table.items == before
+
+
+def test_a_put_that_failed_continues_after_the_chunks_that_it_stored() -> None:
+    """When it is repeated by the same process; only the part in progress is written again."""
+    table, around = FakeTable(), context()
+    value = random.Random(7).randbytes(12_000_000)
+    sent: Counter[str] = Counter()
+    allowed = [60]
+
+    def count(call: Call) -> None:
+        if call.method != "batch_write_item":
+            return
+        if not allowed[0]:
+            raise ThrottledError("no capacity")
+        allowed[0] -= 1
+        for request in call.params["RequestItems"][TABLE]:
+            sent[request["PutRequest"]["Item"]["SK"]["S"]] += 1
+
+    table.fault = count
+    with pytest.raises(ThrottledError):
+        put(table, around, 1, blob=value)
+    before = len(sent)
+    allowed[0] = 10_000
+    put(table, around, 1, blob=value)
+    assert before > 200
+    assert sum(count > 1 for count in sent.values()) <= 100
+    assert get(table, context()).checkpoint["channel_values"] == {"blob": value}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from either import Either
 from langgraph_checkpoint_dynamodb import AccessDeniedError, DynamoDBConfig, DynamoDBSaver
@@ -17,15 +17,18 @@ from threads import config_of
 EMPTY = {"Items": [], "ResponseMetadata": {"HTTPHeaders": {"x-amzn-requestid": "1"}}}
 
 
-def expired() -> ClientError:
-    details = {"Code": "ExpiredTokenException", "Message": "The security token is expired"}
+def refused(code: str = "ExpiredTokenException") -> ClientError:
+    details = {"Code": code, "Message": "not these credentials"}
     return ClientError({"Error": details, "ResponseMetadata": {"HTTPStatusCode": 400}}, "Query")  # type: ignore[arg-type]
 
 
 class Rotated:
     """Sessions made one after another; those before `good` have expired credentials."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, good: int) -> None:
+    def __init__(
+        self, patch: pytest.MonkeyPatch, good: int, error: Exception | None = None
+    ) -> None:
+        self._error = error or refused()
         self.made: list[FakeSession] = []
         self._good = good
         patch.setattr(sync, "sync_session", lambda _: self._make(in_loop=False))
@@ -33,7 +36,7 @@ class Rotated:
 
     def _make(self, *, in_loop: bool) -> Any:
         number = len(self.made)
-        answer = EMPTY if number >= self._good else expired()
+        answer = EMPTY if number >= self._good else self._error
         self.made.append(FakeSession(lambda call: answer, in_loop=in_loop))
         return self.made[-1]
 
@@ -62,6 +65,26 @@ async def test_files_that_were_rotated_are_read_again(
         assert await client.get_tuple(config_of("t")) is None
     assert len(rotated.made) == 2
     assert len(rotated.calls) == 4
+
+
+@pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidSignatureException"])
+async def test_keys_that_were_rotated_are_read_again(
+    is_async: bool, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    rotated = Rotated(monkeypatch, good=1, error=refused(code))
+    assert await client_of(is_async).get_tuple(config_of("t")) is None
+    assert len(rotated.made) == 2
+
+
+async def test_credentials_that_are_missing_for_a_moment_are_looked_for_by_the_next_call(
+    is_async: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotated = Rotated(monkeypatch, good=1, error=NoCredentialsError())
+    client = client_of(is_async)
+    with pytest.raises(AccessDeniedError, match="no usable AWS credentials"):
+        await client.get_tuple(config_of("t"))
+    assert await client.get_tuple(config_of("t")) is None
+    assert len(rotated.made) == 2
 
 
 async def test_once_for_each_call(is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:

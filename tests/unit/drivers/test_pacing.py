@@ -142,3 +142,11 @@ def test_a_read_is_charged_for_what_it_brought(pacer: Pacer) -> None:
 )
 def test_the_partition_of_a_call(call: Call, expected: Any) -> None:
     assert pacing.partition_of(call) == expected
+
+
+def test_the_charge_of_a_call_that_was_not_sent_is_taken_back(pacer: Pacer) -> None:
+    pacer.throttled(bulk())
+    assert pacer.delay(bulk()) == 0.0
+    for _ in range(50):  # a client with a deadline, that gives up while it waits
+        assert pacer.delay(bulk()) == pytest.approx(pacing.units_of(bulk()) / 1000)
+        pacer.refund(bulk())
