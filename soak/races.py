@@ -207,7 +207,7 @@ class World:
         stored = known[checkpoint_id] = Stored(values, parent_id, run_id)
 
         def acknowledge(result: Any) -> None:
-            assert result is None, f"{self.name}: {result}"
+            assert result == checkpoint_id, f"{self.name}: {result}"
             stored.acknowledged = True
             if thread_id in self.going:
                 stored.given_up = stored.excused = True
