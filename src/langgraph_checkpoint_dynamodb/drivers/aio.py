@@ -186,11 +186,8 @@ class AsyncDriver:
     async def _try(self, call: Call, counters: Counters | None) -> Reply:
         attempt = self._sync_driver.meter.begin(call, counters)
         if attempt.delay:
-            try:
+            with attempt.waiting():
                 await asyncio.sleep(attempt.delay)
-            except BaseException:
-                attempt.abandoned()
-                raise
         client = None
         try:
             client = await self._clients.get(call.service)
@@ -198,8 +195,8 @@ class AsyncDriver:
         except Exception as error:  # noqa: BLE001 - each becomes an error of ours
             if aws_errors.needs_new_session(error):
                 self._clients.retire(call.service, client)
-            return attempt.failed(error, aws_errors.host_of(client))
-        return attempt.answered(reply, aws_errors.host_of(client))
+            return attempt.failed(error, client)
+        return attempt.answered(reply, client)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._sync_driver.submit(function))

@@ -126,7 +126,7 @@ _EXCERPT = 200
 """Characters of a body that is not DynamoDB's."""
 
 
-def whole(reply: Reply, config: DynamoDBConfig, call: Call, host: str | None = None) -> Reply:
+def whole(reply: Reply, config: DynamoDBConfig, call: Call, client: Any = None) -> Reply:
     """The reply, if it is DynamoDB's and nothing of it is missing.
 
     To botocore a 200 is a success whatever its body: a proxy's page, nothing, or the
@@ -144,8 +144,8 @@ def whole(reply: Reply, config: DynamoDBConfig, call: Call, host: str | None = N
     )
     if not is_of_dynamodb or any(part not in reply for part in parts):
         raise UnavailableError(
-            f"{subject(config, call)}: the answer of {host} is not DynamoDB's, or not all of it (a "
-            "proxy's?)"
+            f"{subject(config, call)}: the answer of {host_of(client)} is not DynamoDB's, "
+            "or not all of it (a proxy's?)"
         )
     return reply
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..config.saver_config import DynamoDBConfig
@@ -92,14 +94,14 @@ class Attempt:
         if call.method in _CONSUMING:
             self.params = {**call.params, "ReturnConsumedCapacity": "TOTAL"}
 
-    def answered(self, reply: Any, host: str | None) -> Reply:
+    def answered(self, reply: Any, client: Any) -> Reply:
         """The reply, if it is whole."""
         call, meter = self._call, self._meter
         if self._begun and call.method in _CONSUMING:
             self._count(reply)
         elif self._is_logged:
             self._log("answered")
-        reply = aws_errors.whole(reply, meter.config, call, host)
+        reply = aws_errors.whole(reply, meter.config, call, client)
         if call.method not in _CONSUMING:
             return reply
         meter.pacer.answered(call, reply)
@@ -107,10 +109,10 @@ class Attempt:
             self._throttled("DynamoDB left a part unprocessed")
         return reply
 
-    def failed(self, error: Exception, host: str | None) -> ConditionFailed:
+    def failed(self, error: Exception, client: Any) -> ConditionFailed:
         """The reply of a call whose condition did not hold; another error is raised as ours."""
         meter, call = self._meter, self._call
-        translated = aws_errors.translate(error, meter.config, call, host)
+        translated = aws_errors.translate(error, meter.config, call, aws_errors.host_of(client))
         if isinstance(translated, ConditionFailed):
             if self._is_logged:
                 self._log("the condition does not hold")
@@ -124,9 +126,14 @@ class Attempt:
             meter.pacer.refund(call)
         raise translated from error
 
-    def abandoned(self) -> None:
-        """Note that the call is not sent: it was cancelled during its delay."""
-        self._meter.pacer.refund(self._call)
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The delay; a call that is cancelled in it is not sent, and not charged."""
+        try:
+            yield
+        except BaseException:
+            self._meter.pacer.refund(self._call)
+            raise
 
     def _throttled(self, why: str) -> None:
         if self._counters is not None:

@@ -175,11 +175,8 @@ class SyncDriver:
     def _try(self, call: Call, counters: Counters | None) -> Reply:
         attempt = self.meter.begin(call, counters)
         if attempt.delay:
-            try:
+            with attempt.waiting():
                 time.sleep(attempt.delay)
-            except BaseException:
-                attempt.abandoned()
-                raise
         client = None
         try:
             client = self._get_client(call.service)
@@ -187,8 +184,8 @@ class SyncDriver:
         except Exception as error:  # noqa: BLE001 - each becomes an error of ours
             if aws_errors.needs_new_session(error):
                 self._drop_client(call.service, client)
-            return attempt.failed(error, aws_errors.host_of(client))
-        return attempt.answered(reply, aws_errors.host_of(client))
+            return attempt.failed(error, client)
+        return attempt.answered(reply, client)
 
     def _drop_client(self, name: str, client: Any) -> None:
         """Make the next call create a session, which reads credential files again."""

@@ -50,9 +50,7 @@ class InFlight:
             found = self._scopes.setdefault(scope, _Scope(now))
             if not 0 <= now - found.begun <= MAX_AGE:
                 found.begun = now
-                found.claims = {
-                    one: claim for one, claim in found.claims.items() if not claim.done()
-                }
+                found.forget_written()
             found.operations += 1
         try:
             yield
