@@ -108,7 +108,7 @@ def recorder(moto_url: str) -> Recorder:
 
 LOOKS = [
     *("DescribeTable", "ListTagsOfResource", "DescribeTimeToLive", "DescribeContinuousBackups"),
-    *("DescribeScalableTargets", "DescribeScalingPolicies"),
+    *("DescribeScalableTargets", "DescribeScalingPolicies", "Scan"),
 ]
 
 

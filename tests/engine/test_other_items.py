@@ -39,6 +39,14 @@ async def test_a_thread_of_0_1_3_is_neither_read_nor_continued(client: Either, p
         assert await call(config_of("new"))
 
 
+async def test_the_plan_names_items_of_0_1_3(client: Either, plant: Any) -> None:
+    await put(client, config_of("new"), {"a": 1})
+    assert "0.1.3" not in str(await client.plan())
+    plant("old", *OF_0_1_3)
+    (drift,) = [drift for drift in (await client.plan()).drift if drift.setting == "items"]
+    assert "langgraph-checkpoint-amazon-dynamodb 0.1.3" in drift.found
+
+
 async def test_other_items_of_a_partition_are_not_in_the_way(client: Either, plant: Any) -> None:
     plant("t", "#meta", "A", "profile", "~")
     assert await client.get_tuple(config_of("t")) is None

@@ -88,6 +88,7 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
             }
         },
         **scaling_of(config),
+        "scan": {"Items": [{"SK": {"S": "C##1"}}]},
     }
 
 
@@ -118,7 +119,7 @@ def look(config: DynamoDBTableConfig, replies: dict[str, Any]) -> Plan:
     effect = advance(operation)
     while not isinstance(effect, Done):
         (call,) = effect  # type: ignore[misc]
-        assert call.method.startswith(("describe_", "list_"))
+        assert call.method.startswith(("describe_", "list_", "scan"))
         assert call.service == (AUTOSCALING if "scal" in call.method else "dynamodb")
         reply = replies[call.method]
         failed = isinstance(reply, BaseException)

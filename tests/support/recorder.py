@@ -14,7 +14,7 @@ from langgraph_checkpoint_dynamodb.drivers.sync import SyncDriver
 from langgraph_checkpoint_dynamodb.runtime.counters import Counters
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
 
-_WHAT_LOOKS = ("describe_", "list_")
+_WHAT_LOOKS = ("describe_", "list_", "scan")
 
 
 @functools.cache

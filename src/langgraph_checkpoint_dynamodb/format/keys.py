@@ -127,6 +127,11 @@ def of_namespace(ns: str) -> tuple[str, str]:
     return (_FIRST_OF_0_1_3 if not ns else low), high
 
 
+def is_of_0_1_3(sort_key: str) -> bool:
+    """Whether release 0.1.3 of this distribution, another author's, stored the item."""
+    return sort_key.startswith(_OF_0_1_3)
+
+
 def check_ours(sort_key: str, where: str) -> bool:
     """Whether an item in the bounds of `of_namespace` is one of this package.
 
@@ -134,7 +139,7 @@ def check_ours(sort_key: str, where: str) -> bool:
         UnsupportedFormatError: It was stored by release 0.1.3 of this distribution, another
             author's, which has the same table name and keys.
     """
-    if sort_key.startswith(_OF_0_1_3):
+    if is_of_0_1_3(sort_key):
         raise UnsupportedFormatError(
             f"{where} was stored by langgraph-checkpoint-amazon-dynamodb 0.1.3, in a format that "
             "this release does not read: keep that thread with 0.1.3, or copy its checkpoints "

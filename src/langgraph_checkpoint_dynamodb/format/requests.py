@@ -205,6 +205,19 @@ def scan_keys(table: str, start: Item | None) -> Call:
     return Call("scan", params)
 
 
+def sample_sort_keys(table: str, limit: int) -> Call:
+    """An eventually consistent scan for the sort keys of the first `limit` items."""
+    return Call(
+        "scan",
+        {
+            "TableName": table,
+            "ProjectionExpression": "#sk",
+            "ExpressionAttributeNames": {"#sk": "SK"},
+            "Limit": limit,
+        },
+    )
+
+
 def scan_runs(table: str, run_digests: Sequence[bytes]) -> Call:
     """The first page of a scan for the keys of the checkpoints of some runs."""
     values = {f":r{index}": {"B": digest} for index, digest in enumerate(run_digests)}

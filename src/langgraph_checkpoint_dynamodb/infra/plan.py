@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StorageError
+from ..errors import DISTRIBUTION, StorageError
+from ..format import keys
+from ..format.items import sort_key
+from ..format.requests import sample_sort_keys
 from ..runtime.effects import AUTOSCALING, Call, Operation
 from .api_calls import TableRequests, requests_of
 from .compare import BOUNDS, DIMENSIONS, Drift, Settings, compare, described
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
     from ..config.table_config import DynamoDBTableConfig
 
 
+_ITEMS = 100
+"""How many items are looked at to find items of release 0.1.3: at most some ten read units."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What `deploy=True` would change, and what it would leave as it is.
@@ -38,8 +45,10 @@ class Plan:
         calls: The calls with which `deploy=True` would change something, in order; without
             the temporary tag of an unfinished table.
         drift: Where an existing table differs from the configuration. `deploy=True`
-            changes none of these settings, and fails if the `keys` differ.
-        unknown: Settings that the engine does not report (DynamoDB Local).
+            changes none of these settings, and fails if the `keys` differ. `items` are
+            here if release 0.1.3 of this distribution stored any of the first 100.
+        unknown: Settings that the engine does not report (DynamoDB Local), and `items` if
+            they could not be read.
     """
 
     table_name: str
@@ -84,13 +93,15 @@ def plan(config: DynamoDBTableConfig) -> Operation[Plan]:
             if error.code not in UNSUPPORTED:
                 raise
     drift, unknown = compare(config, found)
+    other_keys = _key_drift(table, requests)
+    other_items, unread = ((), ()) if other_keys else (yield from _item_drift(name))
     return Plan(
         name,
         exists=True,
         stack=stack_of(tags),
         calls=requests.settings if is_unfinished(tags) else (),
-        drift=(*_key_drift(table, requests), *drift),
-        unknown=unknown,
+        drift=(*other_keys, *drift, *other_items),
+        unknown=(*unknown, *unread),
     )
 
 
@@ -135,3 +146,15 @@ def _key_drift(table: Mapping[str, Any], requests: TableRequests) -> tuple[Drift
     if keys_of(table) == keys_of(wanted):
         return ()
     return (Drift("keys", key_text(wanted), key_text(table)),)
+
+
+def _item_drift(name: str) -> Operation[tuple[tuple[Drift, ...], tuple[str, ...]]]:
+    """Whether release 0.1.3 stored any of the first items; what it is called if it is unknown."""
+    try:
+        (reply,) = yield [sample_sort_keys(name, _ITEMS)]
+    except StorageError:  # the role may not scan, perhaps; report the rest
+        return (), ("items",)
+    if not any(keys.is_of_0_1_3(sort_key(item)) for item in reply["Items"]):
+        return (), ()
+    found = f"of {DISTRIBUTION} 0.1.3, which it does not read"
+    return (Drift("items", "of this package", found),), ()

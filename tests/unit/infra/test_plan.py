@@ -198,6 +198,21 @@ def test_other_keys_are_drift() -> None:
     assert found == nothing_to_do(Drift("keys", "PK (S, HASH), SK (S, RANGE)", "id (N, HASH)"))
 
 
+@pytest.mark.parametrize("key", ["#checkpoint#1ef", "#write#1ef#task#0"])
+def test_items_of_0_1_3_are_drift(key: str) -> None:
+    replies = described(WITHOUT_SETTINGS)
+    replies["scan"]["Items"].append({"SK": {"S": key}})
+    (drift,) = look(WITHOUT_SETTINGS, replies).drift
+    assert (drift.setting, drift.configured) == ("items", "of this package")
+    assert "langgraph-checkpoint-amazon-dynamodb 0.1.3" in drift.found
+
+
+@pytest.mark.parametrize("kind", [AccessDeniedError, StorageError])
+def test_items_that_may_not_be_read_are_unknown(kind: type[StorageError]) -> None:
+    replies = {**described(WITHOUT_SETTINGS), "scan": refused("SomeException", kind)}
+    assert look(WITHOUT_SETTINGS, replies) == replace(nothing_to_do(), unknown=("items",))
+
+
 def test_throughput_of_another_mode_is_not_compared() -> None:
     found = look(FIXED, described(ON_DEMAND))
     assert {"read_capacity", "write_capacity", "max_read_request_units"}.isdisjoint(
