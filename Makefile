@@ -43,7 +43,7 @@ lint: $(VENV)/.lint $(TOOLS)/sam/.tool $(TOOLS)/workflows/.tool $(CHECKERS)  ## 
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	PYTHONPATH=src $(BIN)/lint-imports
-	$(BIN)/cfn-lint template.yaml examples/sam/template.yaml
+	$(BIN)/cfn-lint template.yaml bootstrap.yaml examples/sam/template.yaml
 	$(TOOLS)/sam/bin/sam validate --lint
 	cd examples/sam && $(abspath $(TOOLS))/sam/bin/sam validate --lint
 	.cache/cfn-guard/cfn-guard validate --rules tests/cloudformation/guard --data template.yaml
