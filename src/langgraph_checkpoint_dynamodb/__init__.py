@@ -26,6 +26,12 @@ from .errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
+from .maintenance.storage_report import (
+    ChannelStorage,
+    StorageKind,
+    StorageReport,
+    StoredItems,
+)
 from .maintenance.verify_report import Problem, ProblemKind, VerifyReport
 from .observability.events import OperationEvent
 from .saver.saver import DynamoDBSaver
@@ -38,6 +44,7 @@ __all__ = [
     "AccessDeniedError",
     "BillingMode",
     "CallerError",
+    "ChannelStorage",
     "ConfigurationError",
     "ConflictError",
     "CorruptCheckpointError",
@@ -57,6 +64,9 @@ __all__ = [
     "StackError",
     "StaleParentError",
     "StorageError",
+    "StorageKind",
+    "StorageReport",
+    "StoredItems",
     "TableClass",
     "TableMismatchError",
     "TableNotFoundError",

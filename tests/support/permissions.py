@@ -35,6 +35,7 @@ METHODS = {
     "prune": "prune",
     "delete_for_runs": "delete_for_runs",
     "Verification.next_thread": "verify",
+    "storage": "storage",
     "TtlApplication.next_thread": "apply_ttl",
     "deploy": "deploy=True",
     "TableProvisioning._deploy": "deploy=True",

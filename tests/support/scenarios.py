@@ -331,6 +331,13 @@ async def _verify_all(site: Site) -> None:
     assert (report.threads, report.ok) == (2, False)
 
 
+@row("`storage`")
+async def _storage(site: Site) -> None:
+    await stored(site)
+    with site.wire.open():
+        assert (await site.client().storage(THREAD)).total.items
+
+
 @row("`apply_ttl`")
 async def _apply_ttl(site: Site) -> None:
     await stored(site)

@@ -10,6 +10,8 @@ from uuid import UUID
 from ..errors import ConfigurationError
 from ..maintenance import copy, delete, prune
 from ..maintenance.apply_ttl import TtlApplication
+from ..maintenance.storage import storage
+from ..maintenance.storage_report import StorageReport
 from ..maintenance.verify import Verification
 from ..maintenance.verify_report import VerifyReport
 from ..runtime.context import Context
@@ -134,6 +136,31 @@ class ThreadMaintenance(SaverCalls):
             while await self._arun(verification.next_thread(self._context(counters)), counters):
                 pass
             return verification.report
+
+    def storage(self, thread_id: Id) -> StorageReport:
+        """What a thread has in the table: items, bytes and write units, by kind and by channel.
+
+        Reads all items of the thread: a read unit for every 4 KB. Values are not deserialized.
+
+        Args:
+            thread_id: The thread: a string, a UUID or an integer.
+
+        Returns:
+            The report; of a thread that does not exist, one without items.
+
+        Raises:
+            InvalidInputError: `thread_id` is invalid.
+            CorruptCheckpointError: A checkpoint is damaged; `verify` names all that are.
+            StorageError: A request failed; call it again.
+        """
+        return self._call("storage", self._storage, thread_id)
+
+    async def astorage(self, thread_id: Id) -> StorageReport:
+        """Async `storage`."""
+        return await self._acall("storage", self._storage, thread_id)
+
+    def _storage(self, context: Context, thread_id: Id) -> Operation[StorageReport]:
+        return storage(context, arguments.thread_id(thread_id))
 
     def apply_ttl(self, thread_ids: Iterable[Id] | None = None) -> int:
         """Make stored items expire `ttl_seconds` from now, unless they expire earlier.
