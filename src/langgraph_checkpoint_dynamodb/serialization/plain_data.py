@@ -1,0 +1,137 @@
+"""Reads stored values as data: nothing that the bytes name is imported, called or made.
+
+LangGraph's serializer stores an object as the name of its class and the data to make it from. It
+imports the class when it reads, so whoever can write to the table chooses what runs
+(`JsonPlusSerializer` in `langgraph/checkpoint/serde/jsonplus.py`). `DataSerializer` returns the
+name and the data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn
+
+import ormsgpack
+from langgraph.checkpoint.serde.jsonplus import EXT_DELTA_SNAPSHOT, EXT_NUMPY_ARRAY
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+
+from ..format.body import Typed
+from .serializer import MSGPACK, is_encrypted
+
+TYPE, DATA = "$type", "$data"
+"""The keys of a JSON object that stands for what JSON does not have."""
+
+_MAX_DEPTH = 100
+"""How deep objects are read, and JSON is made: far below Python's own limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedData:
+    """An object that was not made.
+
+    Attributes:
+        type: The name of its class, or of its encoding.
+        data: What it would be made from: the argument, or the arguments as a list or a dict.
+    """
+
+    type: str
+    data: Any
+
+
+class DataSerializer:
+    """LangGraph's serializer, for reading only; objects are read as `NamedData`.
+
+    The decision is by what the bytes are, not by an allowlist: `LANGGRAPH_STRICT_MSGPACK` changes
+    nothing here.
+    """
+
+    def dumps_typed(self, obj: Any) -> NoReturn:
+        """Refuse to serialize.
+
+        Raises:
+            TypeError: Always. What was read as data cannot be stored as it was.
+        """
+        raise TypeError(f"a {type(obj).__name__} is not stored by a serializer that only reads")
+
+    def loads_typed(self, data: Typed) -> Any:
+        """The value as data.
+
+        Raises:
+            ValueError: The value is encrypted, or its bytes are not of its type.
+        """
+        kind, content = data
+        if is_encrypted(kind):
+            raise ValueError(f"{kind} is encrypted: set LANGGRAPH_AES_KEY to the key of the graph")
+        match kind:
+            case "null":
+                return None
+            case "bytes":
+                return content
+            case "json":
+                return json.loads(content)
+            case _ if kind == MSGPACK:
+                return _unpack(content, 0)
+        return NamedData(kind, content)
+
+
+def _unpack(content: bytes, depth: int) -> Any:
+    hook = partial(_object, depth + 1)
+    return ormsgpack.unpackb(content, ext_hook=hook, option=ormsgpack.OPT_NON_STR_KEYS)
+
+
+def _object(depth: int, code: int, content: bytes) -> Any:
+    """An object of msgpack's extension types, as LangGraph numbers them."""
+    unread = NamedData(f"msgpack extension {code}", content)
+    if depth > _MAX_DEPTH:
+        return unread
+    try:
+        data = _unpack(content, depth)
+    except ValueError:
+        return unread
+    if code == EXT_DELTA_SNAPSHOT:
+        return _DeltaSnapshot(data)  # of LangGraph itself: a tuple of the value
+    if code == EXT_NUMPY_ARRAY:
+        return NamedData("numpy.ndarray", data)
+    match data:
+        case [str(module), str(name), argument, *_] if 0 <= code < EXT_NUMPY_ARRAY:
+            return NamedData(f"{module}.{name}", argument)
+    return unread
+
+
+def as_json(value: Any, depth: int = 0) -> Any:
+    """A value of `DataSerializer` as what JSON has, without loss.
+
+    What JSON does not have becomes an object with the keys `$type` and `$data`.
+    """
+    if depth > _MAX_DEPTH:
+        return _marked(f"nested deeper than {_MAX_DEPTH}", None)
+    nested = partial(as_json, depth=depth + 1)
+    made: Any
+    match value:
+        case None | bool() | int() | str():
+            made = value
+        case float():
+            made = value if math.isfinite(value) else _marked("float", str(value))
+        case bytes():
+            made = _marked("bytes", b64encode(value).decode())
+        case NamedData(name, data):
+            made = _marked(name, nested(data))
+        case _DeltaSnapshot():
+            made = _marked("langgraph delta snapshot", nested(value.value))
+        case dict() if all(isinstance(key, str) for key in value):
+            made = {key: nested(one) for key, one in value.items()}
+        case dict():
+            made = _marked("dict", [[nested(key), nested(one)] for key, one in value.items()])
+        case list() | tuple():
+            made = [nested(one) for one in value]
+        case _:
+            made = _marked(type(value).__name__, str(value))
+    return made
+
+
+def _marked(name: str, data: Any) -> dict[str, Any]:
+    return {TYPE: name, DATA: data}
