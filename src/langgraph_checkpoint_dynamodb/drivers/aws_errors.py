@@ -208,16 +208,14 @@ def host_of(client: Any) -> str | None:
 
 def needs_new_session(error: Exception) -> bool:
     """Whether a new session may find other credentials: there were none, or AWS refused them."""
-    if isinstance(error, _NO_CREDENTIALS):
-        return True
-    return (
-        isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in _EXPIRED
-    )
+    return isinstance(error, _NO_CREDENTIALS) or has_expired(error)
 
 
-def has_expired(error: Exception) -> bool:
+def has_expired(error: BaseException | None) -> bool:
     """Whether AWS refused credentials in place of which a new session may find others."""
-    return isinstance(error, AccessDeniedError) and error.code in _EXPIRED
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in (
+        _EXPIRED
+    )
 
 
 def _client_error(

@@ -104,9 +104,9 @@ class Attempt:
         reply = aws_errors.whole(reply, meter.config, call, client)
         if call.method not in _CONSUMING:
             return reply
-        meter.pacer.answered(call, reply)
         if reply.get("UnprocessedItems") or reply.get("UnprocessedKeys"):
             self._throttled("DynamoDB left a part unprocessed")
+        meter.pacer.answered(call, reply)
         return reply
 
     def failed(self, error: Exception, client: Any) -> ConditionFailed:
@@ -120,7 +120,6 @@ class Attempt:
         if self._is_logged:
             self._log(_named(translated, error))
         if isinstance(translated, ThrottledError):
-            meter.pacer.throttled(call)
             self._throttled(translated.code or type(translated).__name__)
         else:
             meter.pacer.refund(call)
@@ -136,6 +135,7 @@ class Attempt:
             raise
 
     def _throttled(self, why: str) -> None:
+        self._meter.pacer.throttled(self._call)
         if self._counters is not None:
             self._counters.add(throttles=1)
         self._meter.throttled(self._call, why)

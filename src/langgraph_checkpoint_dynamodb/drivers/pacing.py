@@ -47,14 +47,13 @@ _IDLE_SECONDS = 30.0
 _ITEM_OVERHEAD = 100
 """About how many bytes an item has beside its body: keys, names, numbers."""
 
-_BATCHES = frozenset({"batch_get_item", "batch_write_item"})
-
 Partition: TypeAlias = tuple[str, str]
 """The kind of units, and the partition key."""
 
 
 @dataclass(slots=True)
 class _Budget:
+    kind: str
     rate: float
     free_at: float
     used_at: float
@@ -74,18 +73,12 @@ class Pacer:
 
     def delay(self, call: Call) -> float:
         """Seconds to wait before a call is sent; it is charged to its budget."""
-        if not self._budgets:  # nearly always
-            return 0.0
-        partition = partition_of(call)
-        if partition is None:
-            return 0.0
-        units = units_of(call)
-        now = self._clock()
         with self._lock:
-            budget = self._find(partition, now)
+            budget = self._find(call)
             if budget is None:
                 return 0.0
-            budget.rate += _INCREASE * _LIMITS[partition[0]] * (now - budget.grown_at)
+            now, units = self._clock(), units_of(call)
+            budget.rate += _INCREASE * _LIMITS[budget.kind] * (now - budget.grown_at)
             budget.grown_at = budget.used_at = now
             starts = max(budget.free_at, now)
             budget.free_at = starts + units / budget.rate
@@ -93,49 +86,40 @@ class Pacer:
 
     def refund(self, call: Call) -> None:
         """Take back the charge of a call that was not sent, or failed without a throttle."""
-        partition = partition_of(call)
         with self._lock:
-            budget = self._budgets.get(partition) if partition else None
+            budget = self._find(call)
             if budget is not None:
                 budget.free_at -= units_of(call) / budget.rate
 
     def throttled(self, call: Call) -> None:
         """Note that a call was throttled, or left in part unprocessed."""
-        partition = partition_of(call)
-        if partition is None:
-            return
-        now = self._clock()
+        partition, now = partition_of(call), self._clock()
         with self._lock:
-            budget = self._find(partition, now)
+            budget = self._find(call)
             if budget is None:
-                limit = _LIMITS[partition[0]]
-                self._budgets[partition] = _Budget(limit, now, now, now, now)
-            elif now - budget.cut_at >= _BETWEEN_DECREASES:
+                if partition is not None:
+                    kind = partition[0]
+                    self._budgets[partition] = _Budget(kind, _LIMITS[kind], now, now, now, now)
+                return
+            if now - budget.cut_at >= _BETWEEN_DECREASES:
                 budget.rate = max(_LEAST, budget.rate * _DECREASE)
                 budget.cut_at = now
-            if budget is not None and units_of(call) <= _SMALL_UNITS:
+            if units_of(call) <= _SMALL_UNITS:
                 budget.free_at = max(budget.free_at, now) + _ROOM_SECONDS
 
     def answered(self, call: Call, reply: Reply) -> None:
-        """Note a reply: what was accepted is progress, what is unprocessed was throttled."""
-        if call.method in _BATCHES and (
-            reply.get("UnprocessedItems") or reply.get("UnprocessedKeys")
-        ):
-            self.throttled(call)
-        if self._budgets:
-            partition = partition_of(call)
-            with self._lock:
-                budget = self._budgets.get(partition) if partition else None
-                if budget is not None:
-                    budget.accepted += 1
-                    if partition and partition[0] == READ:
-                        budget.free_at += (_units_read(call, reply) - units_of(call)) / budget.rate
+        """Note that a call was accepted; a read is charged for what it returned."""
+        with self._lock:
+            budget = self._find(call)
+            if budget is not None:
+                budget.accepted += 1
+                if budget.kind == READ:
+                    budget.free_at += (_units_read(call, reply) - units_of(call)) / budget.rate
 
     def accepted(self, call: Call) -> int:
         """How many requests of the call's partition were accepted since it was throttled first."""
-        partition = partition_of(call)
         with self._lock:
-            budget = self._budgets.get(partition) if partition else None
+            budget = self._find(call)
             return budget.accepted if budget else 0
 
     def after_fork(self) -> None:
@@ -143,12 +127,14 @@ class Pacer:
         self._budgets = {}
         self._lock = Lock()
 
-    def _find(self, partition: Partition, now: float) -> _Budget | None:
-        budget = self._budgets.get(partition)
-        if budget is not None and now - budget.used_at > _IDLE_SECONDS:
-            del self._budgets[partition]
+    def _find(self, call: Call) -> _Budget | None:
+        """The budget of a call's partition, if that was throttled lately; needs the lock."""
+        partition = partition_of(call) if self._budgets else None
+        if partition is None or partition not in self._budgets:
             return None
-        return budget
+        if self._clock() - self._budgets[partition].used_at > _IDLE_SECONDS:
+            del self._budgets[partition]
+        return self._budgets.get(partition)
 
 
 def partition_of(call: Call) -> Partition | None:

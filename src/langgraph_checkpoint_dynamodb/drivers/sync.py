@@ -168,7 +168,8 @@ class SyncDriver:
         try:
             return self._try(call, counters)
         except AccessDeniedError as error:
-            if not (aws_errors.has_expired(error) and self._config.may_find_other_credentials):
+            expired = aws_errors.has_expired(error.__cause__)
+            if not (expired and self._config.may_find_other_credentials):
                 raise
         return self._try(call, counters)
 

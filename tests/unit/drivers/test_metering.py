@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from langgraph_checkpoint_dynamodb import DynamoDBSaverError
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaverError
 from langgraph_checkpoint_dynamodb.drivers import coalescing
+from langgraph_checkpoint_dynamodb.drivers.metering import Meter
+from langgraph_checkpoint_dynamodb.drivers.pacing import Pacer
 from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.counters import Counters
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation, advance
@@ -123,6 +125,18 @@ def test_what_a_batch_leaves_unprocessed_is_a_throttle(
         "batch_write_item on table 'langgraph-checkpoint' in region eu-west-1 was throttled: "
         "DynamoDB left a part unprocessed"
     ]
+
+
+def test_what_a_batch_leaves_unprocessed_paces_its_partition() -> None:
+    meter = Meter(DynamoDBConfig(region_name="eu-west-1"), Pacer(lambda: 100.0))
+    bulk = requests.batch_write("chats", [{"PutRequest": {"Item": ITEM}}] * 25)
+    for reply, paced in (
+        (REPLIES["batch_write_item"], False),
+        ({"UnprocessedItems": {"a": 1}}, True),
+    ):
+        meter.begin(bulk, None).answered(reply, None)
+        meter.begin(bulk, None)
+        assert (meter.begin(bulk, None).delay > 0) is paced
 
 
 @pytest.mark.parametrize(

@@ -111,11 +111,12 @@ def test_a_budget_that_is_not_used_is_dropped(pacer: Pacer, clock: Clock) -> Non
     assert [pacer.delay(bulk()) for _ in range(3)] == [0.0] * 3
 
 
-def test_what_a_batch_left_unprocessed_was_throttled(pacer: Pacer) -> None:
-    pacer.answered(bulk(), {"UnprocessedItems": {"table": [1]}})
-    pacer.delay(bulk())
-    assert pacer.delay(bulk()) > 0
-    assert pacer.accepted(bulk()) == 1
+def test_what_was_accepted_is_counted_from_the_first_throttle(pacer: Pacer) -> None:
+    pacer.answered(bulk(), {})
+    assert pacer.accepted(bulk()) == 0
+    pacer.throttled(bulk())
+    pacer.answered(bulk(), {})
+    assert (pacer.accepted(bulk()), pacer.accepted(bulk("another"))) == (1, 0)
 
 
 def test_a_read_is_charged_for_what_it_brought(pacer: Pacer) -> None:
