@@ -30,7 +30,6 @@ VARIABLES = (TABLE, STACK, REGION, ENDPOINT_URL, TTL_SECONDS, DEPLOY)
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _REGION = re.compile(r"[a-z0-9-]{1,63}")
 _SECONDS = re.compile(r"[0-9]{1,12}")
-_URL = re.compile(r"https?://[^/\s]+(/\S*)?")
 
 
 @asynccontextmanager
@@ -109,12 +108,8 @@ def _reach(variables: Mapping[str, str]) -> DynamoDBConfig:
         raise ConfigurationError(
             f"{REGION}={region!r}: use the name of an AWS region, such as eu-central-1"
         )
-    if url is not None and not _URL.fullmatch(url):
-        raise ConfigurationError(
-            f"{ENDPOINT_URL}={url!r}: use a URL, such as http://localhost:8000, or remove the "
-            "variable for AWS's own endpoint"
-        )
-    return DynamoDBConfig(region_name=region, endpoint_url=url)
+    with _errors_name(variables, ENDPOINT_URL):
+        return DynamoDBConfig(region_name=region, endpoint_url=url)
 
 
 def _ttl_seconds(variables: Mapping[str, str]) -> int | None:

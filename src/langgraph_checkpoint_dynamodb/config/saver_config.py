@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..observability.events import Observer
 
 
-_URL = re.compile(r"https?://[^/?#\s]+")
+_URL = re.compile(r"https?://[^/?#\s]+\S*")
 _DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
 
 
@@ -125,9 +125,10 @@ class DynamoDBConfig:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value):
                 raise ConfigurationError(f"{name}={value!r}: use a string, or None for the default")
-        if self.endpoint_url is not None and not _URL.match(self.endpoint_url):
+        if self.endpoint_url is not None and not _URL.fullmatch(self.endpoint_url):
             raise ConfigurationError(
-                f"endpoint_url={self.endpoint_url!r}: begin with http:// or https:// and a host"
+                f"endpoint_url={self.endpoint_url!r}: use a URL, such as http://localhost:8000, "
+                "or leave it out for AWS's own endpoint"
             )
 
     @property
