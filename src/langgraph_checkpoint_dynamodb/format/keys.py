@@ -249,6 +249,7 @@ def below(prefix: str) -> tuple[str, str]:
 ALL_CHECKPOINTS = below(CHECKPOINTS.rstrip("#"))
 ALL_HEADS = below(HEADS.rstrip("#"))
 ALL_CHUNKS = below(CHUNKS.rstrip("#"))
+ALL_BUT_CHUNKS = ALL_CHECKPOINTS[0], ALL_HEADS[1]
 
 
 ChunkRefs: TypeAlias = "frozenset[tuple[int, bytes]]"

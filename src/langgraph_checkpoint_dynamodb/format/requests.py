@@ -62,16 +62,27 @@ def put_if_greater(table: str, item: Item) -> Call:
 def _put_if(
     table: str, item: Item, condition: str, names: dict[str, str], values: Item | None
 ) -> Call:
-    params: dict[str, Any] = {
+    params = {"Item": item, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    return _write_if("put_item", table, params, condition, names, values)
+
+
+def _write_if(
+    method: str,
+    table: str,
+    params: dict[str, Any],
+    condition: str,
+    names: dict[str, str],
+    values: Item | None,
+) -> Call:
+    params = {
         "TableName": table,
-        "Item": item,
+        **params,
         "ConditionExpression": condition,
         "ExpressionAttributeNames": names,
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     if values:
         params["ExpressionAttributeValues"] = values
-    return Call("put_item", params)
+    return Call(method, params)
 
 
 def extend_ttl(table: str, item_key: Item, ttl_attribute: str, until: int, expiry: str) -> Call:
@@ -79,17 +90,10 @@ def extend_ttl(table: str, item_key: Item, ttl_attribute: str, until: int, expir
 
     `expiry` is the attribute that then preserves the item's original TTL.
     """
-    return Call(
-        "update_item",
-        {
-            "TableName": table,
-            "Key": item_key,
-            "UpdateExpression": "SET #expiry = if_not_exists(#expiry, #ttl), #ttl = :until",
-            "ConditionExpression": "#ttl < :until",
-            "ExpressionAttributeNames": {"#ttl": ttl_attribute, "#expiry": expiry},
-            "ExpressionAttributeValues": {":until": {"N": str(until)}},
-        },
-    )
+    change = "SET #expiry = if_not_exists(#expiry, #ttl), #ttl = :until"
+    names = {"#ttl": ttl_attribute, "#expiry": expiry}
+    values = {":until": {"N": str(until)}}
+    return _update_if(table, item_key, change, "#ttl < :until", names, values)
 
 
 def set_expiry(
@@ -107,49 +111,33 @@ def set_expiry(
         expires: The time until which the item is returned, in epoch seconds.
     """
     values: Item = {":expires": {"N": str(expires)}, ":body": item["B"]}
-    change, condition = "SET #expiry = :expires", "attribute_exists(#ttl)"
+    change, condition = "SET #expiry = :expires", "#b = :body AND attribute_exists(#ttl)"
     if ttl_attribute not in item:
-        change, condition = f"{change}, #ttl = :until", "attribute_not_exists(#ttl)"
+        change = f"{change}, #ttl = :until"
+        condition = "#b = :body AND attribute_not_exists(#ttl)"
         values[":until"] = {"N": str(until)}
-    return Call(
-        "update_item",
-        {
-            "TableName": table,
-            "Key": key(item["PK"]["S"], item["SK"]["S"]),
-            "UpdateExpression": change,
-            "ConditionExpression": f"#b = :body AND {condition}",
-            "ExpressionAttributeNames": {"#ttl": ttl_attribute, "#expiry": expiry, "#b": "B"},
-            "ExpressionAttributeValues": values,
-        },
-    )
+    names = {"#ttl": ttl_attribute, "#expiry": expiry, "#b": "B"}
+    item_key = key(item["PK"]["S"], item["SK"]["S"])
+    return _update_if(table, item_key, change, condition, names, values)
+
+
+def _update_if(
+    table: str, item_key: Item, change: str, condition: str, names: dict[str, str], values: Item
+) -> Call:
+    params = {"Key": item_key, "UpdateExpression": change}
+    return _write_if("update_item", table, params, condition, names, values)
 
 
 def delete_written_at(table: str, item_key: Item, written: str) -> Call:
     """Delete a chunk if it has not been written again since `written` (its `T`)."""
-    return Call(
-        "delete_item",
-        {
-            "TableName": table,
-            "Key": item_key,
-            "ConditionExpression": "#t = :written",
-            "ExpressionAttributeNames": {"#t": "T"},
-            "ExpressionAttributeValues": {":written": {"N": written}},
-        },
-    )
+    target, values = {"Key": item_key}, {":written": {"N": written}}
+    return _write_if("delete_item", table, target, "#t = :written", {"#t": "T"}, values)
 
 
 def delete_body(table: str, item_key: Item, body: bytes) -> Call:
     """Delete an item if it still has this body."""
-    return Call(
-        "delete_item",
-        {
-            "TableName": table,
-            "Key": item_key,
-            "ConditionExpression": "#b = :old",
-            "ExpressionAttributeNames": {"#b": "B"},
-            "ExpressionAttributeValues": {":old": {"B": body}},
-        },
-    )
+    target, values = {"Key": item_key}, {":old": {"B": body}}
+    return _write_if("delete_item", table, target, "#b = :old", {"#b": "B"}, values)
 
 
 def query(

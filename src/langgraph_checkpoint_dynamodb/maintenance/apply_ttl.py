@@ -26,8 +26,6 @@ from ..storage.body_reader import refs_of
 _PASSES = 5
 """How often a thread is read: runs may put checkpoints during a pass."""
 
-_ALL_BUT_CHUNKS = keys.CHECKPOINTS, keys.below(keys.HEADS.rstrip("#"))[1]
-
 
 class TtlApplication:
     """One `apply_ttl`: call `next_thread` until it returns `False`, then take `changed`."""
@@ -67,7 +65,7 @@ class _Pass:
     """The digests of chunks that were copied to a generation that expires."""
 
     def run(self) -> Operation[None]:
-        call = requests.query(self.context.table, self.thread_id, _ALL_BUT_CHUNKS)
+        call = requests.query(self.context.table, self.thread_id, keys.ALL_BUT_CHUNKS)
         yield from batches.each_page(call, self._take)
         yield from self._limit([item for found in self._newest.values() for item in found])
 

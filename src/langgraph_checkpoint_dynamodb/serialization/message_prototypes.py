@@ -18,16 +18,8 @@ from operator import attrgetter
 from typing import Any
 
 import ormsgpack
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessage,
-    ChatMessage,
-    FunctionMessage,
-    HumanMessage,
-    RemoveMessage,
-    SystemMessage,
-    ToolMessage,
-)
+from langchain_core import messages as langchain
+from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
 
 from ..chunking.msgpack_arrays import array_header
@@ -35,13 +27,13 @@ from ..runtime.gc_pause import paused
 
 KINDS = frozenset(
     {
-        AIMessage,
-        ChatMessage,
-        FunctionMessage,
-        HumanMessage,
-        RemoveMessage,
-        SystemMessage,
-        ToolMessage,
+        langchain.AIMessage,
+        langchain.ChatMessage,
+        langchain.FunctionMessage,
+        langchain.HumanMessage,
+        langchain.RemoveMessage,
+        langchain.SystemMessage,
+        langchain.ToolMessage,
     }
 )
 """Only the fields of these classes decide their bytes, and LangGraph reads them with any allowlist.
