@@ -22,7 +22,7 @@ WHEEL_VENV ?= .venvs/wheel
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .PHONY: help demo test test-unit test-aioboto3 test-wheel lint format types resolve wheel engine check clean \
-	smoke preview deploy docs lambda tools bench soak
+	smoke preview change-set deploy docs lambda tools bench soak
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -69,11 +69,14 @@ docs: $(VENV)/.test  ## Write the tables of docs/infrastructure.md that the temp
 smoke: $(VENV)/.demo  ## Test a deployed stack with a saver (STACK=…, needs an account)
 	$(BIN)/python scripts/smoke_stack.py $(STACK)
 
-preview: $(TOOLS)/sam/.tool  ## Show what deploying would change (ENVIRONMENT=…, needs an account)
-	@$(TOOLS)/sam/bin/python scripts/preview_stack.py $(ENVIRONMENT)
+preview: $(VENV)/.demo  ## Show what deploying would change (ENVIRONMENT=…, needs an account)
+	@$(BIN)/python scripts/change_set.py preview "$(ENVIRONMENT)"
 
-deploy: $(TOOLS)/sam/.tool  ## Deploy an environment of samconfig.toml (ENVIRONMENT=…, needs an account)
-	$(TOOLS)/sam/bin/sam deploy --config-env $(ENVIRONMENT) $(ARGS)
+change-set: $(VENV)/.demo  ## Create the change set of an environment of samconfig.toml, and show it
+	@$(BIN)/python scripts/change_set.py create "$(ENVIRONMENT)"
+
+deploy: $(VENV)/.demo  ## Execute a change set, and no other (CHANGE_SET=its ARN, needs an account)
+	$(BIN)/python scripts/change_set.py execute "$(CHANGE_SET)"
 
 resolve: $(VENV)/.pip  ## Prove that an install leaves langchain-aws at its newest version
 	$(BIN)/python scripts/check_resolution.py

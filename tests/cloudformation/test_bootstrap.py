@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 from cfnlint import api
 from cfnlint.config import ManualArgs
 
+from bootstrap import BOOTSTRAP, BOOTSTRAP_FILE, granted, statements
 from resource_schemas import handler_actions, names_in, resources_by_type, schema_of
-from samconfig import DEPLOYMENTS, ROOT, template_parameters
+from samconfig import DEPLOYMENTS, template_parameters
 from stacks import TEMPLATE
 
-BOOTSTRAP_FILE = ROOT / "bootstrap.yaml"
-BOOTSTRAP: dict[str, Any] = yaml.safe_load(BOOTSTRAP_FILE.read_text(encoding="utf-8"))
 ROLES = ("PreviewRole", "DeployRole", "SmokeRole", "ServiceRole")
 
 UNUSED: dict[str, dict[str, str]] = {
@@ -75,17 +72,6 @@ def needed_for(resource_type: str, uses: list[Any]) -> set[str]:
 def needed() -> set[str]:
     found = (needed_for(*item) for item in resources_by_type(TEMPLATE).items())
     return ELSEWHERE.union(*found)
-
-
-def statements(role: str) -> Iterator[dict[str, Any]]:
-    """The statements of a role's policies, also those that a condition adds."""
-    for policy in BOOTSTRAP["Resources"][role]["Properties"]["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
-
-
-def granted(role: str) -> set[str]:
-    return {action for statement in statements(role) for action in statement["Action"]}
 
 
 def test_cloudformation_may_do_what_the_template_needs() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -15,18 +14,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 from conftest import MakeSaver
-from moto import mock_aws
-from moto.server import ThreadedMotoServer
 
 from clients import KEYS, REGION
-from langgraph_checkpoint_dynamodb import DynamoDBSaver
 from langgraph_checkpoint_dynamodb.infra.template import resolve
 from samconfig import DEPLOYMENTS, ROOT, read_toml, template_parameters
-from stacks import TEMPLATE, TEMPLATE_FILE, create_stack
+from stacks import TEMPLATE, TEMPLATE_FILE
 from tools import tool
 
 EXAMPLE = ROOT / "examples" / "sam"
@@ -109,6 +104,12 @@ def test_the_template_needs_no_more_than_the_environments_give() -> None:
     # Over this size a bucket would be needed, and for named policies CAPABILITY_NAMED_IAM.
     assert TEMPLATE_FILE.stat().st_size < 51_200
     assert "ManagedPolicyName" not in TEMPLATE_FILE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+def test_an_environment_names_every_parameter(name: str) -> None:
+    """A stack keeps its value of a parameter that is left out, so no line may go missing."""
+    assert template_parameters(name).keys() == TEMPLATE["Parameters"].keys()
 
 
 def test_a_bare_sam_deploy_deploys_nothing() -> None:
@@ -389,100 +390,3 @@ def test_the_commands_of_the_readme_are_those_of_each_version_of_the_cli(
     assert lambda_endpoint.payloads == [{"thread_id": "ada", "message": "Hello!"}]
     assert json.loads((tmp_path / version_1[-1]).read_text()) == {"answer": "fine"}
     assert "Unknown options" in call(version_2).stderr  # of version 1
-
-
-def script(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The stack of dev, on moto."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name.upper(), value)
-    with mock_aws():
-        create_stack("langgraph-checkpoint-dev", template_parameters("dev"))
-        yield "langgraph-checkpoint-dev"
-
-
-def test_the_smoke_test_leaves_nothing_behind(stack: str) -> None:
-    assert script("smoke_stack").smoke(stack) == ""
-    client = boto3.client("dynamodb", REGION)
-    kept = client.scan(TableName="langgraph-checkpoint-dev")["Items"]
-    # A chunk that is younger than an hour stays, in case a write is about to refer to it.
-    assert [item for item in kept if not item["SK"]["S"].startswith("S#")] == []
-
-
-@pytest.mark.parametrize(
-    ("method", "finding"),
-    [("put", "the graph waits at"), ("delete_thread", "still there after it was deleted")],
-)
-def test_the_smoke_test_can_fail(
-    stack: str, method: str, finding: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def does_nothing(_self: object, *arguments: Any) -> Any:
-        return arguments[0]
-
-    monkeypatch.setattr(DynamoDBSaver, method, does_nothing)
-    assert finding in script("smoke_stack").smoke(stack)
-
-
-@pytest.fixture
-def moto_server() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
-
-
-def test_a_preview_shows_the_change_set_and_deletes_it(moto_server: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [tool("sam", "python"), ROOT / "scripts" / "preview_stack.py", "prod"],
-        cwd=ROOT,
-        env={
-            **bare_environment(tmp_path),
-            **{name.upper(): value for name, value in KEYS.items()},
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ENDPOINT_URL": moto_server,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("### prod\n\n| action | resource | type |")
-    assert "| Add | `Table` | AWS::DynamoDB::Table |" in done.stdout
-    client = boto3.Session(region_name=REGION, **KEYS).client(
-        "cloudformation", endpoint_url=moto_server
-    )
-    stack = DEPLOYMENTS["prod"]["stack_name"]
-    assert client.list_change_sets(StackName=stack)["Summaries"] == []
-    assert client.describe_stack_resources(StackName=stack)["StackResources"] == []
-
-
-def test_a_preview_says_what_is_replaced_and_why() -> None:
-    changes = [
-        {
-            "Action": "Modify",
-            "LogicalResourceId": "Table",
-            "ResourceType": "AWS::DynamoDB::Table",
-            "Replacement": "True",
-            "Details": [
-                {"Target": {"Attribute": "Properties", "Name": "TableName"}},
-                {"Target": {"Attribute": "Properties", "Name": "TableName"}},
-                {"Target": {"Attribute": "Tags"}},
-            ],
-        }
-    ]
-    assert script("preview_stack").table(changes)[2:] == [
-        "| Modify | `Table` | AWS::DynamoDB::Table | True | TableName, Tags |"
-    ]

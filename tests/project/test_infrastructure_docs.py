@@ -17,6 +17,7 @@ from conftest import MakeSaver
 from moto import mock_aws
 
 import threads
+from bootstrap import BOOTSTRAP
 from capacity import Costs
 from clients import REGION
 from either import Either
@@ -96,12 +97,19 @@ def test_what_is_imported_is_the_template_without_what_an_import_refuses(tmp_pat
 
 
 def test_the_parameters_in_the_commands_exist_and_their_values_are_allowed() -> None:
-    given = re.findall(r"(?<!\w)([A-Z][A-Za-z]+)=([\w-]+)", "\n".join(blocks("sh")))
-    overrides = [(name, value) for name, value in given if not name.startswith("Parameter")]
+    commands = re.split(r"(?<!\\)\n", "\n".join(blocks("sh")))
+    overrides = [
+        (BOOTSTRAP if "bootstrap.yaml" in command else TEMPLATE, name, value)
+        for command in commands
+        for name, value in re.findall(r"(?<![\w/-])([A-Z][A-Za-z]+)=([\w:/.-]+)", command)
+        if not name.startswith("Parameter")
+    ]
     assert len(overrides) > 15
-    for name, value in overrides:
-        rules = TEMPLATE["Parameters"][name]
+    assert len([one for one, _, _ in overrides if one is BOOTSTRAP]) > 3
+    for template, name, value in overrides:
+        rules = template["Parameters"][name]
         assert value in rules.get("AllowedValues", [value])
+        assert re.fullmatch(rules.get("AllowedPattern", ".*"), value)
 
 
 def test_the_key_policy_is_json_and_goes_through_dynamodb() -> None:

@@ -109,6 +109,7 @@ def test_only_who_needs_an_identity_gets_one() -> None:
         ("deploy.yml", "dev"): deploy,
         ("deploy.yml", "staging"): deploy,
         ("deploy.yml", "prod"): deploy,
+        ("deploy-stack.yml", "change-set"): deploy,
         ("deploy-stack.yml", "deploy"): deploy,
         ("release.yml", "publish"): {"id-token": "write"},
     }
@@ -119,7 +120,8 @@ def test_only_who_needs_an_identity_gets_one() -> None:
 @pytest.mark.parametrize(("workflow", "job"), JOBS)
 def test_a_job_is_bounded_and_keeps_no_credentials(workflow: Any, job: Any) -> None:
     assert "uses" in job or job["timeout-minutes"] <= 40
-    assert "concurrency" in workflow or "concurrency" in job
+    called = "workflow_call" in workflow["on"]
+    assert called or "concurrency" in workflow or "concurrency" in job
     for step in job.get("steps", ()):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
@@ -129,7 +131,7 @@ def test_a_command_is_a_target_of_the_makefile() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
     called = re.findall(r"run: make (?:--silent )?([a-z0-9-]+)", "".join(TEXTS.values()))
-    assert {"lint", "test", "types", "preview", "deploy", "smoke"} <= set(called)
+    assert {"lint", "test", "types", "preview", "change-set", "deploy", "smoke"} <= set(called)
     assert set(called) <= targets
 
 
@@ -160,11 +162,48 @@ def test_environments_are_deployed_in_order_and_previewed_without_a_change() -> 
     assert jobs["preview"]["strategy"]["matrix"]["environment"] == environments
     assert "'pull_request'" in jobs["preview"]["if"]
     assert "head.repo.full_name == github.repository" in jobs["preview"]["if"]
-    steps = [step["run"] for step in jobs["preview"]["steps"] if "run" in step]
-    assert steps == [
-        "make .venvs/sam/.tool",
+    assert commands(jobs["preview"]) == [
+        "make .venv/.demo",
         'make --silent preview | tee --append "$GITHUB_STEP_SUMMARY"',
     ]
+
+
+def commands(job: Any) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_the_change_set_that_is_approved_is_the_one_that_is_executed() -> None:
+    jobs = WORKFLOWS["deploy-stack.yml"]["jobs"]
+    create, deploy = jobs["change-set"], jobs["deploy"]
+    assert create["environment"] == "${{ inputs.environment }}-preview"
+    assert deploy["environment"] == "${{ inputs.environment }}"  # may ask for approval
+    assert deploy["needs"] == "change-set"
+    assert create["outputs"] == {"change-set": "${{ steps.create.outputs.change-set }}"}
+    assert deploy["env"]["CHANGE_SET"] == "${{ needs.change-set.outputs.change-set }}"
+    assert deploy["if"] == "needs.change-set.outputs.change-set != ''"
+    assert commands(create)[1:] == [
+        'make --silent change-set | tee --append "$GITHUB_STEP_SUMMARY"'
+    ]
+    assert commands(deploy)[1:] == ["make deploy", "make smoke"]
+
+
+def test_deploying_and_testing_have_roles_of_their_own() -> None:
+    roles = [
+        step["with"]["role-to-assume"]
+        for step in WORKFLOWS["deploy-stack.yml"]["jobs"]["deploy"]["steps"]
+        if "configure-aws-credentials" in step.get("uses", "")
+    ]
+    assert roles == ["${{ vars.AWS_ROLE_ARN }}", "${{ vars.AWS_SMOKE_ROLE_ARN }}"]
+
+
+def test_deployments_of_an_environment_follow_one_another() -> None:
+    workflow = WORKFLOWS["deploy.yml"]
+    assert "concurrency" not in workflow
+    for environment in DEPLOYMENTS:
+        group = {"group": f"deploy-{environment}", "cancel-in-progress": "false"}
+        found = workflow["jobs"][environment]["concurrency"]
+        assert {name: str(value).lower() for name, value in found.items()} == group
+    assert workflow["jobs"]["preview"]["concurrency"]["group"].startswith("preview-")
 
 
 def test_the_stack_that_is_tested_is_the_one_that_was_deployed() -> None:
@@ -172,4 +211,3 @@ def test_the_stack_that_is_tested_is_the_one_that_was_deployed() -> None:
     for environment, deployment in DEPLOYMENTS.items():
         stack = job["env"]["STACK"].replace("${{ inputs.environment }}", environment)
         assert deployment["stack_name"] == stack
-    assert job["environment"] == "${{ inputs.environment }}"

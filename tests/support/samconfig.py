@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,4 +28,5 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
 
 def template_parameters(environment: str) -> dict[str, str]:
     """The template parameters that an environment overrides."""
-    return dict(line.split("=", 1) for line in DEPLOYMENTS[environment]["parameter_overrides"])
+    lines = DEPLOYMENTS[environment]["parameter_overrides"]
+    return dict("".join(shlex.split(line)).split("=", 1) for line in lines)
