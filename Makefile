@@ -81,9 +81,9 @@ deploy: $(VENV)/.demo  ## Execute a change set, and no other (CHANGE_SET=its ARN
 resolve: $(VENV)/.pip  ## Prove that an install leaves langchain-aws at its newest version
 	$(BIN)/python scripts/check_resolution.py
 
-wheel: $(VENV)/.pip  ## Build the wheel and check what it carries
+wheel: $(VENV)/.build  ## Build the wheel and the sdist, and check what the wheel carries
 	rm -rf dist
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/python scripts/check_wheel.py dist/*.whl
 
 lambda: wheel $(VENV)/.test  ## Prove that the SAM example needs wheels only, for each Python and processor
@@ -131,6 +131,10 @@ $(TOOLS)/hosts/.tool $(TOOLS)/langgraph-api/.tool: $(TOOLS)/%/.tool: $(TOOLS)/%/
 %/.pip:
 	$(PYTHON) -m venv $*
 	$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.build: $(VENV)/.pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --group build
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml

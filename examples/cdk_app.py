@@ -1,6 +1,6 @@
 """A CDK app: the table in one stack, a function that uses it in another.
 
-pip install "langgraph-checkpoint-amazon-dynamodb[infra]"
+pip install "langgraph-checkpoint-amazon-dynamodb[infra]>=1.0"
 cdk deploy --all --app "python examples/cdk_app.py"
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
 from email.parser import Parser
@@ -19,7 +20,8 @@ def faults(path: str) -> list[str]:
     with zipfile.ZipFile(path) as wheel:
         names = wheel.namelist()
         metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
-        required = Parser().parsestr(wheel.read(metadata).decode()).get_all("Requires-Dist") or []
+        message = Parser().parsestr(wheel.read(metadata).decode())
+    required = message.get_all("Requires-Dist") or []
     found = [f"{name} is missing" for name in _FILES if name not in names]
     roots = (f"{_PACKAGE}/", "langgraph_checkpoint_amazon_dynamodb-")
     strays = [name for name in names if not name.startswith(roots)]
@@ -29,6 +31,8 @@ def faults(path: str) -> list[str]:
         for line in required
         if line.startswith(_ASYNC) and "extra ==" not in line
     ]
+    if os.environ.get("GITHUB_REPOSITORY") and not message.get_all("Project-URL"):
+        found.append("it names no repository")
     return found
 
 

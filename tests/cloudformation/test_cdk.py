@@ -43,7 +43,7 @@ def test_without_the_extra_the_error_says_how_to_get_it() -> None:
     )
     last = done.stderr.splitlines()[-1]
     assert last.startswith("ImportError: langgraph_checkpoint_dynamodb.infra needs aws-cdk-lib")
-    assert last.endswith('pip install "langgraph-checkpoint-amazon-dynamodb[infra]"')
+    assert last.endswith('pip install "langgraph-checkpoint-amazon-dynamodb[infra]>=1.0"')
 
 
 def test_the_stack() -> None:

@@ -112,6 +112,7 @@ def test_only_who_needs_an_identity_gets_one() -> None:
         ("deploy-stack.yml", "change-set"): deploy,
         ("deploy-stack.yml", "deploy"): deploy,
         ("release.yml", "publish"): {"id-token": "write"},
+        ("release.yml", "assets"): {"contents": "write"},
     }
     assert granted == {job: special.get(job, read) for job in granted}
     assert "secrets." not in "".join(TEXTS.values())
@@ -149,8 +150,28 @@ def test_what_is_published_is_what_was_built_and_tested() -> None:
         assert len(builds) == 1, name
         assert "upload-artifact" in str(builds[0])
         users = [job for job in jobs.values() if "download-artifact" in str(job)]
-        assert ["make test-wheel" in str(job) for job in users] == [True, False][: 1 + publishes]
-    assert WORKFLOWS["release.yml"]["jobs"]["publish"]["needs"] == "test"
+        tested = ["make test-wheel" in str(job) for job in users]
+        assert tested == [True, False, False][: 1 + 2 * publishes]
+    jobs = WORKFLOWS["release.yml"]["jobs"]
+    assert [jobs[name].get("needs") for name in ("test", "publish", "assets")] == [
+        *("build", "test", "publish")
+    ]
+
+
+def test_a_release_has_the_templates_and_checksums(tmp_path: Path) -> None:
+    collect, release = commands(WORKFLOWS["release.yml"]["jobs"]["assets"])
+    (tmp_path / "dist").mkdir()
+    for name in ("template.yaml", "bootstrap.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "dist" / "package.whl").write_text("wheel")
+    subprocess.run(["bash", "-c", collect], cwd=tmp_path, check=True)
+    check = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
+    done = subprocess.run(check, cwd=tmp_path / "dist", capture_output=True, text=True, check=True)
+    assert {line.split(":")[0] for line in done.stdout.splitlines()} == {
+        *("package.whl", "template.yaml", "bootstrap.yaml")
+    }
+    assert release.endswith(" dist/*")
+    assert "--verify-tag" in release
 
 
 def test_environments_are_deployed_in_order_and_previewed_without_a_change() -> None:

@@ -28,7 +28,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"{__package__} needs aws-cdk-lib, which cannot be imported ({error}): "
-        'pip install "langgraph-checkpoint-amazon-dynamodb[infra]"',
+        'pip install "langgraph-checkpoint-amazon-dynamodb[infra]>=1.0"',
         name=error.name,
         path=error.path,
     ) from error
