@@ -20,7 +20,10 @@ class CallerError(DynamoDBSaverError):
 
 
 class ConfigurationError(CallerError, ValueError):
-    """A `DynamoDBConfig` or `DynamoDBTableConfig` is invalid."""
+    """A `DynamoDBConfig` or `DynamoDBTableConfig` is invalid, or too narrow for what is stored.
+
+    Settings that botocore finds in AWS's own variables and files belong to it.
+    """
 
 
 class InvalidInputError(CallerError, ValueError):

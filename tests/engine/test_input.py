@@ -111,6 +111,7 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Either], Any]]] = {
     "copy of a bool": ("source_thread_id=True", lambda client: client.copy_thread(True, "2")),
     "copy from nothing": ("source_thread_id", lambda client: client.copy_thread("", "2")),
     "copy to nothing": ("target_thread_id", lambda client: client.copy_thread("1", "")),
+    "force that is no bool": ("force='no'", lambda client: client.destroy(force="no")),
     "task_id that is no string": (
         "task_id",
         lambda client: client.put_writes(thread(checkpoint_id="1"), [("a", 1)], None),

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 
 _URL = re.compile(r"https?://[^/?#\s]+\S*")
+_REGION = re.compile(r"(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
+"""What botocore accepts (`botocore.utils.validate_region_name`)."""
+_OF_CLIENTS = {
+    "session": (["client"], "a boto3.Session"),
+    "async_session": (["client", "create_client"], "a session of aiobotocore or aioboto3"),
+    "botocore_config": (["merge"], "a botocore.config.Config"),
+}
+"""Methods of which each of these settings has one, and its class, which is not imported here."""
 _DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
 
 
@@ -121,15 +129,13 @@ class DynamoDBConfig:
         self._check_credentials()
         self._check_clients()
         self._check_observer()
-        for name in ("region_name", "endpoint_url"):
+        for name, form, use in (
+            ("region_name", _REGION, "use a region's name, such as 'eu-central-1'"),
+            ("endpoint_url", _URL, "use a URL, such as http://localhost:8000"),
+        ):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value):
-                raise ConfigurationError(f"{name}={value!r}: use a string, or None for the default")
-        if self.endpoint_url is not None and not _URL.fullmatch(self.endpoint_url):
-            raise ConfigurationError(
-                f"endpoint_url={self.endpoint_url!r}: use a URL, such as http://localhost:8000, "
-                "or leave it out for AWS's own endpoint"
-            )
+            if value is not None and not (isinstance(value, str) and form.fullmatch(value)):
+                raise ConfigurationError(f"{name}={value!r}: {use}, or None for AWS's default")
 
     @property
     def may_find_other_credentials(self) -> bool:
@@ -163,6 +169,12 @@ class DynamoDBConfig:
                 raise ConfigurationError(
                     f"{name} is a session of {made_by}: pass session a boto3 session, and "
                     "async_session one of aiobotocore or aioboto3"
+                )
+        for name, (methods, kind) in _OF_CLIENTS.items():
+            value = getattr(self, name)
+            if value is not None and not any(hasattr(value, method) for method in methods):
+                raise ConfigurationError(
+                    f"{name} is a {type(value).__name__}: pass {kind}, or None for the default"
                 )
         if self.botocore_config is not None and getattr(self.botocore_config, "retries", None):
             raise ConfigurationError(

@@ -1,23 +1,29 @@
 """Errors of botocore, aiobotocore and AWS as errors of this package.
 
-Messages name the call, its table and region, and the host; a credential never stands in them.
+Messages name the call, its table, region and host; a credential never stands in them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import traceback
 from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigNotFound,
+    ConfigParseError,
     CredentialRetrievalError,
     HTTPClientError,
+    InvalidConfigError,
+    InvalidRegionError,
     MetadataRetrievalError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProfileNotFound,
     TokenRetrievalError,
 )
 from botocore.exceptions import (
@@ -30,6 +36,9 @@ from ..config.saver_config import DynamoDBConfig
 from ..errors import (
     AccessDeniedError,
     ConfigurationError,
+    ConflictError,
+    CorruptCheckpointError,
+    DeserializationError,
     DynamoDBSaverError,
     RequestRejectedError,
     StorageError,
@@ -37,6 +46,7 @@ from ..errors import (
     TableNotFoundError,
     ThrottledError,
     UnavailableError,
+    UnsupportedFormatError,
 )
 from ..runtime.effects import AUTOSCALING, CLOUDFORMATION, DYNAMODB, Call, ConditionFailed, Reply
 
@@ -75,6 +85,24 @@ _RESOURCES = {
     AUTOSCALING: ("scalable target", "ResourceId"),
 }
 """What a call of another service than DynamoDB is about, and the parameter that names it."""
+
+OF_ITEMS = (
+    ConflictError,
+    CorruptCheckpointError,
+    DeserializationError,
+    UnsupportedFormatError,
+)
+"""What operations raise about stored items; they know no region and no host."""
+
+_SETTINGS = (
+    ConfigNotFound,
+    ConfigParseError,
+    InvalidConfigError,
+    InvalidRegionError,
+    NoRegionError,
+    ProfileNotFound,
+)
+"""Settings of AWS's own files and variables that are missing, or that botocore cannot use."""
 
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
 _NO_CREDENTIALS_NOW = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError)
@@ -144,7 +172,7 @@ def whole(reply: Reply, config: DynamoDBConfig, call: Call, client: Any = None) 
     )
     if not is_of_dynamodb or any(part not in reply for part in parts):
         raise UnavailableError(
-            f"{subject(config, call)}: the answer of {host_of(client)} is not DynamoDB's, "
+            f"{subject(config, call, host_of(client))}: the answer is not DynamoDB's, "
             "or not all of it (a proxy's?)"
         )
     return reply
@@ -166,17 +194,26 @@ def translate(
         if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
             return ConditionFailed(error.response.get("Item"))  # type: ignore[arg-type]
         return _client_error(error, config, call, host)
-    what = subject(config, call)
+    what = subject(config, call, host)
     if isinstance(error, _NO_CREDENTIALS + _NO_CREDENTIALS_NOW) or _is_of_refresh(error):
         return _no_credentials(what, error)
-    if isinstance(error, NoRegionError):
+    if isinstance(error, _SETTINGS):
         return ConfigurationError(
-            "region_name=None and no default region: set DynamoDBConfig(region_name=…) or the "
-            "environment variable AWS_DEFAULT_REGION"
+            f"{what}: {str(error).rstrip('.')}; set DynamoDBConfig(region_name=…, session=…), or "
+            "correct the environment (AWS_DEFAULT_REGION, AWS_PROFILE) or the files in ~/.aws"
         )
-    if isinstance(error, _NO_ANSWER):
-        return UnavailableError(f"{what}: no answer from {host} ({type(error).__name__}: {error})")
+    if isinstance(error, _NO_ANSWER) or _is_of_reply(error):
+        return UnavailableError(f"{what}: no answer ({type(error).__name__}: {error})")
     return RequestRejectedError(f"{what}: {type(error).__name__}: {error}")
+
+
+def _is_of_reply(error: Exception) -> bool:
+    """Whether botocore received a reply and could not read it: JSON such as `[]` or `null`.
+
+    It then raises an `AttributeError` or a `TypeError` below this method of its endpoint.
+    """
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_name == "_do_get_response" for frame, _ in frames)
 
 
 def _is_of_refresh(error: Exception) -> bool:
@@ -202,8 +239,12 @@ def _no_credentials(what: str, error: Exception) -> AccessDeniedError:
 
 def host_of(client: Any) -> str | None:
     """The host that a client sends to."""
-    url = getattr(getattr(client, "meta", None), "endpoint_url", None)
-    return urlsplit(url).netloc if isinstance(url, str) else None
+    return _host(getattr(getattr(client, "meta", None), "endpoint_url", None))
+
+
+def _host(url: Any) -> str | None:
+    """The host and port of a URL, without the password that it may hold."""
+    return urlsplit(url).netloc.rpartition("@")[2] if isinstance(url, str) else None
 
 
 def needs_new_session(error: Exception) -> bool:
@@ -224,14 +265,14 @@ def _client_error(
     details = error.response.get("Error", {})
     code, text = details.get("Code", ""), details.get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    what = subject(config, call)
+    what = subject(config, call, host)
     message = f"{what}: {code}: {text}"
     kind = _ERRORS.get(code, RequestRejectedError if status < _SERVER_ERROR else UnavailableError)
     if call.service == DYNAMODB and code == str(status):
         # DynamoDB names each error. botocore puts the status in place of a name that it cannot
         # read: half an answer, or a proxy's.
         kind = AccessDeniedError if status in _DENIED else UnavailableError
-        message = f"{what}: HTTP {status} from {host}, not DynamoDB's answer: {text[:_EXCERPT]!r}"
+        message = f"{what}: HTTP {status}, not DynamoDB's answer: {text[:_EXCERPT]!r}"
     elif call.service == DYNAMODB and code == "ResourceNotFoundException":
         kind = TableNotFoundError
         message = (
@@ -250,15 +291,27 @@ def _client_error(
     return made
 
 
-def subject(config: DynamoDBConfig, call: Call) -> str:
-    """What a message calls a call: its method, what it is about, and the region."""
-    region = config.region_name or session_region(config)
+def subject(config: DynamoDBConfig, call: Call, host: str | None = None) -> str:
+    """What a message calls a call: its method, what it is about, the region and the host."""
     if call.service == DYNAMODB:
-        name = call.params.get("TableName", config.table_config.table_name)
-        return f"{call.method} on table {name!r} in region {region}"
+        return f"{call.method} on {_table(config, call.params.get('TableName'), host)}"
     kind, parameter = _RESOURCES.get(call.service, ("resource", "ResourceId"))
     name = call.params.get(parameter) or call.params.get(f"{parameter}s") or "?"
-    return f"{call.service} {call.method} on {kind} {name!r} in region {region}"
+    return f"{call.service} {call.method} on {kind} {name!r} {_place(config, host)}"
+
+
+def name_table(error: StorageError, config: DynamoDBConfig) -> None:
+    """Begin the message of an error about stored items (`OF_ITEMS`) with their table."""
+    error.args = (f"{_table(config, None, _host(config.endpoint_url))}: {error}",)
+
+
+def _table(config: DynamoDBConfig, name: str | None, host: str | None) -> str:
+    return f"table {(name or config.table_config.table_name)!r} {_place(config, host)}"
+
+
+def _place(config: DynamoDBConfig, host: str | None) -> str:
+    place = f"in region {config.region_name or session_region(config)}"
+    return f"{place} at {host}" if host else place
 
 
 def session_region(config: DynamoDBConfig) -> str | None:

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.listing import Listing, Query
 from ..config.saver_config import DynamoDBConfig
 from ..config.table_config import DynamoDBTableConfig
-from ..errors import ConfigurationError, InvalidInputError
+from ..errors import CallerError, ConfigurationError, InvalidInputError
 from ..format.keys import MAX_THREAD_ID_BYTES
 from ..maintenance.retention import RetentionPolicy
 from ..runtime.context import ThreadNamespace
@@ -41,6 +42,25 @@ def saver_config(config: DynamoDBConfig | None) -> DynamoDBConfig:
             "(a DynamoDBTableConfig is its table_config)"
         )
     return config
+
+
+def serializer(serde: Any) -> SerializerProtocol | None:
+    """A serializer, with LangGraph's typed methods or its earlier ones."""
+    methods = [hasattr(serde, name) for name in ("dumps_typed", "loads_typed", "dumps", "loads")]
+    if serde is not None and not (all(methods[:2]) or all(methods[2:])):
+        raise ConfigurationError(
+            f"serde is a {type(serde).__name__}: pass a serializer with dumps_typed and "
+            "loads_typed, or None for LangGraph's own"
+        )
+    found: SerializerProtocol | None = serde
+    return found
+
+
+def switch(name: str, value: Any, kind: type[CallerError] = InvalidInputError) -> bool:
+    """True or False; `"no"` would count as true."""
+    if not isinstance(value, bool):
+        raise kind(f"{name}={value!r}: use True or False")
+    return value
 
 
 def stack_config(

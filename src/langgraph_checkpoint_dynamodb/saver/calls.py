@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from ..checkpoints import fencing
+from ..drivers import aws_errors
 from ..drivers.aio import AsyncDriver
 from ..drivers.sync import SyncDriver
 from ..observability.events import OperationEvent
@@ -71,22 +72,26 @@ class SaverCalls:
             return await self._arun(make(self._context(counters), *args, **kwargs), counters)
 
     def _run(self, operation: Operation[T], counters: Counters | None = None) -> T:
-        if counters is None:
-            return self._sync.run(operation)
         begun = time.perf_counter()
         try:
             return self._sync.run(operation, counters)
+        except aws_errors.OF_ITEMS as error:
+            aws_errors.name_table(error, self.config)
+            raise
         finally:
-            counters.seconds += time.perf_counter() - begun
+            if counters is not None:
+                counters.seconds += time.perf_counter() - begun
 
     async def _arun(self, operation: Operation[T], counters: Counters | None = None) -> T:
-        if counters is None:
-            return await self._async.run(operation)
         begun = time.perf_counter()
         try:
             return await self._async.run(operation, counters)
+        except aws_errors.OF_ITEMS as error:
+            aws_errors.name_table(error, self.config)
+            raise
         finally:
-            counters.seconds += time.perf_counter() - begun
+            if counters is not None:
+                counters.seconds += time.perf_counter() - begun
 
     def _context(self, counters: Counters | None = None) -> Context:
         table = self.config.table_config

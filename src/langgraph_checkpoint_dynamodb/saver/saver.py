@@ -21,6 +21,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from ..checkpoints import delta_history, get, put, put_writes
 from ..config.saver_config import DynamoDBConfig
 from ..drivers.aws_errors import session_region
+from ..errors import ConfigurationError
 from ..runtime.context import Context
 from ..runtime.effects import Operation
 from ..serialization.snapshots import snapshot
@@ -50,7 +51,8 @@ class DynamoDBSaver(
         serde: Serializer of all stored values; LangGraph's msgpack by default.
 
     Raises:
-        ConfigurationError: `config` is not a `DynamoDBConfig`.
+        ConfigurationError: `config` is not a `DynamoDBConfig`, `deploy` no bool, or `serde` no
+            serializer.
         TableMismatchError: `deploy` found a table of this name with other keys.
         StorageError: `deploy` could not create the table.
 
@@ -71,7 +73,8 @@ class DynamoDBSaver(
         deploy: bool = False,
         serde: SerializerProtocol | None = None,
     ) -> None:
-        super().__init__(serde=serde)
+        arguments.switch("deploy", deploy, ConfigurationError)
+        super().__init__(serde=arguments.serializer(serde))
         self._prepare(arguments.saver_config(config))
         if deploy:
             self.setup()

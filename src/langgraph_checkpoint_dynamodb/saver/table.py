@@ -127,6 +127,7 @@ class TableProvisioning(SaverCalls):
             force: Also delete a table that belongs to a CloudFormation stack.
 
         Raises:
+            InvalidInputError: `force` is no bool; nothing was sent.
             TableProtectedError: The table has deletion protection, or belongs to a stack.
             StorageError: A request failed, or the table still exists after waiting.
         """
@@ -149,7 +150,7 @@ class TableProvisioning(SaverCalls):
 
     def _destroy(self, context: Context, force: bool) -> Operation[None]:
         destroy = yield from _infra("destroy")
-        yield from destroy.destroy(context.table, force=force)
+        yield from destroy.destroy(context.table, force=arguments.switch("force", force))
 
 
 def _config_of_stack(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import CorruptCheckpointError, InvalidInputError
+from ..errors import ConfigurationError, InvalidInputError
 from ..format.body import Body
 from ..runtime.context import Context
 
@@ -17,13 +17,14 @@ def check_size(context: Context, found: Iterable[Body], where: str) -> None:
     """Refuse to load more than `max_bytes`.
 
     Raises:
-        CorruptCheckpointError: The records claim more.
+        ConfigurationError: The records claim more.
     """
     size = sum(record.size for body in found for record in body.records)
     if size > context.max_bytes:
-        raise CorruptCheckpointError(
-            f"{where}: values and pending writes of {size} bytes, over max_checkpoint_bytes="
-            f"{context.max_bytes}; if they are not forged, raise it in DynamoDBConfig"
+        raise ConfigurationError(
+            f"max_checkpoint_bytes={context.max_bytes} is too low for {where}: its values and "
+            f"pending writes have {size} bytes; if they are not forged, raise the limit in "
+            "DynamoDBConfig"
         )
 
 

@@ -75,6 +75,11 @@ def serialize(serde: SerializerProtocol, value: Any, what: str) -> Typed:
             f"{what} holds a {type(value).__name__} that {type(serde).__name__} cannot serialize: "
             f"{error}; store plain data, or pass a serde that knows the type"
         ) from error
+    if not isinstance(kind, str) or not isinstance(data, bytes | bytearray | memoryview):
+        raise SerializationError(
+            f"{what}: {type(serde).__name__} serialized a {type(value).__name__} to "
+            f"({type(kind).__name__}, {type(data).__name__}): correct it to return (str, bytes)"
+        )
     return kind, bytes(data)
 
 

@@ -24,6 +24,11 @@ BAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "table as a string": ("DynamoDBTableConfig", {"table_config": "table"}),
     "negative cache": ("cache_bytes=-1", {"cache_bytes": -1}),
     "empty region": ("region_name=''", {"region_name": ""}),
+    "region with a space": ("region_name=' us-east-1'", {"region_name": " us-east-1"}),
+    "region with a line end": ("eu-central-1", {"region_name": "us-east-1\n"}),
+    "session of no library": ("session is a int: pass a boto3.Session", {"session": 5}),
+    "async session of none": ("async_session is a str", {"async_session": "default"}),
+    "settings of no library": ("botocore_config is a dict", {"botocore_config": {"retries": 1}}),
     "empty endpoint": ("endpoint_url=''", {"endpoint_url": ""}),
 }
 

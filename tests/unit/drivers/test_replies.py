@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 
 from clients import KEYS, REGION, sync_session
-from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, UnavailableError
+from langgraph_checkpoint_dynamodb import (
+    DynamoDBConfig,
+    DynamoDBSaver,
+    RequestRejectedError,
+    UnavailableError,
+)
 from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
 from sessions import MODES
@@ -35,6 +40,7 @@ WHOLE = {
     "query": b'{"Items":[],"Count":0,"ScannedCount":0}',
     "scan": b'{"Items":[],"Count":0,"ScannedCount":0}',
 }
+NO_OBJECTS = (b"[]", b"null", b"1", b'"text"', b'{"Items":1,"Responses":[],"Attributes":2}')
 JSON = b"application/x-amz-json-1.0"
 
 
@@ -55,6 +61,7 @@ def answers(body: bytes) -> dict[str, bytes]:
         "cut in the body": head(length=len(body)) + body[:-1],
         "cut in the head": head()[:40],
         "not HTTP": b"garbage\r\n\r\n",
+        **{f"JSON that is {one!r}": head(length=len(one)) + one for one in NO_OBJECTS},
     }
     if body != b"{}":
         wrong["cut, without a length"] = head() + body[:-1]
@@ -142,8 +149,15 @@ def test_what_is_no_whole_answer_is_asked_again(mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_what_never_is_a_whole_answer_is_an_error_that_says_so(mode: str) -> None:
     wrong = answers(b"{}")["a page"]
-    with (
-        serving(repeat(wrong)) as url,
-        pytest.raises(UnavailableError, match=r"put_item on table 'chat'.*not DynamoDB's.*tried 3"),
-    ):
+    where = r"put_item on table 'chat' in region .* at 127\.0\.0\.1:\d+: .*not DynamoDB's.*tried 3"
+    with serving(repeat(wrong)) as url, pytest.raises(UnavailableError, match=where):
         run(mode, url, [CALLS["put_item"]], max_retries=2)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_error_of_dynamodb_names_table_region_and_host(mode: str) -> None:
+    body = b'{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","message":"no"}'
+    reply = head(length=len(body)).replace(b"200 OK", b"400 Bad Request") + body
+    where = rf"put_item on table 'chat' in region {REGION} at 127\.0\.0\.1:\d+: Validation"
+    with serving(repeat(reply)) as url, pytest.raises(RequestRejectedError, match=where):
+        run(mode, url, [CALLS["put_item"]], max_retries=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -10,13 +11,19 @@ from botocore.exceptions import EndpointConnectionError
 
 from langgraph_checkpoint_dynamodb import (
     AccessDeniedError,
+    CorruptCheckpointError,
+    DeserializationError,
     DynamoDBConfig,
+    DynamoDBTableConfig,
     RequestRejectedError,
+    StaleParentError,
+    StorageError,
     TableNotFoundError,
     ThrottledError,
     UnavailableError,
+    UnsupportedFormatError,
 )
-from langgraph_checkpoint_dynamodb.drivers.aws_errors import translate
+from langgraph_checkpoint_dynamodb.drivers.aws_errors import host_of, translate
 from langgraph_checkpoint_dynamodb.drivers.client_config import client_arguments
 from langgraph_checkpoint_dynamodb.runtime.effects import (
     AUTOSCALING,
@@ -165,6 +172,33 @@ def test_an_error_names_the_region_that_the_session_chose(
     for service in ALL:
         error = translate(refusal("Other"), config, Call("work", {}, service))
         assert "in region sa-east-1: Other" in str(error)
+
+
+def test_a_host_is_named_without_its_password() -> None:
+    client = SimpleNamespace(meta=SimpleNamespace(endpoint_url="http://user:secret@proxy:8000/x"))
+    assert host_of(client) == "proxy:8000"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [CorruptCheckpointError, DeserializationError, StaleParentError, UnsupportedFormatError],
+)
+def test_an_error_about_items_names_their_table(
+    scripted: Scripted, kind: type[StorageError]
+) -> None:
+    def fail() -> Operation[Any]:
+        yield [Call("query", {})]
+        raise kind("thread 't': damaged")
+
+    saver = scripted.saver(
+        lambda call: {"Items": []},
+        table_config=DynamoDBTableConfig(table_name="chats"),
+        endpoint_url="http://user:secret@localhost:8000",
+    )
+    with pytest.raises(kind) as raised:
+        scripted.run(saver, fail())
+    where = "table 'chats' in region eu-west-1 at localhost:8000"
+    assert str(raised.value) == f"{where}: thread 't': damaged"
 
 
 def test_no_region_and_a_missing_profile_still_make_a_message(

@@ -17,6 +17,7 @@ from langgraph_checkpoint_dynamodb import (
     CorruptCheckpointError,
     DeserializationError,
     DynamoDBConfig,
+    DynamoDBSaverError,
     InvalidInputError,
     UnsupportedFormatError,
 )
@@ -85,11 +86,16 @@ def get(table: FakeTable, **changes: Any) -> Any:
     return table.run(gets.get_tuple(context(**changes), PLACE, None))
 
 
-def refused(table: FakeTable, match: str, **changes: Any) -> None:
+def refused(
+    table: FakeTable,
+    match: str,
+    kind: type[DynamoDBSaverError] = CorruptCheckpointError,
+    **changes: Any,
+) -> None:
     """Reading is refused, and takes no more memory than a few items should."""
     tracemalloc.start()
     try:
-        with pytest.raises(CorruptCheckpointError, match=match):
+        with pytest.raises(kind, match=match):
             get(table, **changes)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -200,7 +206,8 @@ def test_a_list_that_lists_one_list_many_times_is_not_walked(size: int, leaf: by
     table = FakeTable()
     ref = tree(table, 4096, 7, leaf)
     plant(table, "C##1", checkpoint_body([["bytes", size, b"", [b""] * 7 + [ref], b""]]))
-    refused(table, "thread 't', namespace '', checkpoint '1'")
+    kind = ConfigurationError if size > 1 << 30 else CorruptCheckpointError
+    refused(table, "thread 't', namespace '', checkpoint '1'", kind)
     if size < 1 << 30:  # also the whole body may be such a value
         plant(table, "C##1", [0, ["", size, b"", [b""] * 7 + [ref], b""]])
         refused(table, "thread 't'")
@@ -281,14 +288,15 @@ def test_more_than_the_bound_is_neither_read_nor_written() -> None:
     table.run(put_writes.put_writes(surroundings, PLACE, "1", [("a", b"")], "task", ""))
     assert get(table, max_bytes=10_000).pending_writes == [("task", "a", b"")]
     table.run(put_writes.put_writes(surroundings, PLACE, "1", [("a", b"a")], "task 2", ""))
-    refused(table, "10001 bytes, over max_checkpoint_bytes=10000", max_bytes=10_000)
+    message = r"max_checkpoint_bytes=10000 is too low for thread 't'.*10001 bytes.*raise the limit"
+    refused(table, message, ConfigurationError, max_bytes=10_000)
     assert len(get(table).pending_writes) == 2
 
 
 def test_a_body_that_claims_more_than_the_bound_is_not_put_together() -> None:
     table = FakeTable()
     plant(table, "C##1", [0, ["", 1 << 31, b"", [b"x" * 16], b""]])
-    refused(table, "max_checkpoint_bytes=1073741824")
+    refused(table, "max_checkpoint_bytes=1073741824", ConfigurationError)
 
 
 def test_a_list_holds_few_large_checkpoints_at_once() -> None:

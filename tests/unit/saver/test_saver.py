@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import boto3
 import pytest
 
@@ -15,6 +18,22 @@ from langgraph_checkpoint_dynamodb import (
 def test_a_saver_takes_a_config_only() -> None:
     with pytest.raises(ConfigurationError, match="DynamoDBConfig"):
         DynamoDBSaver(DynamoDBTableConfig())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("deploy", ["no", 1, None])
+def test_deploy_is_true_or_false(deploy: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"deploy={deploy!r}: use True or False"):
+        DynamoDBSaver(deploy=deploy)
+
+
+@pytest.mark.parametrize("serde", [5, 0, "json", SimpleNamespace(dumps_typed=str, loads=str)])
+def test_a_serde_serializes(serde: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"serde is a .*dumps_typed and loads_typed"):
+        DynamoDBSaver(serde=serde)
+
+
+def test_a_serde_of_the_earlier_protocol_is_accepted() -> None:
+    DynamoDBSaver(serde=SimpleNamespace(dumps=str, loads=str))  # type: ignore[arg-type]
 
 
 def test_making_a_saver_needs_no_credentials_region_or_client_library_call(

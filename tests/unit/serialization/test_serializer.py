@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from fake_table import FakeTable, context
 from langgraph_checkpoint_dynamodb import (
     DeserializationError,
+    SerializationError,
 )
 from langgraph_checkpoint_dynamodb.checkpoints import get, put, put_writes
 from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
+from langgraph_checkpoint_dynamodb.serialization.serializer import serialize
 from threads import new_checkpoint
 
 KEY = b"0123456789abcdef"
@@ -58,3 +61,16 @@ def test_a_single_plain_value_is_refused(value: str, channel: str) -> None:
         context(serde=encrypting(), encrypts=True), ThreadNamespace("t", ""), "1"
     )
     assert len(whole.run(reading).pending_writes) == 2
+
+
+@pytest.mark.parametrize("returned", [("json", 3), ("json", "{}"), (b"json", b"{}"), None, ("a",)])
+def test_what_a_serializer_returns_is_a_type_and_bytes(returned: Any) -> None:
+    serde: Any = SimpleNamespace(dumps_typed=lambda value: returned)
+    with pytest.raises(SerializationError, match=r"channel 'a'.* SimpleNamespace "):
+        serialize(serde, {}, "channel 'a'")
+
+
+@pytest.mark.parametrize("data", [b"{}", bytearray(b"{}"), memoryview(b"{}")])
+def test_bytes_of_any_kind_are_taken(data: Any) -> None:
+    serde: Any = SimpleNamespace(dumps_typed=lambda value: ("json", data))
+    assert serialize(serde, {}, "channel 'a'") == ("json", b"{}")
