@@ -148,10 +148,18 @@ async def test_the_report_counts_what_is_there(client: Either, table: Table) -> 
     await chain(client, "a", 3)
     await chain(client, "b", 2, ns="child")
     report = await client.verify()
-    assert astuple(report) == (2, 5, 5, len(table.items("S#")), 0, 0, 0, ())
+    assert astuple(report) == (2, 5, 5, len(table.items("S#")), 0, 0, 0, (), ())
     one = await client.verify("b")
     assert (one.threads, one.checkpoints, one.writes) == (1, 2, 2)
-    assert await client.verify("none") == VerifyReport()
+
+
+async def test_a_thread_that_does_not_exist_is_named(client: Either) -> None:
+    await chain(client, "t", 1)
+    report = await client.verify("typo")
+    assert report == VerifyReport(missing=("typo",))
+    assert report.ok
+    assert str(report) == "no thread 'typo' in the table"
+    assert (await client.verify()).missing == ()
 
 
 async def test_a_healthy_thread_is_read_once(make_saver: MakeSaver, mode: str) -> None:

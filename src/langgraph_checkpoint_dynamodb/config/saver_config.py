@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..runtime.context import DEFAULT_MAX_BYTES
+from .known_arguments import known_arguments
 from .table_config import DynamoDBTableConfig, check_integer
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _OF_CLIENTS = {
 _DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
 
 
+@known_arguments
 @dataclass(frozen=True, kw_only=True)
 class DynamoDBConfig:
     """How to reach the table, and how often to retry.
@@ -84,7 +86,8 @@ class DynamoDBConfig:
             once and not raised.
 
     Raises:
-        ConfigurationError: A value is invalid, or contradicts another.
+        ConfigurationError: A value is invalid or contradicts another, or there is no argument of
+            that name.
     """
 
     table_config: DynamoDBTableConfig = field(default_factory=DynamoDBTableConfig)

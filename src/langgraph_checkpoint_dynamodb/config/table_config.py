@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TypeVar
 
 from ..errors import ConfigurationError
+from .known_arguments import known_arguments
 
 RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "B", "N", "R", "T"})
 """The attributes of the saver's items; see `format/items.py`."""
@@ -45,6 +46,7 @@ class TableClass(str, Enum):
     STANDARD_INFREQUENT_ACCESS = "STANDARD_INFREQUENT_ACCESS"
 
 
+@known_arguments
 @dataclass(frozen=True, kw_only=True)
 class DynamoDBTableConfig:
     """The table's settings, which `template.yaml` has as parameters.
@@ -82,7 +84,8 @@ class DynamoDBTableConfig:
         environment: Value of the table's tag `Environment`.
 
     Raises:
-        ConfigurationError: AWS would refuse a value, or a value contradicts another.
+        ConfigurationError: AWS would refuse a value, a value contradicts another, or there is no
+            argument of that name.
     """
 
     table_name: str = "langgraph-checkpoint"

@@ -148,7 +148,8 @@ class Attempt:
         elif self._counters is not None:
             self._counters.add(read_units=units)
         if self._is_logged:
-            self._log(f"{units:g} {'write' if writes else 'read'} units")
+            noun = f"{'write' if writes else 'read'} unit{'' if units == 1 else 's'}"
+            self._log(f"{units:g} {noun}")
 
     def _log(self, outcome: str) -> None:
         partition = partition_of(self._call)

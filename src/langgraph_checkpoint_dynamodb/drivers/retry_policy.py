@@ -10,6 +10,7 @@ from ..config.saver_config import DynamoDBConfig
 from ..errors import StorageError, ThrottledError
 from ..runtime.counters import Counters
 from ..runtime.effects import Call, Reply
+from ..runtime.plural import counted
 from .metering import Meter
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Attempts:
     def _final(self, error: StorageError) -> StorageError:
         """The error to raise: it says how often the call was tried."""
         if error.retryable:
-            tries = f"{self._made} time{'s' * (self._made != 1)}"
+            tries = counted(self._made, "time")
             error.args = (f"{error} (tried {tries}; see max_retries)",)
         return error.with_traceback(None)
 

@@ -20,6 +20,7 @@ from ..format.body import Body, Record, unpack_body
 from ..runtime.context import Context
 from ..runtime.effects import Compute, Item, Operation
 from ..runtime.lru_cache import Cache
+from ..runtime.plural import counted
 from ..serialization import headers
 from ..storage import batches, chunk_reader
 from ..storage.chunk_cache import chunk_key
@@ -63,6 +64,7 @@ class Verification:
     """One `verify`: call `next_thread` until it returns `False`, then take the `report`."""
 
     def __init__(self, thread_id: str | None) -> None:
+        self._asked_for = thread_id
         self._scan = ThreadScan(requests.scan_keys, thread_id)
         self.report = VerifyReport()
 
@@ -72,6 +74,8 @@ class Verification:
         if thread_id is None:
             return False
         found = yield from _Thread(context, thread_id).verify()
+        if self._asked_for is not None and not found.threads:
+            found = replace(found, missing=(thread_id,))
         self.report += found
         return True
 
@@ -103,7 +107,11 @@ class _Thread:
             self._chunks or problems or self._count["checkpoints"] + self._count["writes"]
         )
         return VerifyReport(
-            threads=int(stored), chunks=len(self._chunks), problems=tuple(problems), **self._count
+            threads=int(stored),
+            chunks=len(self._chunks),
+            problems=tuple(problems),
+            missing=(),
+            **self._count,
         )
 
     # Chunks
@@ -238,8 +246,9 @@ class _Thread:
                 problems.setdefault(kind, []).append(ref)
         for kind, affected in problems.items():
             shown = ", ".join(ref.hex() for ref in affected[:_SHOWN])
-            detail = f"{len(affected)} of {len(refs)} chunks of generation {generation}: {shown}"
-            self._suspect(item, kind, f"{detail}{', …' if len(affected) > _SHOWN else ''}")
+            share = f"{len(affected)} of {counted(len(refs), 'chunk')}"
+            more = ", …" if len(affected) > _SHOWN else ""
+            self._suspect(item, kind, f"{share} of generation {generation}: {shown}{more}")
         if ProblemKind.MISSING_CHUNK in problems or ProblemKind.ALTERED_CHUNK in problems:
             self._unreadable = True
         self._referred.update((generation, ref) for ref in refs)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import Enum
 
+from ..runtime.plural import counted
+
+_NOUNS = ("thread", "checkpoint", "write", "chunk")
+
 
 class ProblemKind(str, Enum):
     """A kind of problem."""
@@ -72,6 +76,8 @@ class VerifyReport:
         under_way: Items of writes without their checkpoint that are from the last hour or newer
             than the newest checkpoint: the put is under way, was refused, or never happened.
         problems: The problems.
+        missing: The thread that was asked for, if the table has nothing of it: a misspelt id, or a
+            thread that was deleted.
     """
 
     threads: int = 0
@@ -82,6 +88,7 @@ class VerifyReport:
     expiring: int = 0
     under_way: int = 0
     problems: tuple[Problem, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -98,11 +105,14 @@ class VerifyReport:
         )
 
     def __str__(self) -> str:
-        counts = [
-            f"{getattr(self, field.name)} {field.name.replace('_', ' ')}"
-            for field in fields(self)
-            if field.name != "problems"
-        ]
-        found = len(self.problems)
-        summary = f"{', '.join(counts)}: {found or 'no'} problem{'' if found == 1 else 's'}"
+        if self.missing and not self.threads:
+            return "\n".join(f"no thread {thread_id!r} in the table" for thread_id in self.missing)
+        counts = (
+            *(counted(getattr(self, f"{noun}s"), noun) for noun in _NOUNS),
+            f"{self.young} young",
+            f"{self.expiring} expiring",
+            f"{self.under_way} under way",
+        )
+        found = counted(len(self.problems), "problem") if self.problems else "no problems"
+        summary = f"{', '.join(counts)}: {found}"
         return "\n".join([summary, *(f"  {problem}" for problem in self.problems)])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
@@ -23,7 +23,10 @@ from ..runtime.context import ThreadNamespace
 
 T = TypeVar("T")
 
-_STRATEGIES = {"keep_latest": True, "delete": False, "delete_all": False}
+PruneStrategy: TypeAlias = Literal["keep_latest", "delete", "delete_all"]
+"""What `prune` leaves of a thread."""
+
+_STRATEGIES: dict[str, bool] = {"keep_latest": True, "delete": False, "delete_all": False}
 """Strategies of `prune`, and whether each keeps anything. `delete_all` is LangGraph Server's."""
 
 _SHOWN = 100  # characters of a value in a message

@@ -17,6 +17,7 @@ from ..maintenance.verify_report import VerifyReport
 from ..runtime.context import Context
 from ..runtime.effects import Operation
 from . import arguments
+from .arguments import PruneStrategy
 from .calls import SaverCalls
 
 Id: TypeAlias = "str | UUID | int"
@@ -221,7 +222,7 @@ class ThreadMaintenance(SaverCalls):
         self,
         thread_ids: Iterable[Id],
         *,
-        strategy: str = "keep_latest",
+        strategy: PruneStrategy = "keep_latest",
         keep_last: int | None = None,
         older_than: timedelta | float | None = None,
     ) -> None:
@@ -266,7 +267,7 @@ class ThreadMaintenance(SaverCalls):
         self,
         thread_ids: Iterable[Id],
         *,
-        strategy: str = "keep_latest",
+        strategy: PruneStrategy = "keep_latest",
         keep_last: int | None = None,
         older_than: timedelta | float | None = None,
     ) -> None:
@@ -280,7 +281,7 @@ class ThreadMaintenance(SaverCalls):
         self,
         context: Context,
         thread_ids: Iterable[Id],
-        strategy: str,
+        strategy: PruneStrategy,
         keep_last: int | None,
         older_than: timedelta | float | None,
     ) -> Sequence[Operation[None]]:

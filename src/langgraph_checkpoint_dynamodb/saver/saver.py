@@ -19,6 +19,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints import delta_history, get, put, put_writes
+from ..config.known_arguments import known_arguments
 from ..config.saver_config import DynamoDBConfig
 from ..drivers.aws_errors import session_region
 from ..errors import ConfigurationError
@@ -32,7 +33,8 @@ from .table import TableProvisioning
 from .versions import next_version
 
 
-class DynamoDBSaver(
+@known_arguments
+class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` in the base class
     ConnectionLifetime, ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[str]
 ):
     """A LangGraph checkpointer on one DynamoDB table, sync and async.
@@ -52,7 +54,7 @@ class DynamoDBSaver(
 
     Raises:
         ConfigurationError: `config` is not a `DynamoDBConfig`, `deploy` no bool, or `serde` no
-            serializer.
+            serializer; or there is no argument of a name.
         TableMismatchError: `deploy` found a table of this name with other keys.
         StorageError: `deploy` could not create the table.
 

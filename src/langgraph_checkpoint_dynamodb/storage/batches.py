@@ -14,6 +14,7 @@ from ..format import keys, requests
 from ..format.items import body_size, sort_key
 from ..runtime.context import Context
 from ..runtime.effects import Backoff, Call, Item, Operation
+from ..runtime.plural import counted
 
 T = TypeVar("T")
 
@@ -134,8 +135,9 @@ def _pause(context: Context, attempt: int, left: int, sent: int, action: str) ->
         return 0
     if attempt >= context.max_resends:
         raise ThrottledError(
-            f"{action} on table {context.table!r}: DynamoDB left {left} of {sent} items "
-            f"unprocessed {attempt + 1} times in a row; raise the table's capacity, or max_retries"
+            f"{action} on table {context.table!r}: DynamoDB left {left} of "
+            f"{counted(sent, 'item')} unprocessed {counted(attempt + 1, 'time')} in a row; raise "
+            "the table's capacity, or max_retries"
         )
     yield Backoff(attempt)
     return attempt + 1

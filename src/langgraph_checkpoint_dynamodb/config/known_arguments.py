@@ -1,0 +1,59 @@
+"""Constructors that answer a misspelt or misplaced argument with the right one.
+
+Python's own `TypeError` names the argument only. Most slips are an argument of another of the
+three classes that configure a saver (`table_name` given to `DynamoDBConfig`), or a letter.
+"""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+from functools import wraps
+from typing import Any, TypeVar
+
+from ..errors import ConfigurationError
+
+Class = TypeVar("Class", bound=type[Any])
+
+_PATHS = {
+    "DynamoDBSaver": "DynamoDBSaver({})",
+    "DynamoDBConfig": "DynamoDBConfig({})",
+    "DynamoDBTableConfig": "DynamoDBConfig(table_config=DynamoDBTableConfig({}))",
+}
+"""Where each class's arguments are written."""
+
+_ARGUMENTS: dict[str, list[str]] = {}
+"""The arguments of the classes, by name."""
+
+
+def known_arguments(cls: Class) -> Class:
+    """Make a class raise `ConfigurationError` for an argument that it does not have.
+
+    The signature of the constructor is kept for tools that show it.
+    """
+    init: Any = cls.__init__
+    parameters = inspect.signature(init).parameters
+    _ARGUMENTS[cls.__name__] = names = list(parameters)[1:]
+
+    @wraps(init)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        for name in kwargs:
+            if name not in names:
+                raise ConfigurationError(_advice(cls.__name__, name))
+        init(self, *args, **kwargs)
+
+    cls.__init__ = checked
+    return cls
+
+
+def _advice(owner: str, name: str) -> str:
+    unknown = f"{owner} has no argument {name!r}"
+    for other, arguments in _ARGUMENTS.items():
+        if other != owner and name in arguments:
+            return f"{unknown}: {other} has it; pass {_PATHS[other].format(f'{name}=…')}"
+    own = _ARGUMENTS[owner]
+    for other, arguments in ((owner, own), *_ARGUMENTS.items()):
+        for meant in get_close_matches(name, arguments, n=1, cutoff=0.7):
+            where = "" if other == owner else f", in {_PATHS[other].format(f'{meant}=…')}"
+            return f"{unknown}: did you mean {meant!r}{where}?"
+    return f"{unknown}: its arguments are {', '.join(own)}"

@@ -1,0 +1,85 @@
+"""A misspelt or misplaced argument is answered with the right one."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from langgraph_checkpoint_dynamodb import (
+    ConfigurationError,
+    DynamoDBConfig,
+    DynamoDBSaver,
+    DynamoDBTableConfig,
+)
+
+SLIPS: dict[str, tuple[type[Any], str, str]] = {
+    "the table's name for the saver": (
+        DynamoDBSaver,
+        "table_name",
+        "DynamoDBSaver has no argument 'table_name': DynamoDBTableConfig has it; pass "
+        "DynamoDBConfig(table_config=DynamoDBTableConfig(table_name=…))",
+    ),
+    "the table's name for the configuration": (
+        DynamoDBConfig,
+        "table_name",
+        "DynamoDBConfig has no argument 'table_name': DynamoDBTableConfig has it; pass "
+        "DynamoDBConfig(table_config=DynamoDBTableConfig(table_name=…))",
+    ),
+    "the region for the table": (
+        DynamoDBTableConfig,
+        "region_name",
+        "DynamoDBTableConfig has no argument 'region_name': DynamoDBConfig has it; pass "
+        "DynamoDBConfig(region_name=…)",
+    ),
+    "the deployment for the configuration": (
+        DynamoDBConfig,
+        "deploy",
+        "DynamoDBConfig has no argument 'deploy': DynamoDBSaver has it; pass "
+        "DynamoDBSaver(deploy=…)",
+    ),
+    "misspelt": (
+        DynamoDBConfig,
+        "max_retrys",
+        "DynamoDBConfig has no argument 'max_retrys': did you mean 'max_retries'?",
+    ),
+    "misspelt and misplaced": (
+        DynamoDBSaver,
+        "ttl_second",
+        "DynamoDBSaver has no argument 'ttl_second': did you mean 'ttl_seconds', in "
+        "DynamoDBConfig(table_config=DynamoDBTableConfig(ttl_seconds=…))?",
+    ),
+    "like nothing": (
+        DynamoDBSaver,
+        "colour",
+        "DynamoDBSaver has no argument 'colour': its arguments are config, deploy, serde",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SLIPS)
+def test_the_error_names_the_way_out(case: str) -> None:
+    cls, name, message = SLIPS[case]
+    with pytest.raises(ConfigurationError) as caught:
+        cls(**{name: "x"})
+    assert str(caught.value) == message
+
+
+def test_the_signature_is_kept() -> None:
+    assert "max_retries" in inspect.signature(DynamoDBConfig).parameters
+    assert [*inspect.signature(DynamoDBSaver).parameters] == ["config", "deploy", "serde"]
+
+
+def test_a_subclass_may_have_arguments_of_its_own() -> None:
+    class Named(DynamoDBSaver):
+        def __init__(self, config: DynamoDBConfig, *, name: str) -> None:
+            super().__init__(config)
+            self.name = name
+
+    assert Named(DynamoDBConfig(), name="mine").name == "mine"
+
+
+def test_a_configuration_can_be_replaced() -> None:
+    assert replace(DynamoDBConfig(max_retries=1), max_retries=2).max_retries == 2
