@@ -37,7 +37,7 @@ from .observability.events import OperationEvent
 from .saver.saver import DynamoDBSaver
 
 if TYPE_CHECKING:
-    from .infra.compare import Drift
+    from .infra.compare import Drift, Unknown
     from .infra.plan import Plan
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "TemplateError",
     "ThrottledError",
     "UnavailableError",
+    "Unknown",
     "UnsupportedFormatError",
     "VerifyReport",
 ]
@@ -81,8 +82,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the classes of `plan()` on first use: no turn of a graph needs them."""
-    if name not in ("Drift", "Plan"):
+    if name not in ("Drift", "Plan", "Unknown"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .infra import compare, plan  # noqa: PLC0415
 
-    return compare.Drift if name == "Drift" else plan.Plan
+    return getattr(plan if name == "Plan" else compare, name)

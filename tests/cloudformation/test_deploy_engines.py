@@ -112,7 +112,7 @@ def name(recorder: Recorder) -> Iterator[str]:
     """A name that no other test uses; the table is deleted afterwards."""
     fresh = f"deploy-{uuid.uuid4().hex}"
     yield fresh
-    recorder.run(destroy(fresh))
+    recorder.run(destroy(DynamoDBTableConfig(table_name=fresh)))
 
 
 def test_deploy_and_destroy(recorder: Recorder, client: Any, name: str) -> None:
@@ -146,10 +146,10 @@ def test_deploy_and_destroy(recorder: Recorder, client: Any, name: str) -> None:
     recorder.record(deploy(config))
     assert recorder.methods == ["describe_table", "list_tags_of_resource"]
 
-    recorder.run(destroy(name))
+    recorder.run(destroy(config))
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.describe_table(TableName=name)
-    recorder.record(destroy(name))
+    recorder.record(destroy(config))
     assert recorder.methods == ["describe_table", "describe_scalable_targets"]
 
 
@@ -207,7 +207,7 @@ def test_many_that_deploy_and_destroy_at_once_all_succeed(
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: recorder.run(deploy(config)), range(8)))
         assert client.describe_table(TableName=name)["Table"]["TableStatus"] == "ACTIVE"
-        list(pool.map(lambda _: recorder.run(destroy(name)), range(8)))
+        list(pool.map(lambda _: recorder.run(destroy(config)), range(8)))
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.describe_table(TableName=name)
 

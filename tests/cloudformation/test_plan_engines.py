@@ -24,6 +24,7 @@ from langgraph_checkpoint_dynamodb import (
 from langgraph_checkpoint_dynamodb.infra.deploy import deploy
 from langgraph_checkpoint_dynamodb.infra.destroy import destroy
 from langgraph_checkpoint_dynamodb.infra.plan import plan
+from langgraph_checkpoint_dynamodb.infra.template import INDEXES
 from langgraph_checkpoint_dynamodb.runtime.effects import Call
 from recorder import Recorder
 from stacks import PROVISIONED, SCALED, configs, create_stack
@@ -108,7 +109,9 @@ def recorder(moto_url: str) -> Recorder:
 
 LOOKS = [
     *("DescribeTable", "ListTagsOfResource", "DescribeTimeToLive", "DescribeContinuousBackups"),
-    *("DescribeScalableTargets", "DescribeScalingPolicies", "Scan"),
+    *("DescribeKey", "DescribeScalableTargets"),
+    *["DescribeScalingPolicies"] * (1 + len(INDEXES)),
+    "Scan",
 ]
 
 
@@ -129,6 +132,30 @@ async def test_a_saver_plans(on_moto: Callable[..., Either], sent: list[str]) ->
         Drift("environment", None, "prod"),
         *(Drift(bound, None, SCALED[bound]) for bound in SCALED),
     )
+
+
+async def test_nothing_is_sent_to_aws_about_a_table_of_an_emulator(
+    make_saver: MakeSaver, mode: str, moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", moto_url)
+    sessions: dict[str, Any] = {"session": sync_session()}
+    if mode == "async":
+        sessions["async_session"] = async_session()
+    urls: list[str] = []
+    for session in sessions.values():
+        events_of(session).register("before-call", lambda params, **_: urls.append(params["url"]))
+    saver = make_saver(
+        endpoint_url=None, deploy=False, **sessions, **PROVISIONED, **SCALED, enable_run_index=True
+    )
+    client = Either(saver, use_async=mode != "sync")
+    await client.setup()
+    found = await client.plan()
+    assert (found.exists, found.drift) == (True, ())
+    assert {one.setting for one in found.unknown} == {"kms_key_arn", *SCALED, "target_utilization"}
+    await client.destroy()
+    assert not (await client.plan()).exists
+    assert len(urls) > 8
+    assert {url.startswith(moto_url) for url in urls} == {True}
 
 
 async def test_a_saver_destroys_its_table_and_its_scaling(
@@ -190,9 +217,9 @@ def test_a_table_that_a_stack_made_is_deleted_after_its_stack() -> None:
     tag = {"Key": STACK_TAG, "Value": "chats-stack"}
     recorder.client().tag_resource(ResourceArn=arn, Tags=[tag])
     with pytest.raises(TableProtectedError):
-        recorder.run(destroy("chats"))
+        recorder.run(destroy(SCALED_TABLE))
     assert recorder.changes == []
-    recorder.run(destroy("chats", force=True))
+    recorder.run(destroy(SCALED_TABLE, force=True))
     assert not recorder.run(plan(DynamoDBTableConfig(table_name="chats"))).exists
 
 
@@ -205,11 +232,11 @@ def test_scaling_that_an_interrupted_destroy_left_is_removed_by_the_next() -> No
     recorder = Recorder(before=interrupt)
     recorder.run(deploy(SCALED_TABLE))
     with pytest.raises(KeyboardInterrupt):
-        recorder.run(destroy("chats"))
+        recorder.run(destroy(SCALED_TABLE))
     recorder.before = lambda call: None
-    recorder.record(destroy("chats"))
+    recorder.record(destroy(SCALED_TABLE))
     assert [call.method for call in recorder.changes] == ["deregister_scalable_target"] * 3
-    recorder.record(destroy("chats"))
+    recorder.record(destroy(SCALED_TABLE))
     assert recorder.changes == []
 
 
@@ -228,12 +255,13 @@ async def test_dynamodb_local_does_not_tell_everything(make_saver: MakeSaver, mo
     found = await Either(saver, use_async=mode != "sync").plan()
     assert (found.exists, found.stack, found.calls) == (True, None, ())
     assert found.drift == ()
-    assert found.unknown == (
-        "environment",
-        "table_class",
-        *SCALED,
-        "target_utilization",
-        "enable_encryption",
-        "enable_point_in_time_recovery",
-        "point_in_time_recovery_days",
-    )
+    index = [(setting, "run-id") for setting in (*SCALED, "target_utilization")]
+    assert [(one.setting, one.index) for one in found.unknown] == [
+        *((setting, None) for setting in ("environment", "table_class", *SCALED)),
+        ("target_utilization", None),
+        ("enable_encryption", None),
+        ("enable_point_in_time_recovery", None),
+        ("point_in_time_recovery_days", None),
+        *index,
+    ]
+    assert {one.reason for one in found.unknown} == {"this engine does not describe it"}

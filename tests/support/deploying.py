@@ -11,6 +11,7 @@ from langgraph_checkpoint_dynamodb.errors import (
     StorageError,
     TableNotFoundError,
 )
+from langgraph_checkpoint_dynamodb.infra.template import INDEXES
 from langgraph_checkpoint_dynamodb.runtime.effects import (
     AUTOSCALING,
     Backoff,
@@ -91,7 +92,7 @@ DESCRIBE_TARGETS = [
         "describe_scalable_targets",
         {
             "ServiceNamespace": "dynamodb",
-            "ResourceIds": [f"table/{NAME}", f"table/{NAME}/index/run-id"],
+            "ResourceIds": [f"table/{NAME}", *(f"table/{NAME}/index/{name}" for name in INDEXES)],
         },
         AUTOSCALING,
     )
@@ -109,6 +110,10 @@ def table(status: str = "ACTIVE", **more: Any) -> list[dict[str, Any]]:
 
 def tags(**found: str) -> list[dict[str, Any]]:
     return [{"Tags": [{"Key": key, "Value": value} for key, value in found.items()]}]
+
+
+def index_id(name: str) -> str:
+    return f"table/{NAME}/index/{name}"
 
 
 def dimension(kind: str, resource: str = "table") -> dict[str, str]:

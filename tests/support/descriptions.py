@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from deploying import ARN, KEYS, NAME
+from deploying import ARN, KEYS, NAME, dimension
 from langgraph_checkpoint_dynamodb.config.table_config import (
     BillingMode,
     DynamoDBTableConfig,
     TableClass,
 )
 from langgraph_checkpoint_dynamodb.infra.plan import Plan, plan
-from langgraph_checkpoint_dynamodb.runtime.effects import AUTOSCALING, Done, advance
+from langgraph_checkpoint_dynamodb.runtime.effects import AUTOSCALING, KMS, Call, Done, advance
 from stacks import KMS_KEY, PROVISIONED
 from stacks import SCALED as BOUNDS
 
@@ -24,9 +26,14 @@ ON_DEMAND = DynamoDBTableConfig(
     enable_point_in_time_recovery=True,
     kms_key_arn=KMS_KEY,
 )
+WITH_INDEX = replace(ON_DEMAND, enable_run_index=True)
 WITHOUT_SETTINGS = DynamoDBTableConfig(table_name=NAME)
 FIXED = DynamoDBTableConfig(table_name=NAME, **PROVISIONED)
 AUTOSCALED = DynamoDBTableConfig(table_name=NAME, **PROVISIONED, **BOUNDS)
+SCALED_INDEX = replace(AUTOSCALED, enable_run_index=True)
+
+MANAGED_KEY = KMS_KEY[:-1] + "5"
+_THROUGHPUTS = ("ProvisionedThroughput", "OnDemandThroughput")
 
 
 def described(config: DynamoDBTableConfig) -> dict[str, Any]:
@@ -57,12 +64,22 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
         found["SSEDescription"] = {
             "Status": "ENABLED",
             "SSEType": "KMS",
-            "KMSMasterKeyArn": config.kms_key_arn or OTHER_KEY,
+            "KMSMasterKeyArn": config.kms_key_arn or MANAGED_KEY,
         }
     if config.table_class is not TableClass.STANDARD:
         found["TableClassSummary"] = {"TableClass": config.table_class.value}
     if config.enable_run_index:
-        found["GlobalSecondaryIndexes"] = [{"IndexName": "run-id"}]
+        attribute = {"AttributeName": "R", "AttributeType": "B"}
+        found["AttributeDefinitions"] = [*KEYS["AttributeDefinitions"], attribute]
+        found["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": "run-id",
+                "IndexStatus": "ACTIVE",
+                "KeySchema": [{"AttributeName": "R", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+                **{name: dict(found[name]) for name in _THROUGHPUTS if name in found},
+            }
+        ]
     tags = [{"Key": "Environment", "Value": config.environment}] if config.environment else []
     return {
         "describe_table": {"Table": found},
@@ -87,6 +104,7 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
                 ),
             }
         },
+        "describe_key": {"KeyMetadata": {"Arn": MANAGED_KEY}},
         **scaling_of(config),
         "scan": {"Items": [{"SK": {"S": "C##1"}}]},
     }
@@ -95,21 +113,25 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
 def scaling_of(config: DynamoDBTableConfig) -> dict[str, Any]:
     kinds = [kind for kind in ("read", "write") if getattr(config, f"max_{kind}_capacity")]
     aim = {"TargetValue": float(config.target_utilization)}
-    policy = {"TargetTrackingScalingPolicyConfiguration": aim}
     resources = ["table", "index"] if config.enable_run_index else ["table"]
+    scaled = [(dimension(kind.title(), one), kind) for one in resources for kind in kinds]
     return {
         "describe_scalable_targets": {
             "ScalableTargets": [
                 {
-                    "ScalableDimension": f"dynamodb:{resource}:{kind.title()}CapacityUnits",
+                    **resource,
                     "MinCapacity": getattr(config, f"min_{kind}_capacity"),
                     "MaxCapacity": getattr(config, f"max_{kind}_capacity"),
                 }
-                for resource in resources
-                for kind in kinds
+                for resource, kind in scaled
             ]
         },
-        "describe_scaling_policies": {"ScalingPolicies": [policy for _ in kinds]},
+        "describe_scaling_policies": {
+            "ScalingPolicies": [
+                {**resource, "TargetTrackingScalingPolicyConfiguration": dict(aim)}
+                for resource, _ in scaled
+            ]
+        },
     }
 
 
@@ -118,11 +140,21 @@ def look(config: DynamoDBTableConfig, replies: dict[str, Any]) -> Plan:
     operation = plan(config)
     effect = advance(operation)
     while not isinstance(effect, Done):
-        (call,) = effect  # type: ignore[misc]
-        assert call.method.startswith(("describe_", "list_", "scan"))
-        assert call.service == (AUTOSCALING if "scal" in call.method else "dynamodb")
-        reply = replies[call.method]
-        failed = isinstance(reply, BaseException)
-        effect = advance(operation, error=reply) if failed else advance(operation, [reply])
+        assert isinstance(effect, Sequence)
+        answers = [_answer(call, replies) for call in effect]
+        failed = [answer for answer in answers if isinstance(answer, BaseException)]
+        effect = advance(operation, error=failed[0]) if failed else advance(operation, answers)
     found: Plan = effect.result
     return found
+
+
+def _answer(call: Call, replies: dict[str, Any]) -> Any:
+    assert call.method.startswith(("describe_", "list_", "scan"))
+    others = {"describe_key": KMS, **dict.fromkeys(scaling_of(FIXED), AUTOSCALING)}
+    assert call.service == others.get(call.method, "dynamodb")
+    reply = replies[call.method]
+    if call.method != "describe_scaling_policies" or isinstance(reply, BaseException):
+        return reply
+    scaled = call.params["ResourceId"]
+    found = [policy for policy in reply["ScalingPolicies"] if policy["ResourceId"] == scaled]
+    return {"ScalingPolicies": found}

@@ -78,6 +78,10 @@ class Recorder(SyncDriver):
         created = self._created.get(table["TableName"], {})
         if "TableClass" in created:
             table.setdefault("TableClassSummary", {"TableClass": created["TableClass"]})
-        if "OnDemandThroughput" in created:
-            units = {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}
-            table.setdefault("OnDemandThroughput", {**units, **created["OnDemandThroughput"]})
+        asked = {index["IndexName"]: index for index in created.get("GlobalSecondaryIndexes", ())}
+        indexes = table.get("GlobalSecondaryIndexes", ())
+        parts = [(table, created), *((one, asked.get(one["IndexName"], {})) for one in indexes)]
+        for found, given in parts:
+            if "OnDemandThroughput" in given:
+                units = {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}
+                found.setdefault("OnDemandThroughput", {**units, **given["OnDemandThroughput"]})

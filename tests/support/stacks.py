@@ -18,7 +18,6 @@ TEMPLATE = load_template()
 TABLE_NAME = "some.table_-1"
 
 KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/0b283bba-3170-481d-a1fd-c5850f7a13b0"
-KMS_ALIAS = "arn:aws:kms:eu-central-1:123456789012:alias/chats"
 PROVISIONED: dict[str, Any] = {
     "billing_mode": BillingMode.PROVISIONED,
     "read_capacity": 5,
@@ -41,7 +40,7 @@ _FACTORS: list[list[Settings]] = [
     [{}, {"environment": "prod"}],
     [{}, {"table_class": "STANDARD_INFREQUENT_ACCESS"}],
     [{}, {"enable_deletion_protection": True}],
-    [{}, {"enable_encryption": False}, {"kms_key_arn": KMS_KEY}, {"kms_key_arn": KMS_ALIAS}],
+    [{}, {"enable_encryption": False}, {"kms_key_arn": KMS_KEY}],
     [
         {},
         {"enable_point_in_time_recovery": True},

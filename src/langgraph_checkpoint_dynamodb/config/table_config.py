@@ -15,7 +15,7 @@ RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "B", "N", "R", "T"})
 
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 _TAG_VALUE = re.compile(r"[a-zA-Z0-9 _.:/=+@-]{1,256}")
-_KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[a-zA-Z0-9/_-]+")
+_KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+")
 _MAX_KMS_KEY = 2048
 _MAX_ATTRIBUTE_NAME_BYTES = 255
 _MAX_TTL_SECONDS = 100 * 365 * 24 * 3600
@@ -75,7 +75,8 @@ class DynamoDBTableConfig:
         max_write_request_units: Upper bound of write request units a second,
             `PAY_PER_REQUEST` only.
         point_in_time_recovery_days: How many days back the table can be restored, 1 to 35.
-        kms_key_arn: ARN of a customer managed KMS key or of its alias.
+        kms_key_arn: ARN of a customer managed KMS key. Not of an alias: DynamoDB reports the key
+            only, so that a changed alias would not be noticed.
         enable_deletion_protection: Make DynamoDB refuse to delete the table.
         table_class: `STANDARD`, or `STANDARD_INFREQUENT_ACCESS` for cheaper storage and
             more expensive requests.
@@ -178,7 +179,7 @@ class DynamoDBTableConfig:
             return
         if not isinstance(arn, str) or len(arn) > _MAX_KMS_KEY or not _KMS_KEY.fullmatch(arn):
             raise ConfigurationError(
-                f"kms_key_arn={arn!r}: use the ARN of a KMS key or alias, such as "
+                f"kms_key_arn={arn!r}: use the ARN of a KMS key, not of an alias, such as "
                 "arn:aws:kms:eu-central-1:111122223333:key/…"
             )
         if not self.enable_encryption:

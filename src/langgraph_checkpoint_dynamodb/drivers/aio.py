@@ -21,6 +21,7 @@ from ..config.saver_config import DynamoDBConfig
 from ..errors import AccessDeniedError, StorageError
 from ..runtime.counters import Counters
 from ..runtime.effects import (
+    DYNAMODB,
     Backoff,
     Call,
     Compute,
@@ -192,6 +193,9 @@ class AsyncDriver:
         client = None
         try:
             client = await self._clients.get(call.service)
+            if client_config.is_about_the_table(call.service):
+                dynamodb = await self._clients.get(DYNAMODB)
+                client_config.check_same_place(call.service, client, dynamodb)
             reply = await getattr(client, call.method)(**attempt.params)
         except Exception as error:  # noqa: BLE001 - each becomes an error of ours
             if aws_errors.needs_new_session(error):

@@ -48,7 +48,15 @@ from ..errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
-from ..runtime.effects import AUTOSCALING, CLOUDFORMATION, DYNAMODB, Call, ConditionFailed, Reply
+from ..runtime.effects import (
+    AUTOSCALING,
+    CLOUDFORMATION,
+    DYNAMODB,
+    KMS,
+    Call,
+    ConditionFailed,
+    Reply,
+)
 
 _ERRORS: dict[str, type[StorageError]] = {
     "AccessDenied": AccessDeniedError,
@@ -83,6 +91,7 @@ https://docs.aws.amazon.com/autoscaling/application/APIReference/CommonErrors.ht
 _RESOURCES = {
     CLOUDFORMATION: ("stack", "StackName"),
     AUTOSCALING: ("scalable target", "ResourceId"),
+    KMS: ("key", "KeyId"),
 }
 """What a call of another service than DynamoDB is about, and the parameter that names it."""
 

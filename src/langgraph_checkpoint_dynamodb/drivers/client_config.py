@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from ..config.saver_config import DynamoDBConfig
-from ..errors import DISTRIBUTION
-from ..runtime.effects import DYNAMODB
+from ..errors import DISTRIBUTION, RequestRejectedError
+from ..runtime.effects import CLOUDFORMATION, DYNAMODB, OF_ANOTHER_PLACE
 
 SMALL_COMPUTE_BYTES = 64 * 1024
 """Work on up to this many bytes takes about a millisecond on an event loop, as much CPU time as
@@ -86,6 +86,38 @@ def _endpoint_url(config: DynamoDBConfig, service: str) -> str | None:
     """An emulator has one endpoint for all services, each service of AWS its own."""
     if config.endpoint_url is None or service == DYNAMODB:
         return config.endpoint_url
-    host = urlsplit(config.endpoint_url).hostname or ""
-    is_aws = any(host == domain or host.endswith(f".{domain}") for domain in _AWS_DOMAINS)
-    return None if is_aws else config.endpoint_url
+    return None if is_of_aws(config.endpoint_url) else config.endpoint_url
+
+
+def is_of_aws(url: str) -> bool:
+    """Whether an endpoint is one of AWS, and not of an emulator."""
+    host = urlsplit(url).hostname or ""
+    return any(host == domain or host.endswith(f".{domain}") for domain in _AWS_DOMAINS)
+
+
+def is_about_the_table(service: str) -> bool:
+    """Whether calls of a service are about the saver's table, by its name or its key."""
+    return service not in (DYNAMODB, CLOUDFORMATION)
+
+
+def check_same_place(service: str, client: Any, dynamodb: Any) -> None:
+    """Refuse a call about a table of an emulator that would go to AWS, or the reverse.
+
+    With `AWS_ENDPOINT_URL_DYNAMODB` alone, the table is one of an emulator, and the clients of the
+    other services have endpoints of AWS. There, the table's name is another table's.
+
+    Raises:
+        RequestRejectedError: One of the two clients has an endpoint of AWS and the other has not.
+    """
+    table_at, service_at = (
+        getattr(getattr(one, "meta", None), "endpoint_url", "") for one in (dynamodb, client)
+    )
+    if is_of_aws(table_at) == is_of_aws(service_at):
+        return
+    refused = RequestRejectedError(
+        f"{service} was not called: its endpoint {service_at} cannot know the table of "
+        f"{table_at}, as only one of the two is of AWS; set AWS_ENDPOINT_URL, or "
+        "DynamoDBConfig(endpoint_url=…), for both"
+    )
+    refused.code = OF_ANOTHER_PLACE
+    raise refused

@@ -112,7 +112,11 @@ class Attempt:
     def failed(self, error: Exception, client: Any) -> ConditionFailed:
         """The reply of a call whose condition did not hold; another error is raised as ours."""
         meter, call = self._meter, self._call
-        translated = aws_errors.translate(error, meter.config, call, aws_errors.host_of(client))
+        translated = (
+            error  # the driver's own: it did not send the call
+            if isinstance(error, StorageError)
+            else aws_errors.translate(error, meter.config, call, aws_errors.host_of(client))
+        )
         if isinstance(translated, ConditionFailed):
             if self._is_logged:
                 self._log("the condition does not hold")

@@ -181,6 +181,8 @@ class SyncDriver:
         client = None
         try:
             client = self._get_client(call.service)
+            if client_config.is_about_the_table(call.service):
+                client_config.check_same_place(call.service, client, self._get_client())
             reply = getattr(client, call.method)(**attempt.params)
         except Exception as error:  # noqa: BLE001 - each becomes an error of ours
             if aws_errors.needs_new_session(error):

@@ -35,7 +35,6 @@ except ImportError as error:
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 _PARAMETER_SECTIONS = frozenset({"Conditions", "Metadata", "Rules"})
-_GRANT_ON_ALIASES = "@aws-cdk/aws-kms:applyImportedAliasPermissionsToPrincipal"
 
 
 class DynamoDBCheckpointStack(cdk.Stack):
@@ -107,22 +106,14 @@ class DynamoDBCheckpointStack(cdk.Stack):
             )
 
     def _import_table(self, config: DynamoDBTableConfig) -> dynamodb.ITable:
+        arn = config.kms_key_arn
         return dynamodb.Table.from_table_attributes(
             self,
             "ImportedTable",
             table_arn=self.included.get_resource("Table").get_att("Arn").to_string(),
-            encryption_key=None if config.kms_key_arn is None else self._key(config.kms_key_arn),
+            encryption_key=arn and kms.Key.from_key_arn(self, "EncryptionKey", arn),
             grant_index_permissions=config.enable_run_index,
         )
-
-    def _key(self, arn: str) -> kms.IKey:
-        _, _, alias = arn.partition(":alias/")
-        if not alias:
-            return kms.Key.from_key_arn(self, "EncryptionKey", arn)
-        # Without this flag, a grant on an alias silently grants nothing.
-        scope = Construct(self, "EncryptionKey")
-        scope.node.set_context(_GRANT_ON_ALIASES, True)
-        return kms.Alias.from_alias_name(scope, "Alias", f"alias/{alias}")
 
     def _import_policy(self, logical_id: str) -> iam.IManagedPolicy:
         arn = self.included.get_resource(logical_id).ref

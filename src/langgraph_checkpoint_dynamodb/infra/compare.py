@@ -1,4 +1,8 @@
-"""What differs between a table's settings and its configuration; a pure comparison."""
+"""What differs between a table's settings and its configuration; a pure comparison.
+
+The table and each of its indexes is a *part*. A part's settings are found in descriptions of the
+table, and configured by `DynamoDBTableConfig` and the requests that the template makes of it.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,27 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config.table_config import BillingMode
-from ..format.requests import RUN_INDEX
-from .describe import billing_mode
-from .template import SETTINGS
+from ..runtime.effects import AUTOSCALING
+from .describe import billing_mode, key_text
+from .template import INDEXES, SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..config.table_config import DynamoDBTableConfig
-
-    Condition: TypeAlias = Callable[[DynamoDBTableConfig, dict[str, Any]], bool]
+    from .api_calls import TableRequests
 
 
 Settings: TypeAlias = dict[str, Any]
-"""What was found, by the field of `DynamoDBTableConfig`."""
+"""Values by setting: a field of `DynamoDBTableConfig`, or `keys` or `projection`."""
+
+Parts: TypeAlias = dict["str | None", Settings]
+"""The settings of the table, under `None`, and of its indexes, by name."""
+
+NOT_DESCRIBED = "this engine does not describe it"
+"""Why a setting is unknown on DynamoDB Local."""
+
+OWN_ITEMS = "of this package"
 
 _NO_MAXIMUM = -1
 """How DynamoDB describes an on-demand table without an upper bound of this kind."""
@@ -28,11 +39,14 @@ _NO_MAXIMUM = -1
 _LOCAL_ARN = ":ddblocal:"
 """In the ARN of a table of DynamoDB Local, which describes neither encryption nor table class."""
 
-DIMENSIONS = {
-    "dynamodb:table:ReadCapacityUnits": "read",
-    "dynamodb:table:WriteCapacityUnits": "write",
-}
-BOUNDS = [f"{bound}_{kind}_capacity" for kind in DIMENSIONS.values() for bound in ("min", "max")]
+_KINDS = ("read", "write")
+_TRACKING = "TargetTrackingScalingPolicyConfiguration"
+
+BOUNDS = tuple(f"{bound}_{kind}_capacity" for kind in _KINDS for bound in ("min", "max"))
+"""The settings that DescribeScalableTargets reports."""
+
+_ON_DEMAND = frozenset({"max_read_request_units", "max_write_request_units"})
+_PROVISIONED = frozenset({"read_capacity", "write_capacity", *BOUNDS, "target_utilization"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,129 +54,240 @@ class Drift:
     """A setting that a table has otherwise than configured.
 
     Attributes:
-        setting: The field of `DynamoDBTableConfig`, or `keys`.
-        configured: What the configuration says.
+        setting: The field of `DynamoDBTableConfig`; or `keys`, `items`, or an index's
+            `projection`.
+        configured: What the configuration says; `None` for the keys of an index that it lacks.
         found: What the table has.
+        index: The index that has the setting; `None` for the table.
     """
 
     setting: str
     configured: Any
     found: Any
+    index: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.setting}: configured {_shown(self.configured)}, found {_shown(self.found)}"
+        return (
+            f"{_name(self.setting, self.index)}: configured {_shown(self.configured)}, "
+            f"found {_shown(self.found)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A setting that could not be compared.
+
+    Attributes:
+        setting: As in `Drift`; or `stack`, if the table's tags could not be listed.
+        reason: Why: the error of the call that describes it, or what the engine lacks.
+        index: The index that has the setting; `None` for the table.
+    """
+
+    setting: str
+    reason: str
+    index: str | None = None
+
+    def __str__(self) -> str:
+        return f"{_name(self.setting, self.index)}: {self.reason}"
+
+
+def _name(setting: str, index: str | None) -> str:
+    return setting if index is None else f"{setting} of index {index}"
 
 
 def _shown(value: Any) -> str:
     return repr(value.value if isinstance(value, Enum) else value)
 
 
-def described(table: Mapping[str, Any]) -> Settings:
-    """The settings that DescribeTable tells.
+def configured(config: DynamoDBTableConfig, requests: TableRequests) -> Parts:
+    """The settings that a table of this configuration has."""
+    create = requests.create_table.params
+    parts: Parts = {
+        None: {
+            "keys": key_text(create),
+            **{name: getattr(config, name) for name in SETTINGS.values()},
+            "items": OWN_ITEMS,
+        },
+        **_indexes(create),
+    }
+    calls = [call for call in requests.settings if call.service == AUTOSCALING]
+    add_bounds(parts, [call.params for call in calls if "MaxCapacity" in call.params])
+    add_policies(parts, [call.params for call in calls if _TRACKING in call.params])
+    return parts
+
+
+def described(table: Mapping[str, Any]) -> Parts:
+    """The settings that DescribeTable reports, except for the key.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
     """
-    throughput = table.get("ProvisionedThroughput", {})
-    on_demand = table.get("OnDemandThroughput", {})
     encryption = table.get("SSEDescription", {})
+    indexes = _indexes(table)
     found = {
+        "keys": key_text(table),
         "table_name": table["TableName"],
         "billing_mode": billing_mode(table),
-        "read_capacity": throughput.get("ReadCapacityUnits"),
-        "write_capacity": throughput.get("WriteCapacityUnits"),
-        "max_read_request_units": _maximum(on_demand.get("MaxReadRequestUnits")),
-        "max_write_request_units": _maximum(on_demand.get("MaxWriteRequestUnits")),
+        **_throughput(table),
         "enable_encryption": encryption.get("Status") in {"ENABLING", "ENABLED", "UPDATING"},
-        "kms_key_arn": encryption.get("KMSMasterKeyArn"),
         "enable_deletion_protection": table.get("DeletionProtectionEnabled", False),
         "table_class": table.get("TableClassSummary", {}).get("TableClass", "STANDARD"),
-        "enable_run_index": any(
-            index["IndexName"] == RUN_INDEX for index in table.get("GlobalSecondaryIndexes", ())
-        ),
+        **{setting: name in indexes for name, setting in INDEXES.items()},
     }
     if _LOCAL_ARN in table.get("TableArn", ""):
         del found["enable_encryption"], found["table_class"]
-    return found
+    return {None: found, **indexes}
+
+
+def _indexes(table: Mapping[str, Any]) -> Parts:
+    """The indexes of a table, from its description or from the request that creates it."""
+    return {
+        index["IndexName"]: {
+            "keys": key_text({**table, "KeySchema": index["KeySchema"]}),
+            "projection": _projection(index["Projection"]),
+            **_throughput(index),
+        }
+        for index in table.get("GlobalSecondaryIndexes", ())
+        if index.get("IndexStatus") != "DELETING"
+    }
+
+
+def _projection(projection: Mapping[str, Any]) -> str:
+    attributes = sorted(projection.get("NonKeyAttributes", ()))
+    return ", ".join([projection["ProjectionType"], *attributes])
+
+
+def _throughput(part: Mapping[str, Any]) -> Settings:
+    provisioned = part.get("ProvisionedThroughput", {})
+    on_demand = part.get("OnDemandThroughput", {})
+    return {
+        "read_capacity": provisioned.get("ReadCapacityUnits"),
+        "write_capacity": provisioned.get("WriteCapacityUnits"),
+        "max_read_request_units": _maximum(on_demand.get("MaxReadRequestUnits")),
+        "max_write_request_units": _maximum(on_demand.get("MaxWriteRequestUnits")),
+    }
 
 
 def _maximum(units: int | None) -> int | None:
     return None if units == _NO_MAXIMUM else units
 
 
+def add_bounds(parts: Parts, targets: Iterable[Mapping[str, Any]]) -> None:
+    """Add the bounds of autoscaling to each part, from scalable targets or their requests.
+
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ScalableTarget.html
+    """
+    for settings in parts.values():
+        settings.update(dict.fromkeys(BOUNDS))
+    for target in targets:
+        index, kind = _dimension(target)
+        if index in parts:
+            parts[index][f"min_{kind}_capacity"] = target["MinCapacity"]
+            parts[index][f"max_{kind}_capacity"] = target["MaxCapacity"]
+
+
+def add_policies(parts: Parts, policies: Iterable[Mapping[str, Any]]) -> None:
+    """Add what autoscaling aims for to each part, from its policies or their requests.
+
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ScalingPolicy.html
+    """
+    found = [(*_dimension(one), one.get(_TRACKING)) for one in policies]
+    for part, settings in parts.items():
+        by_kind: dict[str, Any] = {}
+        for kind in _KINDS:
+            aims = sorted(
+                {
+                    _whole(tracking["TargetValue"])
+                    for index, scaled, tracking in found
+                    if (index, scaled) == (part, kind) and tracking is not None
+                }
+            )
+            if aims or settings.get(f"max_{kind}_capacity") is not None:
+                by_kind[kind] = aims[0] if len(aims) == 1 else aims or None
+        settings["target_utilization"] = _common(by_kind)
+
+
+def _whole(number: float) -> float:
+    """An integer if it is one, as configured."""
+    return int(number) if number == int(number) else number
+
+
+def _dimension(scaled: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The part that is scaled, and whether its reads or writes are."""
+    _, _, index = scaled["ResourceId"].partition("/index/")
+    return index or None, "read" if "Read" in scaled["ScalableDimension"] else "write"
+
+
+def _common(by_kind: Mapping[str, Any]) -> Any:
+    """One value if reads and writes have the same, else each."""
+    values = list(by_kind.values())
+    if not values:
+        return None
+    return values[0] if values.count(values[0]) == len(values) else dict(by_kind)
+
+
 def compare(
-    config: DynamoDBTableConfig, found: Settings
-) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
-    """The settings that differ, and those that were not found."""
+    config: Parts, table: Parts, reasons: Mapping[str, str] | None = None
+) -> tuple[tuple[Drift, ...], tuple[Unknown, ...]]:
+    """The settings that differ, and those that are not known.
+
+    Args:
+        config: What is configured.
+        table: What was found.
+        reasons: Why settings were not found.
+    """
     drift, unknown = [], []
-    for setting in SETTINGS.values():
-        configured = getattr(config, setting)
-        if not _matters(setting, config, found):
+    modes = {BillingMode(part[None]["billing_mode"]) for part in (config, table)}
+    for index, wanted in config.items():
+        found = table.get(index)
+        if found is None:  # the table's settings say that it lacks this index
             continue
-        if setting not in found:
-            unknown.append(setting)
-        elif found[setting] != configured:
-            drift.append(Drift(setting, configured, found[setting]))
+        for setting, value in wanted.items():
+            if not (_applies(setting, modes) and _matters(setting, wanted, found)):
+                continue
+            if setting not in found:
+                reason = (reasons or {}).get(setting, NOT_DESCRIBED)
+                unknown.append(Unknown(setting, reason, index))
+            elif found[setting] != value:
+                drift.append(Drift(setting, value, found[setting], index))
+    others = table.keys() - config.keys() - INDEXES.keys()
+    drift += [Drift("keys", None, table[name]["keys"], name) for name in sorted(map(str, others))]
     return tuple(drift), tuple(unknown)
 
 
-def _matters(setting: str, config: DynamoDBTableConfig, found: Settings) -> bool:
-    """Whether a setting can differ at all, given what others say."""
-    condition = _MATTERS.get(setting)
-    return condition is None or condition(config, found)
+def _applies(setting: str, modes: set[BillingMode]) -> bool:
+    """Whether a setting belongs to the billing mode, which differs itself if there are two."""
+    if setting in _ON_DEMAND:
+        return modes == {BillingMode.PAY_PER_REQUEST}
+    return setting not in _PROVISIONED or modes == {BillingMode.PROVISIONED}
 
 
-def _both_expire(config: DynamoDBTableConfig, found: Settings) -> bool:
-    return config.enable_ttl and bool(found.get("enable_ttl"))
+def _matters(setting: str, wanted: Settings, found: Settings) -> bool:
+    """Whether a setting of a part can differ, given what its other settings say."""
+    matters: Any
+    match setting:
+        case "read_capacity" | "write_capacity":
+            matters = _is_out_of_bounds(setting, wanted, found)
+        case "target_utilization":
+            # Scaling that is missing, or too much, differs in its bounds already.
+            has_bounds = any(found.get(bound, 0) is not None for bound in BOUNDS)
+            matters = wanted[setting] is not None and has_bounds
+        case "ttl_attribute":
+            matters = wanted["enable_ttl"] and found.get("enable_ttl")
+        case "point_in_time_recovery_days":
+            switch = "enable_point_in_time_recovery"
+            matters = wanted[switch] and found.get(switch, True)
+        case "kms_key_arn":
+            is_encrypted = found.get("enable_encryption", wanted[setting] is not None)
+            matters = wanted["enable_encryption"] and is_encrypted
+        case "items":
+            matters = wanted["keys"] == found["keys"]
+        case _:
+            matters = True
+    return bool(matters)
 
 
-def _both_recover(config: DynamoDBTableConfig, found: Settings) -> bool:
-    return config.enable_point_in_time_recovery and bool(
-        found.get("enable_point_in_time_recovery", True)
-    )
-
-
-def _is_key(config: DynamoDBTableConfig, found: Settings) -> bool:  # noqa: ARG001
-    """DescribeTable tells the key: also the AWS managed one, and never an alias."""
-    return config.kms_key_arn is not None and ":alias/" not in config.kms_key_arn
-
-
-def _both_on_demand(config: DynamoDBTableConfig, found: Settings) -> bool:
-    return {found["billing_mode"], config.billing_mode.value} == {BillingMode.PAY_PER_REQUEST.value}
-
-
-def _is_scaled(config: DynamoDBTableConfig, found: Settings) -> bool:
-    """Without a bound there is nothing to aim at; bounds without an aim are a difference."""
-    is_wanted = bool(config.max_read_capacity or config.max_write_capacity)
-    return is_wanted and any(found.get(bound, 0) is not None for bound in BOUNDS)
-
-
-def _is_out_of_bounds(setting: str) -> Condition:
+def _is_out_of_bounds(setting: str, wanted: Settings, found: Settings) -> bool:
     """Autoscaling moves a capacity between its bounds."""
-
-    def holds(config: DynamoDBTableConfig, found: Settings) -> bool:
-        if {found["billing_mode"], config.billing_mode.value} != {BillingMode.PROVISIONED.value}:
-            return False
-        low, high = getattr(config, f"min_{setting}"), getattr(config, f"max_{setting}")
-        capacity = found[setting]
-        return low is None or capacity is None or not low <= capacity <= high
-
-    return holds
-
-
-def _is_scaling_told(setting: str) -> Condition:
-    def holds(config: DynamoDBTableConfig, found: Settings) -> bool:
-        return config.billing_mode is BillingMode.PROVISIONED or found.get(setting) is not None
-
-    return holds
-
-
-_MATTERS: Mapping[str, Condition] = {
-    "ttl_attribute": _both_expire,
-    "point_in_time_recovery_days": _both_recover,
-    "kms_key_arn": _is_key,
-    "target_utilization": _is_scaled,
-    "max_read_request_units": _both_on_demand,
-    "max_write_request_units": _both_on_demand,
-    **{setting: _is_out_of_bounds(setting) for setting in ("read_capacity", "write_capacity")},
-    **{setting: _is_scaling_told(setting) for setting in BOUNDS},
-}
+    low, high = wanted[f"min_{setting}"], wanted[f"max_{setting}"]
+    capacity = found[setting]
+    return low is None or capacity is None or not low <= capacity <= high

@@ -13,8 +13,8 @@ from ..errors import AccessDeniedError, StorageError, UnavailableError
 from ..runtime.effects import Backoff, Call, Operation
 from ..runtime.logs import LOG
 from .api_calls import TableRequests, requests_of
-from .compare import compare, described
-from .describe import UNSUPPORTED, check_keys, describe, state, tags_of, time_to_live
+from .compare import compare, configured, described
+from .describe import UNSUPPORTED, check_keys, describe, key_of, state, tags_of, time_to_live
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ def deploy(config: DynamoDBTableConfig) -> Operation[None]:
         table = yield from _wait_until_usable(requests)
     else:
         tags = yield from _tags(table, requests)
-        _warn_of_differences(config, table, tags)
+        _warn_of_differences(config, requests, table, tags)
         if not is_unfinished(tags):
             LOG.info("table %r exists; nothing to do", requests.table_name)
             return
@@ -109,17 +109,22 @@ def _never_usable(requests: TableRequests, table: Mapping[str, Any] | None) -> U
 
 
 def _warn_of_differences(
-    config: DynamoDBTableConfig, table: Mapping[str, Any], tags: Mapping[str, str] | None
+    config: DynamoDBTableConfig,
+    requests: TableRequests,
+    table: Mapping[str, Any],
+    tags: Mapping[str, str] | None,
 ) -> None:
-    """Log how a table differs that is left as it is, as far as the replies at hand tell."""
+    """Log how a table differs that is left as it is, as far as the replies at hand say."""
     found = described(table)
     if tags is not None:
-        found["environment"] = tags.get("Environment")
-    differences, _ = compare(config, found)
+        found[None]["environment"] = tags.get("Environment")
+    if config.kms_key_arn is not None:  # else only KMS knows whose key it is
+        found[None]["kms_key_arn"] = key_of(table)
+    differences, _ = compare(configured(config, requests), found)
     if differences:
         LOG.warning(
             "table %r differs from its configuration, and deploy=True changes no existing table: "
-            "%s. plan() also compares TTL, recovery and autoscaling",
+            "%s. plan() also compares TTL, recovery, autoscaling and the key",
             table["TableName"],
             "; ".join(map(str, differences)),
         )
@@ -170,6 +175,7 @@ def _set(call: Call) -> Operation[None]:
             yield [call]
         except StorageError as error:
             if error.code in UNSUPPORTED:
+                LOG.warning("the table is left without what %s sets: %s", call.method, error)
                 return
             # The backups of a new table become available shortly after it is active.
             # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateContinuousBackups.html

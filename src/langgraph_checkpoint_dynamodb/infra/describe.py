@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import StorageError, TableMismatchError, TableNotFoundError
-from ..format.requests import RUN_INDEX
-from ..runtime.effects import AUTOSCALING, Call, Operation
+from ..runtime.effects import AUTOSCALING, KMS, OF_ANOTHER_PLACE, Call, Operation
+from .template import INDEXES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 Keys: TypeAlias = frozenset[tuple[str, str, str]]
 
-UNSUPPORTED = frozenset({"UnknownOperationException", "InvalidAction"})
-"""The error codes of DynamoDB Local for what it does not support: tags, backups, autoscaling."""
+UNSUPPORTED = frozenset({"UnknownOperationException", "InvalidAction", OF_ANOTHER_PLACE})
+"""The error codes of DynamoDB Local for what it does not support: tags, backups, autoscaling; and
+the driver's, if only AWS could answer about a table of an emulator."""
+
+_AWS_MANAGED_KEY = "alias/aws/dynamodb"
 
 _STACK_TAG = "aws:cloudformation:stack-name"
 
@@ -73,17 +76,60 @@ def stack_of(tags: Mapping[str, str] | None) -> str | None:
     return tags.get(_STACK_TAG) if tags else None
 
 
-def scalable_targets(table_name: str) -> Operation[list[dict[str, Any]]]:
-    """The scalable targets of a table and its index, one for each dimension.
+def key_of(table: Mapping[str, Any]) -> str | None:
+    """The KMS key of a table, which may be the AWS managed one; `None` for the AWS owned key."""
+    key: str | None = table.get("SSEDescription", {}).get("KMSMasterKeyArn")
+    return key
+
+
+def customer_key(key_arn: str) -> Operation[str | None]:
+    """A key that encrypts a table, unless it is the AWS managed key for DynamoDB.
+
+    DescribeTable does not say which it is: each account and region has a managed key of its own.
+    """
+    try:
+        (reply,) = yield [Call("describe_key", {"KeyId": _AWS_MANAGED_KEY}, KMS)]
+    except StorageError as error:
+        if error.code != "NotFoundException":  # no table of the account uses it
+            raise
+        return key_arn
+    return None if reply["KeyMetadata"]["Arn"] == key_arn else key_arn
+
+
+def scaled_resources(table_name: str, table: Mapping[str, Any] | None) -> list[str]:
+    """The ids, for Application Auto Scaling, of a table and of the indexes that it may have."""
+    found = table.get("GlobalSecondaryIndexes", ()) if table else ()
+    indexes = sorted({*INDEXES, *(index["IndexName"] for index in found)})
+    return [f"table/{table_name}", *(f"table/{table_name}/index/{name}" for name in indexes)]
+
+
+def scalable_targets(resources: Sequence[str]) -> Operation[list[dict[str, Any]]]:
+    """The scalable targets of a table and its indexes, one for each dimension.
 
     Raises:
         AccessDeniedError: The caller may not describe them.
     """
-    resources = [f"table/{table_name}", f"table/{table_name}/index/{RUN_INDEX}"]
-    params = {"ServiceNamespace": "dynamodb", "ResourceIds": resources}
+    params = {"ServiceNamespace": "dynamodb", "ResourceIds": list(resources)}
     (reply,) = yield [Call("describe_scalable_targets", params, AUTOSCALING)]
     targets: list[dict[str, Any]] = reply["ScalableTargets"]
     return targets
+
+
+def scaling_policies(resources: Sequence[str]) -> Operation[list[dict[str, Any]]]:
+    """The scaling policies of a table and its indexes.
+
+    Raises:
+        AccessDeniedError: The caller may not describe them.
+    """
+    replies = yield [
+        Call(
+            "describe_scaling_policies",
+            {"ServiceNamespace": "dynamodb", "ResourceId": resource},
+            AUTOSCALING,
+        )
+        for resource in resources
+    ]
+    return [policy for reply in replies for policy in reply["ScalingPolicies"]]
 
 
 def check_keys(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..config.table_config import BillingMode
 from ..errors import (
     AccessDeniedError,
     StorageError,
@@ -19,22 +20,27 @@ from .describe import (
     billing_mode,
     describe,
     scalable_targets,
+    scaled_resources,
     stack_of,
     state,
     tags_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from ..config.table_config import DynamoDBTableConfig
 
 
-def destroy(table_name: str, *, force: bool = False) -> Operation[None]:
+def destroy(config: DynamoDBTableConfig, *, force: bool = False) -> Operation[None]:
     """Delete the table with all its items, and return once it is deleted.
 
-    If the table does not exist, this succeeds. Deletion is irreversible.
+    If the table does not exist, this succeeds. Deletion is irreversible. Everything is described
+    before anything is deleted, so a description that is denied leaves the table as it is.
 
     Args:
-        table_name: The table's name.
+        config: The table. Its billing mode says whether a table that is missing may have left
+            autoscaling.
         force: Also delete a table that a CloudFormation stack owns.
 
     Raises:
@@ -42,15 +48,18 @@ def destroy(table_name: str, *, force: bool = False) -> Operation[None]:
         UnavailableError: The table still exists after 120 waits.
         StorageError: AWS refuses a call.
     """
-    table = yield from describe(table_name)
+    name = config.table_name
+    table = yield from describe(name)
     if table is not None:
         _check_protection(table)
         if not force:
             yield from _check_owner(table)
-        LOG.info("deleting table %r", table_name)
-        yield from _delete(table_name)
-        LOG.info("table %r is deleted", table_name)
-    yield from _remove_scaling(table_name, table)
+    targets = yield from _scalable_targets(config, table)
+    if table is not None:
+        LOG.info("deleting table %r", name)
+        yield from _delete(name)
+        LOG.info("table %r is deleted", name)
+    yield from _deregister(targets)
 
 
 def _check_protection(table: Mapping[str, Any]) -> None:
@@ -115,23 +124,30 @@ def _start_deletion(table_name: str) -> Operation[dict[str, Any] | None]:
     )
 
 
-def _remove_scaling(table_name: str, table: Mapping[str, Any] | None) -> Operation[None]:
-    """Remove the scalable targets, which are not deleted with their table.
+def _scalable_targets(
+    config: DynamoDBTableConfig, table: Mapping[str, Any] | None
+) -> Operation[list[dict[str, Any]]]:
+    """The scalable targets, which only a table with provisioned capacity has.
 
-    Otherwise they would scale the next table of this name. If the table does not exist, there may
-    be targets from an earlier `destroy` that was interrupted.
+    If the table does not exist, there may be targets from an earlier `destroy` that was
+    interrupted.
     """
+    mode = config.billing_mode.value if table is None else billing_mode(table)
+    if mode != BillingMode.PROVISIONED.value:
+        return []
     try:
-        targets = yield from scalable_targets(table_name)
-    except AccessDeniedError:
-        # Only a table with provisioned capacity can have autoscaling.
-        if table is not None and billing_mode(table) == "PROVISIONED":
-            raise
-        return
+        return (yield from scalable_targets(scaled_resources(config.table_name, table)))
     except StorageError as error:
         if error.code in UNSUPPORTED:
-            return
+            return []
         raise
+
+
+def _deregister(targets: Sequence[Mapping[str, Any]]) -> Operation[None]:
+    """Remove the scalable targets, which are not deleted with their table.
+
+    Otherwise they would scale the next table of this name.
+    """
     for target in targets:
         dimension = ("ServiceNamespace", "ResourceId", "ScalableDimension")
         params = {name: target[name] for name in dimension}

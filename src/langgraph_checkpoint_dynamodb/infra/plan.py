@@ -9,23 +9,38 @@ from ..errors import DISTRIBUTION, StorageError
 from ..format import keys
 from ..format.items import sort_key
 from ..format.requests import sample_sort_keys
-from ..runtime.effects import AUTOSCALING, Call, Operation
-from .api_calls import TableRequests, requests_of
-from .compare import BOUNDS, DIMENSIONS, Drift, Settings, compare, described
+from ..runtime.effects import Call, Operation
+from .api_calls import requests_of
+from .compare import (
+    BOUNDS,
+    NOT_DESCRIBED,
+    OWN_ITEMS,
+    Drift,
+    Parts,
+    Unknown,
+    add_bounds,
+    add_policies,
+    compare,
+    configured,
+    described,
+)
 from .deploy import is_unfinished
 from .describe import (
     UNSUPPORTED,
+    billing_mode,
+    customer_key,
     describe,
-    key_text,
-    keys_of,
+    key_of,
     scalable_targets,
+    scaled_resources,
+    scaling_policies,
     stack_of,
     tags_of,
     time_to_live,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..config.table_config import DynamoDBTableConfig
 
@@ -45,10 +60,10 @@ class Plan:
         calls: The calls with which `deploy=True` would change something, in order; without
             the temporary tag of an unfinished table.
         drift: Where an existing table differs from the configuration. `deploy=True`
-            changes none of these settings, and fails if the `keys` differ. `items` are
+            changes none of these settings, and fails if the table's `keys` differ. `items` are
             here if release 0.1.3 of this distribution stored any of the first 100.
-        unknown: Settings that the engine does not report (DynamoDB Local), and `items` if
-            they could not be read.
+        unknown: Settings that could not be compared, because a call that describes them
+            failed, or because the engine does not report them (DynamoDB Local).
     """
 
     table_name: str
@@ -56,14 +71,14 @@ class Plan:
     stack: str | None
     calls: tuple[Call, ...]
     drift: tuple[Drift, ...]
-    unknown: tuple[str, ...]
+    unknown: tuple[Unknown, ...]
 
     def __str__(self) -> str:
         owner = f", owned by the stack {self.stack!r}" if self.stack else ""
         lines = [f"table {self.table_name!r} {'exists' if self.exists else 'is missing'}{owner}"]
         lines += [f"  deploy=True would call {call.service} {call.method}" for call in self.calls]
         lines += [f"  differs, left as it is: {drift}" for drift in self.drift]
-        lines += [f"  not reported by this engine: {setting}" for setting in self.unknown]
+        lines += [f"  unknown: {unknown}" for unknown in self.unknown]
         if len(lines) == 1:
             lines.append("  as configured, nothing to do")
         return "\n".join(lines)
@@ -72,9 +87,11 @@ class Plan:
 def plan(config: DynamoDBTableConfig) -> Operation[Plan]:
     """Compare the table of a configuration with it.
 
+    If a call fails, the settings that it describes are unknown, and the others are compared.
+
     Raises:
         ConfigurationError: A rule of the template refuses the configuration.
-        StorageError: AWS refuses a call.
+        StorageError: DescribeTable fails, so that not even the table's existence is known.
     """
     requests = requests_of(config)
     name = requests.table_name
@@ -82,79 +99,86 @@ def plan(config: DynamoDBTableConfig) -> Operation[Plan]:
     if table is None or table["TableStatus"] == "DELETING":
         calls = (requests.create_table, *requests.settings)
         return Plan(name, exists=False, stack=None, calls=calls, drift=(), unknown=())
-    tags = yield from tags_of(table)
     found = described(table)
+    reasons: dict[str, str] = {}
+    tags = None
+    try:
+        tags = yield from tags_of(table)
+    except StorageError as error:
+        reasons |= dict.fromkeys(("environment", "stack"), str(error))
     if tags is not None:
-        found["environment"] = tags.get("Environment")
-    for read in (_time_to_live(name), _backups(name), _scaling(name), _utilization(name)):
+        found[None]["environment"] = tags.get("Environment")
+    for settings, read in _reads(config, table, found):
         try:
-            found |= yield from read
+            yield from read
         except StorageError as error:
-            if error.code not in UNSUPPORTED:
-                raise
-    drift, unknown = compare(config, found)
-    other_keys = _key_drift(table, requests)
-    other_items, unread = ((), ()) if other_keys else (yield from _item_drift(name))
+            reason = NOT_DESCRIBED if error.code in UNSUPPORTED else str(error)
+            reasons |= dict.fromkeys(settings, reason)
+    drift, unknown = compare(configured(config, requests), found, reasons)
+    if "stack" in reasons:
+        unknown = (Unknown("stack", reasons["stack"]), *unknown)
     return Plan(
         name,
         exists=True,
         stack=stack_of(tags),
         calls=requests.settings if is_unfinished(tags) else (),
-        drift=(*other_keys, *drift, *other_items),
-        unknown=(*unknown, *unread),
+        drift=drift,
+        unknown=unknown,
     )
 
 
-def _time_to_live(name: str) -> Operation[Settings]:
-    enabled, attribute = yield from time_to_live(name)
-    return {"enable_ttl": enabled, "ttl_attribute": attribute}
+def _reads(
+    config: DynamoDBTableConfig, table: Mapping[str, Any], found: Parts
+) -> Iterator[tuple[tuple[str, ...], Operation[None]]]:
+    """The settings that DescribeTable does not report, and the operation that adds each."""
+    name, of_table = table["TableName"], found[None]
+    yield ("enable_ttl", "ttl_attribute"), _time_to_live(name, of_table)
+    yield (
+        ("enable_point_in_time_recovery", "point_in_time_recovery_days"),
+        _backups(name, of_table),
+    )
+    if of_table.get("enable_encryption"):
+        yield ("kms_key_arn",), _key(config, table, of_table)
+    if billing_mode(table) == "PROVISIONED":
+        resources = scaled_resources(name, table)
+        yield BOUNDS, _bounds(resources, found)
+        yield ("target_utilization",), _policies(resources, found)
+    yield ("items",), _items(name, of_table)
 
 
-def _backups(name: str) -> Operation[Settings]:
+def _time_to_live(name: str, found: dict[str, Any]) -> Operation[None]:
+    found["enable_ttl"], found["ttl_attribute"] = yield from time_to_live(name)
+
+
+def _backups(name: str, found: dict[str, Any]) -> Operation[None]:
     (reply,) = yield [Call("describe_continuous_backups", {"TableName": name})]
-    found = reply["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-    return {
-        "enable_point_in_time_recovery": found.get("PointInTimeRecoveryStatus") == "ENABLED",
-        "point_in_time_recovery_days": found.get("RecoveryPeriodInDays"),
-    }
+    recovery = reply["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    found["enable_point_in_time_recovery"] = recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
+    found["point_in_time_recovery_days"] = recovery.get("RecoveryPeriodInDays")
 
 
-def _scaling(name: str) -> Operation[Settings]:
-    targets = yield from scalable_targets(name)
-    found: Settings = dict.fromkeys(BOUNDS)
-    for target in targets:
-        kind = DIMENSIONS.get(target["ScalableDimension"])
-        if kind is not None:
-            found[f"min_{kind}_capacity"] = target["MinCapacity"]
-            found[f"max_{kind}_capacity"] = target["MaxCapacity"]
-    return found
+def _key(
+    config: DynamoDBTableConfig, table: Mapping[str, Any], found: dict[str, Any]
+) -> Operation[None]:
+    """The customer managed key; KMS is asked only if none is configured and there may be one."""
+    key = key_of(table)
+    if key is not None and config.kms_key_arn is None:
+        key = yield from customer_key(key)
+    found["kms_key_arn"] = key
 
 
-def _utilization(name: str) -> Operation[Settings]:
-    params = {"ServiceNamespace": "dynamodb", "ResourceId": f"table/{name}"}
-    (reply,) = yield [Call("describe_scaling_policies", params, AUTOSCALING)]
-    targets = {
-        int(policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"])
-        for policy in reply["ScalingPolicies"]
-        if "TargetTrackingScalingPolicyConfiguration" in policy
-    }
-    return {"target_utilization": targets.pop() if len(targets) == 1 else sorted(targets) or None}
+def _bounds(resources: list[str], found: Parts) -> Operation[None]:
+    add_bounds(found, (yield from scalable_targets(resources)))
 
 
-def _key_drift(table: Mapping[str, Any], requests: TableRequests) -> tuple[Drift, ...]:
-    wanted = requests.create_table.params
-    if keys_of(table) == keys_of(wanted):
-        return ()
-    return (Drift("keys", key_text(wanted), key_text(table)),)
+def _policies(resources: list[str], found: Parts) -> Operation[None]:
+    add_policies(found, (yield from scaling_policies(resources)))
 
 
-def _item_drift(name: str) -> Operation[tuple[tuple[Drift, ...], tuple[str, ...]]]:
-    """Whether release 0.1.3 stored any of the first items; what it is called if it is unknown."""
-    try:
-        (reply,) = yield [sample_sort_keys(name, _ITEMS)]
-    except StorageError:  # the role may not scan, perhaps; report the rest
-        return (), ("items",)
-    if not any(keys.is_of_0_1_3(sort_key(item)) for item in reply["Items"]):
-        return (), ()
-    found = f"of {DISTRIBUTION} 0.1.3, which it does not read"
-    return (Drift("items", "of this package", found),), ()
+def _items(name: str, found: dict[str, Any]) -> Operation[None]:
+    """Whether release 0.1.3 stored any of the first items."""
+    (reply,) = yield [sample_sort_keys(name, _ITEMS)]
+    if any(keys.is_of_0_1_3(sort_key(item)) for item in reply["Items"]):
+        found["items"] = f"of {DISTRIBUTION} 0.1.3, which it does not read"
+    else:
+        found["items"] = OWN_ITEMS

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import ConfigurationError, TemplateError
+from ..format.requests import RUN_INDEX
 from .intrinsics import Scope, as_text, span
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ SETTINGS: Mapping[str, str] = {
     "TtlAttribute": "ttl_attribute",
 }
 """The setting of `DynamoDBTableConfig` for each template parameter."""
+
+INDEXES: Mapping[str, str] = {RUN_INDEX: "enable_run_index"}
+"""The setting of `DynamoDBTableConfig` that adds each index, by the index's name."""
 
 
 @dataclass(frozen=True, slots=True)

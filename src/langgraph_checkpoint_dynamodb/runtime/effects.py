@@ -37,6 +37,10 @@ Item: TypeAlias = dict[str, Any]
 DYNAMODB = "dynamodb"
 CLOUDFORMATION = "cloudformation"
 AUTOSCALING = "application-autoscaling"
+KMS = "kms"
+
+OF_ANOTHER_PLACE = "OfAnotherPlace"
+"""The code of the error for a call that was not sent: see `drivers/client_config.py`."""
 
 
 @dataclass(frozen=True, slots=True)

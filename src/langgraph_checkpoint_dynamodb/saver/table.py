@@ -112,7 +112,8 @@ class TableProvisioning(SaverCalls):
         """What `deploy=True` would do with the configured table; changes nothing.
 
         Raises:
-            StorageError: A request that describes the table failed.
+            StorageError: DescribeTable failed. If another request fails, the settings that it
+                describes are in the plan's `unknown`, with the reason.
         """
         return self._call("plan", self._plan)
 
@@ -122,6 +123,9 @@ class TableProvisioning(SaverCalls):
 
     def destroy(self, *, force: bool = False) -> None:
         """Delete the table with all its items, and its autoscaling. A missing table is no error.
+
+        Autoscaling is looked for if the table has provisioned capacity; if the table is missing,
+        for `billing_mode=PROVISIONED`.
 
         Args:
             force: Also delete a table that belongs to a CloudFormation stack.
@@ -148,9 +152,10 @@ class TableProvisioning(SaverCalls):
         made: Plan = yield from plan.plan(self.config.table_config)
         return made
 
-    def _destroy(self, context: Context, force: bool) -> Operation[None]:
+    def _destroy(self, context: Context, force: bool) -> Operation[None]:  # noqa: ARG002
         destroy = yield from _infra("destroy")
-        yield from destroy.destroy(context.table, force=arguments.switch("force", force))
+        force = arguments.switch("force", force)
+        yield from destroy.destroy(self.config.table_config, force=force)
 
 
 def _config_of_stack(

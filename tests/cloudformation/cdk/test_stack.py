@@ -179,19 +179,6 @@ def test_a_grant_covers_the_index_and_the_key(
     assert all("kms:Decrypt" in actions for actions in granted)
 
 
-def test_a_grant_covers_a_key_that_its_alias_names() -> None:
-    app = new_app()
-    alias_arn = KEY_ARN.replace("key/1234abcd-12ab-34cd-56ef-1234567890ab", "alias/chats/key")
-    config = DynamoDBTableConfig(kms_key_arn=alias_arn)
-    stack = DynamoDBCheckpointStack(app, "s", table_config=config)
-    stack.table.grant_read_data(add_function(stack))
-    (statement,) = (
-        one for one in statements_of(template_of(app, stack)) if "kms:Decrypt" in one["Action"]
-    )
-    (condition,) = statement["Condition"].values()
-    assert condition == {"kms:ResourceAliases": "alias/chats/key"}
-
-
 def test_another_stack_is_granted_the_table_and_knows_its_name() -> None:
     app = new_app()
     stack = DynamoDBCheckpointStack(app, "s")

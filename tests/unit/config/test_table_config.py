@@ -12,7 +12,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBTableConfig,
     TableClass,
 )
-from stacks import KMS_ALIAS, KMS_KEY, PROVISIONED
+from stacks import KMS_KEY, PROVISIONED
 
 SWITCHES = [
     "enable_encryption",
@@ -58,10 +58,17 @@ BAD: list[Bad] = [
     *(bad("ttl_seconds", value, "of 1 or more", enable_ttl=True) for value in (0, 1.5, "60", True)),
     bad("ttl_seconds", 10**10, "use at most", enable_ttl=True),
     *(
-        bad("kms_key_arn", arn, "use the ARN of a KMS key or alias, such as arn:aws:kms:")
-        for arn in ("", "alias/chats", KMS_KEY.replace("kms", "s3"), f"{KMS_KEY}\n", 5)
+        bad("kms_key_arn", arn, "use the ARN of a KMS key, not of an alias, such as arn:aws:kms:")
+        for arn in (
+            "",
+            "alias/chats",
+            KMS_KEY.replace("key/", "alias/"),
+            KMS_KEY.replace("kms", "s3"),
+            f"{KMS_KEY}\n",
+            5,
+        )
     ),
-    bad("kms_key_arn", f"{KMS_ALIAS}{'x' * 2048}", "use the ARN"),
+    bad("kms_key_arn", f"{KMS_KEY}{'x' * 2048}", "use the ARN"),
     bad("kms_key_arn", KMS_KEY, "leave one of the two out", enable_encryption=False),
     *(bad("point_in_time_recovery_days", value, "of 1 or more") for value in (0, 1.5, True, None)),
     bad("point_in_time_recovery_days", 36, "use at most 35"),

@@ -24,17 +24,23 @@ from langgraph_checkpoint_dynamodb import (
     UnsupportedFormatError,
 )
 from langgraph_checkpoint_dynamodb.drivers.aws_errors import host_of, translate
-from langgraph_checkpoint_dynamodb.drivers.client_config import client_arguments
+from langgraph_checkpoint_dynamodb.drivers.client_config import (
+    check_same_place,
+    client_arguments,
+    is_about_the_table,
+)
 from langgraph_checkpoint_dynamodb.runtime.effects import (
     AUTOSCALING,
     CLOUDFORMATION,
     DYNAMODB,
+    KMS,
+    OF_ANOTHER_PLACE,
     Call,
     Operation,
 )
 from sessions import MODES, Scripted, refusal
 
-ALL = [DYNAMODB, CLOUDFORMATION, AUTOSCALING]
+ALL = [DYNAMODB, CLOUDFORMATION, AUTOSCALING, KMS]
 
 
 @pytest.fixture(params=MODES)
@@ -52,10 +58,10 @@ def test_each_service_has_one_client_that_is_made_when_needed_and_closed(
     saver = scripted.saver(lambda call: f"from {call.service}")
     assert scripted.session.made == []
     first, mixed = scripted.run(
-        saver, calls(DYNAMODB), calls(AUTOSCALING, DYNAMODB, CLOUDFORMATION)
+        saver, calls(DYNAMODB), calls(AUTOSCALING, DYNAMODB, CLOUDFORMATION, KMS)
     )
     assert first == ["from dynamodb"]
-    assert mixed == ["from application-autoscaling", "from dynamodb", "from cloudformation"]
+    assert mixed == [f"from {name}" for name in (AUTOSCALING, DYNAMODB, CLOUDFORMATION, KMS)]
     # On an event loop another of each is made before, in a thread: botocore reads its models.
     times = 2 if scripted.in_loop else 1
     assert sorted(name for name, _ in scripted.session.made) == sorted(ALL * times)
@@ -137,6 +143,28 @@ def test_the_endpoint_serves_all_services_unless_it_is_one_of_aws(url: str | Non
     for service in (CLOUDFORMATION, AUTOSCALING):
         expected = None if url in OF_AWS else url
         assert client_arguments(config, service)["endpoint_url"] == expected
+
+
+@pytest.mark.parametrize("table_at", [EMULATORS[1], OF_AWS[0]])
+@pytest.mark.parametrize("service_at", [*EMULATORS[:2], *OF_AWS, ""])
+def test_a_call_about_the_table_goes_to_the_place_of_the_table(
+    table_at: str, service_at: str
+) -> None:
+    dynamodb, service = (
+        SimpleNamespace(meta=SimpleNamespace(endpoint_url=url)) for url in (table_at, service_at)
+    )
+    if (table_at in OF_AWS) == (service_at in OF_AWS):
+        check_same_place(KMS, service, dynamodb)
+        return
+    with pytest.raises(RequestRejectedError) as raised:
+        check_same_place(KMS, service, dynamodb)
+    assert raised.value.code == OF_ANOTHER_PLACE
+    for part in ("kms was not called", table_at, service_at, "AWS_ENDPOINT_URL", "endpoint_url=…"):
+        assert part in str(raised.value)
+
+
+def test_which_services_are_about_the_table() -> None:
+    assert [name for name in ALL if is_about_the_table(name)] == [AUTOSCALING, KMS]
 
 
 def test_every_service_is_reached_by_the_same_settings() -> None:

@@ -95,7 +95,7 @@ def test_an_existing_table_that_differs_is_warned_of_once_without_another_call(
         "environment: configured 'prod', found 'test'; "
         "table_class: configured 'STANDARD', found 'STANDARD_INFREQUENT_ACCESS'; "
         "enable_deletion_protection: configured True, found False. "
-        "plan() also compares TTL, recovery and autoscaling"
+        "plan() also compares TTL, recovery, autoscaling and the key"
     ]
     assert caplog.records[0].levelname == "WARNING"
 

@@ -15,6 +15,7 @@ from deploying import (
     NAME,
     SCALED,
     UNFINISHED,
+    dimension,
     keys_of,
     play,
     refused,
@@ -23,8 +24,11 @@ from deploying import (
 from descriptions import (
     AUTOSCALED,
     FIXED,
+    MANAGED_KEY,
     ON_DEMAND,
     OTHER_KEY,
+    SCALED_INDEX,
+    WITH_INDEX,
     WITHOUT_SETTINGS,
     described,
     look,
@@ -35,12 +39,17 @@ from langgraph_checkpoint_dynamodb.config.table_config import (
     DynamoDBTableConfig,
     TableClass,
 )
-from langgraph_checkpoint_dynamodb.errors import AccessDeniedError, StorageError
+from langgraph_checkpoint_dynamodb.errors import (
+    AccessDeniedError,
+    StorageError,
+    TableNotFoundError,
+    UnavailableError,
+)
 from langgraph_checkpoint_dynamodb.infra.api_calls import requests_of
-from langgraph_checkpoint_dynamodb.infra.plan import Drift, Plan, plan
+from langgraph_checkpoint_dynamodb.infra.plan import Drift, Plan, Unknown, plan
 from langgraph_checkpoint_dynamodb.infra.template import SETTINGS
-from langgraph_checkpoint_dynamodb.runtime.effects import AUTOSCALING, Call
-from stacks import KMS_ALIAS, KMS_KEY, PROVISIONED
+from langgraph_checkpoint_dynamodb.runtime.effects import AUTOSCALING, OF_ANOTHER_PLACE, Call
+from stacks import KMS_KEY, PROVISIONED
 
 CHANGES: list[tuple[str, DynamoDBTableConfig, Any, dict[str, Any]]] = [
     ("environment", ON_DEMAND, "test", {}),
@@ -102,6 +111,8 @@ def change(replies: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         place = place[parent]
     if value is None:
         del place[name]
+    elif isinstance(place, list) and name == len(place):
+        place.append(value)
     else:
         place[name] = value
     return replies
@@ -109,19 +120,23 @@ def change(replies: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 TABLE = "describe_table.Table"
 READS = f"{TABLE}.ProvisionedThroughput.ReadCapacityUnits"
+CAPACITY = "ProvisionedThroughput"
+INDEX = f"{TABLE}.GlobalSecondaryIndexes.0"
 WRITES = f"{TABLE}.ProvisionedThroughput.WriteCapacityUnits"
 KEY = f"{TABLE}.SSEDescription.KMSMasterKeyArn"
 TTL = "describe_time_to_live.TimeToLiveDescription.TimeToLiveStatus"
+INCLUDED = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["B", "A"]}
 RECOVERY = (
     "describe_continuous_backups.ContinuousBackupsDescription.PointInTimeRecoveryDescription"
     ".PointInTimeRecoveryStatus"
 )
 POLICIES = "describe_scaling_policies.ScalingPolicies"
+TARGETS = "describe_scalable_targets.ScalableTargets"
 
 NO_MAXIMA = {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}
 OTHER_ATTRIBUTES = [*KEYS["AttributeDefinitions"], {"AttributeName": "R", "AttributeType": "B"}]
-OTHER_AIM = {"TargetTrackingScalingPolicyConfiguration": {"TargetValue": 50.0}}
-BY_ALIAS = replace(ON_DEMAND, kms_key_arn=KMS_ALIAS)
+AIM = "TargetTrackingScalingPolicyConfiguration"
+OTHER_AIM = {**dimension("Read"), AIM: {"TargetValue": 50.0}}
 
 SAME: list[tuple[DynamoDBTableConfig, str, Any]] = [
     (ON_DEMAND, TTL, "ENABLING"),
@@ -132,14 +147,14 @@ SAME: list[tuple[DynamoDBTableConfig, str, Any]] = [
     (ON_DEMAND, f"{TABLE}.AttributeDefinitions", OTHER_ATTRIBUTES),
     (FIXED, f"{TABLE}.BillingModeSummary", {"BillingMode": "PROVISIONED"}),
     (WITHOUT_SETTINGS, f"{TABLE}.OnDemandThroughput", NO_MAXIMA),
-    # The AWS managed key is told too, and the key of an alias by its own ARN.
-    (WITHOUT_SETTINGS, KEY, KMS_KEY),
-    (BY_ALIAS, KEY, KMS_KEY),
+    (WITHOUT_SETTINGS, f"{TABLE}.GlobalSecondaryIndexes", []),
+    (WITH_INDEX, f"{INDEX}.IndexStatus", "CREATING"),
     # Autoscaling moves capacities within their bounds.
     (AUTOSCALED, READS, 2),
     (AUTOSCALED, READS, 50),
     (AUTOSCALED, WRITES, 60),
-    (AUTOSCALED, f"{POLICIES}.0", {"PolicyType": "StepScaling"}),
+    (AUTOSCALED, f"{POLICIES}.2", {**dimension("Read"), "PolicyType": "StepScaling"}),
+    (SCALED_INDEX, f"{INDEX}.{CAPACITY}.ReadCapacityUnits", 50),
 ]
 
 
@@ -165,8 +180,47 @@ def test_what_comes_to_the_same_is_no_drift(
         (AUTOSCALED, READS, 1, Drift("read_capacity", 5, 1)),
         (AUTOSCALED, READS, 51, Drift("read_capacity", 5, 51)),
         (AUTOSCALED, WRITES, 2, Drift("write_capacity", 7, 2)),
+        (WITHOUT_SETTINGS, KEY, KMS_KEY, Drift("kms_key_arn", None, KMS_KEY)),
+        (ON_DEMAND, KEY, MANAGED_KEY, Drift("kms_key_arn", KMS_KEY, MANAGED_KEY)),
         (AUTOSCALED, POLICIES, [], Drift("target_utilization", 70, None)),
-        (AUTOSCALED, f"{POLICIES}.0", OTHER_AIM, Drift("target_utilization", 70, [50, 70])),
+        (
+            *(AUTOSCALED, f"{POLICIES}.0", OTHER_AIM),
+            Drift("target_utilization", 70, {"read": 50, "write": 70}),
+        ),
+        (
+            *(AUTOSCALED, f"{POLICIES}.2", OTHER_AIM),
+            Drift("target_utilization", 70, {"read": [50, 70], "write": 70}),
+        ),
+        (
+            *(AUTOSCALED, f"{POLICIES}.1.{AIM}.TargetValue", 70.9),
+            Drift("target_utilization", 70, {"read": 70, "write": 70.9}),
+        ),
+        (
+            *(SCALED_INDEX, f"{POLICIES}.3", None),
+            Drift("target_utilization", 70, {"read": 70, "write": None}, "run-id"),
+        ),
+        (SCALED_INDEX, f"{TARGETS}.2.MaxCapacity", 9, Drift("max_read_capacity", 50, 9, "run-id")),
+        (
+            *(WITH_INDEX, f"{INDEX}.KeySchema", [{"AttributeName": "PK", "KeyType": "HASH"}]),
+            Drift("keys", "R (B, HASH)", "PK (S, HASH)", "run-id"),
+        ),
+        (
+            *(WITH_INDEX, f"{INDEX}.Projection.ProjectionType", "ALL"),
+            Drift("projection", "KEYS_ONLY", "ALL", "run-id"),
+        ),
+        (
+            *(WITH_INDEX, f"{INDEX}.Projection", INCLUDED),
+            Drift("projection", "KEYS_ONLY", "INCLUDE, A, B", "run-id"),
+        ),
+        (
+            *(WITH_INDEX, f"{INDEX}.OnDemandThroughput.MaxReadRequestUnits", -1),
+            Drift("max_read_request_units", 11, None, "run-id"),
+        ),
+        (
+            *(SCALED_INDEX, f"{INDEX}.{CAPACITY}.WriteCapacityUnits", 1),
+            Drift("write_capacity", 7, 1, "run-id"),
+        ),
+        (WITH_INDEX, f"{INDEX}.IndexStatus", "DELETING", Drift("enable_run_index", True, False)),
     ],
 )
 def test_what_was_changed_by_hand_is_drift(
@@ -178,17 +232,54 @@ def test_what_was_changed_by_hand_is_drift(
 BOUNDS = ["min_read_capacity", "max_read_capacity", "min_write_capacity", "max_write_capacity"]
 
 
+def bounds(index: str | None = None) -> list[Drift]:
+    return [Drift(bound, getattr(AUTOSCALED, bound), None, index) for bound in BOUNDS]
+
+
 def test_scaling_that_was_removed_is_drift_of_its_bounds() -> None:
-    replies = {**described(AUTOSCALED), **scaling_of(FIXED)}
-    expected = [Drift(bound, getattr(AUTOSCALED, bound), None) for bound in BOUNDS]
-    assert look(AUTOSCALED, replies) == nothing_to_do(*expected)
+    replies = {**described(SCALED_INDEX), **scaling_of(FIXED)}
+    expected = [*bounds(), *bounds("run-id")]
+    assert look(SCALED_INDEX, replies) == nothing_to_do(*expected)
+
+
+def test_scaling_that_an_index_lacks_is_drift_of_its_bounds() -> None:
+    replies = {**described(SCALED_INDEX), **scaling_of(AUTOSCALED)}
+    assert look(SCALED_INDEX, replies) == nothing_to_do(*bounds("run-id"))
 
 
 def test_scaling_that_was_added_is_drift_of_its_bounds() -> None:
-    for config in (FIXED, WITHOUT_SETTINGS):
-        replies = {**described(config), **scaling_of(AUTOSCALED)}
-        expected = [Drift(bound, None, getattr(AUTOSCALED, bound)) for bound in BOUNDS]
-        assert look(config, replies) == nothing_to_do(*expected)
+    replies = {**described(FIXED), **scaling_of(AUTOSCALED)}
+    expected = [Drift(bound, None, getattr(AUTOSCALED, bound)) for bound in BOUNDS]
+    assert look(FIXED, replies) == nothing_to_do(*expected)
+
+
+@pytest.mark.parametrize("method", ["describe_scalable_targets", "describe_scaling_policies"])
+def test_a_table_without_provisioned_capacity_is_not_asked_for_scaling(method: str) -> None:
+    for config in (WITHOUT_SETTINGS, replace(AUTOSCALED, table_name=NAME)):
+        replies = described(WITHOUT_SETTINGS)
+        del replies[method]
+        look(config, replies)
+
+
+def test_kms_is_asked_only_if_a_key_was_found_and_none_is_configured() -> None:
+    not_encrypted = replace(WITHOUT_SETTINGS, enable_encryption=False)
+    for config in (ON_DEMAND, not_encrypted):
+        replies = described(config)
+        del replies["describe_key"]
+        assert look(config, replies) == nothing_to_do()
+
+
+def test_a_key_is_a_customers_if_the_account_has_no_managed_one() -> None:
+    replies = {**described(ON_DEMAND), "describe_key": refused("NotFoundException")}
+    config = replace(ON_DEMAND, kms_key_arn=None)
+    assert look(config, replies) == nothing_to_do(Drift("kms_key_arn", None, KMS_KEY))
+
+
+def test_another_index_is_drift() -> None:
+    replies = change(described(WITH_INDEX), f"{INDEX}.IndexName", "by-run")
+    assert look(WITH_INDEX, replies) == nothing_to_do(
+        Drift("enable_run_index", True, False), Drift("keys", None, "R (B, HASH)", "by-run")
+    )
 
 
 def test_other_keys_are_drift() -> None:
@@ -205,12 +296,6 @@ def test_items_of_0_1_3_are_drift(key: str) -> None:
     (drift,) = look(WITHOUT_SETTINGS, replies).drift
     assert (drift.setting, drift.configured) == ("items", "of this package")
     assert "langgraph-checkpoint-amazon-dynamodb 0.1.3" in drift.found
-
-
-@pytest.mark.parametrize("kind", [AccessDeniedError, StorageError])
-def test_items_that_may_not_be_read_are_unknown(kind: type[StorageError]) -> None:
-    replies = {**described(WITHOUT_SETTINGS), "scan": refused("SomeException", kind)}
-    assert look(WITHOUT_SETTINGS, replies) == replace(nothing_to_do(), unknown=("items",))
 
 
 def test_throughput_of_another_mode_is_not_compared() -> None:
@@ -261,31 +346,57 @@ LACKING: dict[str, tuple[str, ...]] = {
         "enable_point_in_time_recovery",
         "point_in_time_recovery_days",
     ),
+    "describe_key": ("kms_key_arn",),
     "describe_scalable_targets": tuple(BOUNDS),
     "describe_scaling_policies": ("target_utilization",),
+    "scan": ("items",),
 }
-EVERYTHING = replace(AUTOSCALED, environment="prod", enable_point_in_time_recovery=True)
+EVERYTHING = replace(SCALED_INDEX, environment="prod", enable_point_in_time_recovery=True)
+NOT_DESCRIBED = "this engine does not describe it"
 
 
-@pytest.mark.parametrize("code", ["UnknownOperationException", "InvalidAction"])
+def unknown(reason: str, method: str) -> tuple[Unknown, ...]:
+    parts = [None, "run-id"] if "scal" in method else [None]
+    settings = LACKING[method]
+    return tuple(Unknown(setting, reason, part) for part in parts for setting in settings)
+
+
+@pytest.mark.parametrize("code", ["UnknownOperationException", "InvalidAction", OF_ANOTHER_PLACE])
 @pytest.mark.parametrize("method", LACKING)
 def test_what_an_engine_lacks_is_unknown(method: str, code: str) -> None:
     replies = {**described(EVERYTHING), method: refused(code)}
-    assert look(EVERYTHING, replies) == replace(nothing_to_do(), unknown=LACKING[method])
+    expected = unknown(NOT_DESCRIBED, method)
+    assert look(EVERYTHING, replies) == replace(nothing_to_do(), unknown=expected)
+
+
+@pytest.mark.parametrize("kind", [AccessDeniedError, UnavailableError, TableNotFoundError])
+@pytest.mark.parametrize("method", LACKING)
+def test_what_a_failing_call_describes_is_unknown_and_the_rest_is_compared(
+    method: str, kind: type[StorageError]
+) -> None:
+    error = refused("SomeException", kind)
+    replies = change(described(EVERYTHING), f"{TABLE}.DeletionProtectionEnabled", True)
+    stack = (Unknown("stack", str(error)),) if method == "list_tags_of_resource" else ()
+    assert look(EVERYTHING, {**replies, method: error}) == replace(
+        nothing_to_do(Drift("enable_deletion_protection", False, True)),
+        unknown=(*stack, *unknown(str(error), method)),
+    )
 
 
 def test_settings_that_are_off_are_not_unknown() -> None:
     lacking = dict.fromkeys(LACKING, refused("InvalidAction"))
-    found = look(WITHOUT_SETTINGS, {**described(WITHOUT_SETTINGS), **lacking})
-    assert found.unknown == ("environment", "enable_point_in_time_recovery", "enable_ttl")
+    config = replace(WITHOUT_SETTINGS, enable_encryption=False)
+    found = look(config, {**described(config), **lacking})
+    assert [one.setting for one in found.unknown] == [
+        *("environment", "enable_point_in_time_recovery", "enable_ttl", "items")
+    ]
 
 
-@pytest.mark.parametrize("method", ["describe_table", *LACKING])
-@pytest.mark.parametrize("kind", [AccessDeniedError, StorageError])
-def test_an_error_comes_out_unchanged(method: str, kind: type[StorageError]) -> None:
+@pytest.mark.parametrize("kind", [AccessDeniedError, UnavailableError])
+def test_without_the_tables_description_there_is_no_plan(kind: type[StorageError]) -> None:
     error = refused("SomeException", kind)
     with pytest.raises(kind) as raised:
-        look(ON_DEMAND, {**described(ON_DEMAND), method: error})
+        look(ON_DEMAND, {**described(ON_DEMAND), "describe_table": error})
     assert raised.value is error
 
 
@@ -310,14 +421,20 @@ CALL = Call("register_scalable_target", {}, AUTOSCALING)
                 True,
                 "chats-stack",
                 (),
-                (Drift("billing_mode", BillingMode.PROVISIONED, "PAY_PER_REQUEST"),),
-                ("environment",),
+                (
+                    Drift("billing_mode", BillingMode.PROVISIONED, "PAY_PER_REQUEST"),
+                    Drift("keys", "R (B, HASH)", "X (S, HASH)", "run-id"),
+                ),
+                (Unknown("environment", "denied"), Unknown("read_capacity", "denied", "run-id")),
             ),
             [
                 "table 'chats' exists, owned by the stack 'chats-stack'",
                 "  differs, left as it is: billing_mode: configured 'PROVISIONED', "
                 "found 'PAY_PER_REQUEST'",
-                "  not reported by this engine: environment",
+                "  differs, left as it is: keys of index run-id: configured 'R (B, HASH)', "
+                "found 'X (S, HASH)'",
+                "  unknown: environment: denied",
+                "  unknown: read_capacity of index run-id: denied",
             ],
         ),
     ],
