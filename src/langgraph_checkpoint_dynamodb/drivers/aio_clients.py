@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
 from ..config.saver_config import DynamoDBConfig
+from ..runtime import gc_pause
 from ..runtime.fork import reset_after_fork
 from . import client_config, retry_policy
 from .sessions import async_session
@@ -215,7 +216,8 @@ class _Maker:
 
         retry_policy.library()  # here, as an import reads files
 
-        with self._lock:
+        # A collection in any thread holds up the event loop: 70 ms with all of LangChain imported.
+        with self._lock, gc_pause.paused():
             session = self._session = self._session or async_session(self._config)
             arguments = client_config.client_arguments(self._config, name)
             arguments["config"] = AioConfig().merge(arguments["config"])
