@@ -116,6 +116,18 @@ def test_a_bare_sam_deploy_deploys_nothing() -> None:
     assert list(read_toml(ROOT / "samconfig.toml")["default"]) == ["validate"]
 
 
+def test_the_serverless_application_repository_would_take_the_template() -> None:
+    application = TEMPLATE["Metadata"]["AWS::ServerlessRepo::Application"]
+    version = TEMPLATE["Outputs"]["TemplateVersion"]["Value"]
+    assert application["SemanticVersion"] == version
+    # https://docs.aws.amazon.com/serverlessrepo/latest/devguide/applications-applicationid.html
+    assert re.fullmatch(r"[a-zA-Z0-9-]{1,140}", application["Name"])
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,125}[a-z0-9])?", application["Author"])
+    assert 1 <= len(application["Description"]) <= 256
+    for name in ("LicenseUrl", "ReadmeUrl"):
+        assert (TEMPLATE_FILE.parent / application[name]).exists()
+
+
 def imports(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if "Fn::ImportValue" in node:
