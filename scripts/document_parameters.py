@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from template_updates import updates
+
 from langgraph_checkpoint_dynamodb.infra.template import SETTINGS, load_template
 
 PAGE = Path(__file__).parents[1] / "docs" / "infrastructure.md"
@@ -49,9 +51,10 @@ def outputs(template: Mapping[str, Any]) -> Iterator[str]:
 
 
 def generated(page: str) -> str:
-    """The page with both tables made anew."""
+    """The page with its tables written again."""
     template = load_template()
-    for marker, rows in (("parameters", parameters), ("outputs", outputs)):
+    tables = (("parameters", parameters), ("outputs", outputs), ("updates", updates))
+    for marker, rows in tables:
         text = "\n".join(rows(template))
         page, found = re.subn(
             rf"(<!-- {marker} -->\n).*?(<!-- end -->)",

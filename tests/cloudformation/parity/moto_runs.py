@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import boto3
@@ -24,6 +25,8 @@ class Account:
             region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
         )
         self._recorded: list[Request] = []
+        # A client sends to the account that is there when it calls.
+        self._client = functools.cache(self.session.client)
         self.session.events.register("provide-client-params.*.*", self._record)
 
     def _record(self, params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -45,13 +48,13 @@ class Account:
         """Send the requests of a stack; what then stands."""
         with mock_aws():
             for request in requests:
-                client = self.session.client(request.service)
+                client = self._client(request.service)
                 getattr(client, xform_name(request.operation))(**request.params)
             return self._described(requests[0].params["TableName"])
 
     def _described(self, table_name: str) -> dict[str, Any]:
-        client = self.session.client("dynamodb")
-        scaling = self.session.client("application-autoscaling")
+        client = self._client("dynamodb")
+        scaling = self._client("application-autoscaling")
         table = client.describe_table(TableName=table_name)["Table"]
         replies = {
             "table": table,
