@@ -22,6 +22,7 @@ from capacity import Costs
 from clients import REGION
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+from scripts import load_script
 from stacks import TEMPLATE, TEMPLATE_FILE
 
 ROOT = Path(__file__).parents[2]
@@ -80,20 +81,19 @@ def test_the_plan_prints_what_is_shown(exists: bool, monkeypatch: pytest.MonkeyP
     assert printed.getvalue() == blocks("text")[0 if exists else 1]
 
 
-def test_what_is_imported_is_the_template_without_what_an_import_refuses(tmp_path: Path) -> None:
-    (commands,) = (block for block in blocks("sh") if "change-set-type IMPORT" in block)
-    (strip,) = re.findall(r"^sed .*?> import\.yaml$", commands, flags=re.DOTALL | re.MULTILINE)
-    (tmp_path / "template.yaml").write_bytes(TEMPLATE_FILE.read_bytes())
-    subprocess.run(["bash", "-c", strip], cwd=tmp_path, check=True)
-    imported = yaml.safe_load((tmp_path / "import.yaml").read_text())
-    assert imported == {
+def test_what_is_imported_is_the_template_with_its_table_alone() -> None:
+    adopt = load_script("adopt_table")
+    (command,) = re.findall(r"^python scripts/adopt_table.py (.*)$", "\n".join(blocks("sh")), re.M)
+    stack, table, *overrides = command.split()
+    arguments = adopt.request(stack, table, dict(each.split("=") for each in overrides))
+    imported = yaml.safe_load(arguments["TemplateBody"])
+    expected = {
         name: part for name, part in TEMPLATE.items() if name not in {"Metadata", "Outputs"}
     }
-    (resources,) = re.findall(r"--resources-to-import '(.*?)'", commands, flags=re.DOTALL)
-    (resource,) = json.loads(resources)
-    declared = imported["Resources"][resource["LogicalResourceId"]]
-    assert declared["Type"] == resource["ResourceType"]
-    assert declared["DeletionPolicy"] == "Retain"
+    assert imported == {**expected, "Resources": {"Table": TEMPLATE["Resources"]["Table"]}}
+    assert imported["Resources"]["Table"]["DeletionPolicy"].startswith("Retain")
+    given = {one["ParameterKey"] for one in arguments["Parameters"]}
+    assert given <= imported["Parameters"].keys()
 
 
 def test_the_parameters_in_the_commands_exist_and_their_values_are_allowed() -> None:

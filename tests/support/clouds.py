@@ -96,9 +96,12 @@ class AwsCli:
         self._aws("delete-stack")
         self._aws("wait", "stack-delete-complete")
 
+    def aws(self, *arguments: str | Path) -> str:
+        """What any command of the AWS CLI prints."""
+        return self._cloud.run([tool("awscli", "aws"), *arguments])
+
     def _aws(self, *arguments: str) -> None:
-        aws = tool("awscli", "aws")
-        self._cloud.run([aws, "cloudformation", *arguments, "--stack-name", self.stack])
+        self.aws("cloudformation", *arguments, "--stack-name", self.stack)
 
 
 class Sam:
