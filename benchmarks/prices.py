@@ -1,35 +1,28 @@
-"""What DynamoDB asks for units and bytes: on-demand list prices."""
+"""What DynamoDB asks for units and bytes: the package's list, which needs no import of it."""
 
-REGION = "us-east-1"
-DATE = "2026-11-22"
-SOURCE = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
+from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parent.parent / "src" / "langgraph_checkpoint_dynamodb"
+
+# By its path: some savers' environments do not have what the package needs.
+ON_DEMAND: Any = runpy.run_path(str(_PACKAGE / "maintenance" / "prices.py"))["ON_DEMAND"]
 MILLION = 1_000_000
-WRITE_UNIT = 0.625 / MILLION
-READ_UNIT = 0.125 / MILLION
-BYTE_MONTH = 0.25 / 1024**3
-ITEM_OVERHEAD = 100
-"""Bytes that DynamoDB bills for each item on top of its size."""
-
-
-def units(write_units: float, read_units: float) -> float:
-    return write_units * WRITE_UNIT + read_units * READ_UNIT
 
 
 def per_1000_turns(write_units: float, read_units: float, turns: int) -> float:
-    return units(write_units, read_units) / turns * 1000
-
-
-def storage_month(stored_bytes: float, items: float) -> float:
-    return (stored_bytes + items * ITEM_OVERHEAD) * BYTE_MONTH
+    return float(ON_DEMAND.units(write_units, read_units)) / turns * 1000
 
 
 def as_json() -> dict[str, object]:
     return {
-        "region": REGION,
-        "date": DATE,
-        "source": SOURCE,
-        "million_write_units": WRITE_UNIT * MILLION,
-        "million_read_units": READ_UNIT * MILLION,
-        "gigabyte_month": BYTE_MONTH * 1024**3,
+        "region": ON_DEMAND.region,
+        "date": ON_DEMAND.date,
+        "source": ON_DEMAND.source,
+        "million_write_units": round(ON_DEMAND.write_unit * MILLION, 6),
+        "million_read_units": round(ON_DEMAND.read_unit * MILLION, 6),
+        "gigabyte_month": ON_DEMAND.byte_month * 1024**3,
     }

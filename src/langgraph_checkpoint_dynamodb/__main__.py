@@ -1,4 +1,8 @@
-"""`python -m langgraph_checkpoint_dynamodb template` prints the packaged template.yaml."""
+"""`langgraph-dynamodb`, also as `python -m langgraph_checkpoint_dynamodb`.
+
+The commands need the extra `cli`. Without it there is one of them: `template` prints the packaged
+template.yaml.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,41 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from .errors import DISTRIBUTION
 from .infra.template import template_text
+
+_EXTRA = ("typer", "rich", "shellingham", "click")
+_NAME = "langgraph-dynamodb"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; the template goes to standard output."""
+    """Run a command."""
+    try:
+        from .cli.main import app  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in _EXTRA:
+            raise
+        _without_extra(arguments)
+    else:
+        app(arguments, prog_name=_NAME)
+
+
+def _without_extra(arguments: Sequence[str] | None) -> None:
+    install = f"pip install '{DISTRIBUTION}[cli]'"
     parser = argparse.ArgumentParser(
-        prog="python -m langgraph_checkpoint_dynamodb",
-        description="The DynamoDB table of langgraph-checkpoint-amazon-dynamodb.",
+        prog=_NAME,
+        description=f"The other commands need typer and rich: {install}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     commands.add_parser(
         "template",
         help="print template.yaml, for `aws cloudformation deploy --template-file`",
     )
-    parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and not given[0].startswith("-") and given[0] != "template":
+        parser.error(f"{given[0]!r} needs typer and rich: {install}")
+    parser.parse_args(given)
     sys.stdout.write(template_text())
 
 

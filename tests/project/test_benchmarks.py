@@ -111,9 +111,9 @@ def test_the_floor_is_a_unit_a_call_and_what_is_new_compressed() -> None:
 
 
 def test_prices() -> None:
-    assert prices.units(1_000_000, 1_000_000) == pytest.approx(0.75)
+    assert prices.ON_DEMAND.units(1_000_000, 1_000_000) == pytest.approx(0.75)
     assert prices.per_1000_turns(800, 80, turns=100) == pytest.approx(0.0051)
-    assert prices.storage_month(1024**3 - 100, 1) == pytest.approx(0.25)
+    assert prices.ON_DEMAND.storage_month(1024**3 - 100, 1) == pytest.approx(0.25)
 
 
 def test_the_report_puts_ratios_beside_figures_and_shows_failures() -> None:

@@ -6,22 +6,39 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+TEMPLATE = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+INSTALL = "pip install 'langgraph-checkpoint-amazon-dynamodb[cli]'"
+WITHOUT_EXTRA = """
+import sys
+sys.modules["typer"] = None
+from langgraph_checkpoint_dynamodb.__main__ import main
+for arguments in (["-h"], ["threads", "ls"], ["verify", "--table", "chats"]):
+    try:
+        main(arguments)
+    except SystemExit as stopped:
+        print("exit", stopped.code)
+print("template:")
+main(["template"])
+"""
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "langgraph_checkpoint_dynamodb", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
 
 
 def test_it_prints_the_packaged_template() -> None:
-    done = run("template")
+    done = run("-m", "langgraph_checkpoint_dynamodb", "template")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (ROOT / "template.yaml").read_text(encoding="utf-8")
+    assert done.stdout == TEMPLATE
 
 
-def test_another_command_is_refused_with_usage() -> None:
-    done = run("templates")
-    assert done.returncode == 2
-    assert "choose from 'template'" in done.stderr or "choose from template" in done.stderr
-    assert "print template.yaml" in run("--help").stdout
+def test_without_the_extra_it_prints_the_template_and_says_what_to_install() -> None:
+    done = run("-c", WITHOUT_EXTRA)
+    told, _, template = done.stdout.partition("template:\n")
+    assert template == TEMPLATE
+    assert [line for line in told.splitlines() if "exit" in line][-3:] == [
+        *("exit 0", "exit 2", "exit 2"),
+    ]
+    assert INSTALL in " ".join(told.split())
+    assert done.stderr.count(INSTALL) == 2
+    assert "Traceback" not in done.stderr

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.loaders
 import botocore.session
+from botocore.exceptions import BotoCoreError, ProfileNotFound
+
+from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ..config.saver_config import DynamoDBConfig
@@ -30,6 +33,33 @@ def sync_session(config: DynamoDBConfig) -> Any:
     if config.session is not None:
         return config.session
     return boto3.Session(botocore_session=_with_shared_loader(botocore.session.get_session()))
+
+
+def profile_session(profile: str) -> boto3.Session:
+    """A boto3 session with a profile of the AWS configuration files.
+
+    Raises:
+        ConfigurationError: There is no such profile.
+    """
+    try:
+        session = _with_shared_loader(botocore.session.Session(profile=profile))
+        return boto3.Session(botocore_session=session)
+    except ProfileNotFound:
+        found = ", ".join(sorted(botocore.session.get_session().available_profiles)) or "none"
+        raise ConfigurationError(
+            f"profile {profile!r} is in no AWS configuration file: use one of these: {found}"
+        ) from None
+
+
+def credentials_source(config: DynamoDBConfig) -> tuple[str | None, str | None]:
+    """Where credentials come from, such as `env` or `sso`; or why there are none."""
+    if config.aws_access_key_id is not None:
+        return "the configuration", None
+    try:
+        found = sync_session(config).get_credentials()
+    except BotoCoreError as error:
+        return None, str(error)
+    return (None, None) if found is None else (str(found.method), None)
 
 
 def async_session(config: DynamoDBConfig) -> Any:

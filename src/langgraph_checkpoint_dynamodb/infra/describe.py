@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..config.table_config import DynamoDBTableConfig
 from ..errors import StorageError, TableMismatchError, TableNotFoundError
 from ..runtime.effects import AUTOSCALING, KMS, OF_ANOTHER_PLACE, Call, Operation
 from .template import INDEXES
@@ -60,6 +62,27 @@ def time_to_live(table_name: str) -> Operation[tuple[bool, str | None]]:
     found = reply["TimeToLiveDescription"]
     enabled = found.get("TimeToLiveStatus") in {"ENABLING", "ENABLED"}
     return enabled, found.get("AttributeName")
+
+
+def existing_table(table_name: str, ttl_attribute: str | None) -> Operation[DynamoDBTableConfig]:
+    """The configuration of a saver that uses a table as it is.
+
+    Only settings that a saver needs to read and delete items; others have their defaults.
+
+    Args:
+        table_name: The table's name.
+        ttl_attribute: The TTL attribute; the table is asked if left out. A table with TTL off
+            names none, and then it is the default.
+
+    Raises:
+        TableNotFoundError: There is no such table.
+    """
+    config = DynamoDBTableConfig(table_name=table_name)
+    if ttl_attribute is None:
+        _, ttl_attribute = yield from time_to_live(table_name)
+    if ttl_attribute is None:
+        return config
+    return replace(config, enable_ttl=True, ttl_attribute=ttl_attribute)
 
 
 def billing_mode(table: Mapping[str, Any]) -> str:

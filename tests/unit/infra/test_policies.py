@@ -30,6 +30,7 @@ from sessions import refusal
 from stacks import create_stack
 
 ON_THE_TABLE_ITSELF = {"`deploy=True`", "`plan`", "`destroy`", "`from_stack`"}
+OF_THE_COMMAND_LINE = {"`cli`", "`cli doctor`"}
 
 
 class Account:
@@ -110,7 +111,7 @@ def test_from_stack_calls_what_is_documented(account: Account) -> None:
 
 
 def test_the_page_lists_every_variant_and_no_other() -> None:
-    assert set(documented()) == set(SCENARIOS) | ON_THE_TABLE_ITSELF
+    assert set(documented()) == set(SCENARIOS) | ON_THE_TABLE_ITSELF | OF_THE_COMMAND_LINE
     assert set(documented_of_methods()) == set(METHODS.values())
 
 

@@ -1,0 +1,201 @@
+"""`doctor`: what is wrong with the credentials, the table or the permissions, and what to do."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import typer
+
+from ..config.saver_config import DynamoDBConfig
+from ..config.table_config import DynamoDBTableConfig
+from ..drivers.aws_errors import session_region
+from ..drivers.sessions import credentials_source
+from ..drivers.sync import SyncDriver
+from ..errors import DISTRIBUTION, DynamoDBSaverError, TableMismatchError
+from ..infra import probe
+from ..infra.api_calls import requests_of
+from ..infra.describe import check_keys
+from ..runtime.effects import Call
+from ..saver.saver import DynamoDBSaver
+from .connection import FINDINGS, Connection, command
+from .output import Row
+
+app = typer.Typer()
+
+GOOD, NOTE, BAD, UNKNOWN = "ok", "note", "problem", "unknown"
+
+_PACKAGES = ("langgraph-checkpoint", "langgraph", "boto3", "botocore", "aiobotocore", "aioboto3")
+_USABLE = ("ACTIVE", "UPDATING")
+_MAX_SECONDS = 30.0
+"""How far clocks may differ. The newest checkpoint is the one with the latest time in its id."""
+
+
+@app.command()
+@command
+def doctor(
+    connection: Connection,
+    thread_id: Annotated[
+        str, typer.Option(help="A thread id that the role may use; it need not exist.")
+    ] = "doctor",
+) -> None:
+    """Check credentials, Region, table, TTL, permissions, clock and versions; say what to do.
+
+    Changes nothing: permissions are tried with calls that cannot succeed, or that find nothing.
+    Exits with 4 if there are problems.
+
+    Examples:
+        langgraph-dynamodb doctor --table chats
+
+        langgraph-dynamodb doctor --stack checkpoints --region eu-central-1
+    """
+    with connection.output.busy("checking"):
+        rows = list(_checks(connection, thread_id))
+    connection.output.rows(rows, ("check", "status", "found", "what_to_do"))
+    if any(row["status"] == BAD for row in rows):
+        raise typer.Exit(FINDINGS)
+
+
+def _checks(connection: Connection, thread_id: str) -> Iterator[Row]:
+    yield _versions()
+    credentials = _credentials(connection.reach)
+    yield credentials
+    region = connection.reach.region_name or session_region(connection.reach)
+    yield _row("Region", region, None if region else "pass --region, or set AWS_DEFAULT_REGION")
+    if not region or credentials["status"] == BAD:
+        return
+    try:
+        config = _config(connection)
+    except DynamoDBSaverError as error:
+        yield _row("table", None, str(error))
+        return
+    driver = SyncDriver(config)
+    try:
+        yield from _of_table(driver, config, thread_id)
+    finally:
+        driver.close()
+
+
+def _config(connection: Connection) -> DynamoDBConfig:
+    """The configuration of the table, which may be missing or closed to this role."""
+    if connection.stack is not None:
+        return connection.config
+    table = DynamoDBTableConfig(table_name=connection.table_name)
+    return replace(connection.reach, table_config=table)
+
+
+def _of_table(driver: SyncDriver, config: DynamoDBConfig, thread_id: str) -> Iterator[Row]:
+    name = config.table_config.table_name
+    described = driver.run(probe.attempt(Call("describe_table", {"TableName": name})))
+    now = DynamoDBSaver.clock()
+    table = None if described.reply is None else described.reply["Table"]
+    yield _table(described, config)
+    if table is None and not described.is_denied:
+        return
+    if table is not None:
+        yield _clock(described.reply, now)
+        yield _indexes(table)
+    yield _ttl(driver, config)
+    indexes = [one["IndexName"] for one in (table or {}).get("GlobalSecondaryIndexes", ())]
+    for one in probe.probes(name, thread_id, indexes):
+        yield _permission(one, driver.run(probe.attempt(one.call)))
+
+
+def _versions() -> Row:
+    found = [f"python {platform.python_version()}"]
+    for name in (DISTRIBUTION, *_PACKAGES):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return _row("versions", ", ".join(found))
+
+
+def _credentials(config: DynamoDBConfig) -> Row:
+    found, problem = credentials_source(config)
+    what_to_do = (
+        f"{problem or 'there are none'}: set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY, pass --profile, or run `aws sso login`"
+    )
+    return _row("credentials", found and f"from {found}", None if found else what_to_do)
+
+
+def _table(described: probe.Outcome, config: DynamoDBConfig) -> Row:
+    if described.error is not None:
+        if described.is_denied and described.error.code == "AccessDeniedException":
+            hint = "allow dynamodb:DescribeTable to check keys, indexes and the clock"
+            return _row("table", "not shown to this role", hint, UNKNOWN)
+        return _row("table", None, str(described.error))
+    table = described.reply["Table"]
+    try:
+        check_keys(table, requests_of(config.table_config).create_table.params)
+    except TableMismatchError as error:
+        return _row("table", table["TableStatus"], str(error))
+    status = table["TableStatus"]
+    wait = None if status in _USABLE else "wait until the table is ACTIVE"
+    return _row("table", f"{table['TableName']!r} is {status}, keys PK and SK", wait)
+
+
+def _clock(reply: Any, now: float) -> Row:
+    date = reply.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    if date is None:
+        return _row("clock", "the endpoint tells no time", None, UNKNOWN)
+    seconds = now - parsedate_to_datetime(date).timestamp()
+    far = abs(seconds) > _MAX_SECONDS
+    words = "ahead of" if seconds > 0 else "behind"
+    return _row(
+        "clock",
+        f"{abs(seconds):.0f} s {words} the endpoint's" if far else "as the endpoint's",
+        "set the clock by NTP: the newest checkpoint and expiry go by it" if far else None,
+    )
+
+
+def _indexes(table: Any) -> Row:
+    found = {
+        one["IndexName"]: one.get("IndexStatus", "ACTIVE")
+        for one in table.get("GlobalSecondaryIndexes", ())
+    }
+    building = [name for name, status in found.items() if status not in _USABLE]
+    wait = f"wait until {', '.join(building)} is ACTIVE" if building else None
+    return _row("indexes", ", ".join(sorted(found)) or "none", wait)
+
+
+def _ttl(driver: SyncDriver, config: DynamoDBConfig) -> Row:
+    call = Call("describe_time_to_live", {"TableName": config.table_config.table_name})
+    outcome = driver.run(probe.attempt(call))
+    if outcome.error is not None:
+        hint = f"allow dynamodb:DescribeTimeToLive, or pass --ttl-attribute: {outcome.error}"
+        return _row("TTL", "not shown to this role", hint, UNKNOWN)
+    found = outcome.reply["TimeToLiveDescription"]
+    status, attribute = found.get("TimeToLiveStatus"), found.get("AttributeName")
+    if status not in {"ENABLED", "ENABLING"}:
+        return _row("TTL", "off: nothing expires")
+    return _row("TTL", f"on, by the attribute {attribute!r}")
+
+
+def _permission(one: probe.Probe, outcome: probe.Outcome) -> Row:
+    name = f"dynamodb:{one.action.split(' ')[0]}"
+    check = f"may {one.action}"
+    if outcome.is_denied:
+        hint = f"allow {name} for {one.needed_for}"
+        return _row(check, "denied", hint, BAD if one.of_every_graph else NOTE)
+    if outcome.error is not None and not _was_allowed(outcome):
+        return _row(check, str(outcome.error), "try again", UNKNOWN)
+    return _row(check, "allowed")
+
+
+def _was_allowed(outcome: probe.Outcome) -> bool:
+    """Whether DynamoDB refused the call for what it says, which it looks at later."""
+    return outcome.error is not None and outcome.error.code == "ValidationException"
+
+
+def _row(
+    check: str, found: str | None, what_to_do: str | None = None, status: str | None = None
+) -> Row:
+    """A line of the report; it is a problem if there is something to do."""
+    status = status or (BAD if what_to_do else GOOD)
+    return {"check": check, "status": status, "found": found, "what_to_do": what_to_do}

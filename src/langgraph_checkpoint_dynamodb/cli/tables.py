@@ -1,0 +1,184 @@
+"""`template`, `plan`, `deploy` and `destroy`: the table itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from enum import Enum
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from ..config.table_config import DynamoDBTableConfig
+from ..errors import ConfigurationError
+from ..infra.template import SETTINGS, template_text
+from ..saver.saver import DynamoDBSaver
+from .connection import FINDINGS, Connection, command, confirm
+
+app = typer.Typer()
+
+_SWITCHES = {"true": True, "false": False}
+
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="A parameter of the template, such as EnableTtl=true. Can be repeated.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
+
+
+@app.command()
+def template() -> None:
+    """Print template.yaml, which defines the table, for CloudFormation.
+
+    Examples:
+        langgraph-dynamodb template > template.yaml
+
+        aws cloudformation deploy --stack-name checkpoints --template-file template.yaml
+    """
+    sys.stdout.write(template_text())
+
+
+@app.command()
+@command
+def plan(connection: Connection, parameters: Parameters = None) -> None:
+    """Compare a table with the template, setting by setting. Changes nothing.
+
+    Exits with 4 if the table is missing or differs.
+
+    Examples:
+        langgraph-dynamodb plan --table chats --parameter EnableTtl=true
+    """
+    with _saver(connection, parameters) as saver:
+        found = saver.plan()
+    if connection.json:
+        connection.output.line(
+            {
+                "table": found.table_name,
+                "exists": found.exists,
+                "stack": found.stack,
+                "calls": [{"service": call.service, "method": call.method} for call in found.calls],
+                "differences": [
+                    {
+                        "setting": one.setting,
+                        "configured": _plain(one.configured),
+                        "found": _plain(one.found),
+                    }
+                    for one in found.drift
+                ],
+                "unknown": list(found.unknown),
+            }
+        )
+    else:
+        connection.output.text(str(found))
+    if found.drift or found.calls:
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
+@command
+def deploy(connection: Connection, parameters: Parameters = None, dry_run: DryRun = False) -> None:
+    """Create the table from the template, and wait until it is active.
+
+    An existing table is not changed. With CloudFormation, deploy the template instead.
+
+    Examples:
+        langgraph-dynamodb deploy --table chats --parameter EnableTtl=true --dry-run
+
+        langgraph-dynamodb deploy --table chats --parameter EnableTtl=true
+    """
+    with _saver(connection, parameters) as saver:
+        if dry_run:
+            connection.output.text(str(saver.plan()))
+            return
+        with connection.output.busy("waiting for the table"):
+            saver.setup()
+        found = saver.plan()
+    connection.output.note(f"table {found.table_name!r} can be used")
+    for one in found.drift:
+        connection.output.note(f"differs, left as it is: {one}")
+
+
+@app.command()
+@command
+def destroy(
+    connection: Connection,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    force: Annotated[
+        bool, typer.Option(help="Also delete a table that belongs to a CloudFormation stack.")
+    ] = False,
+) -> None:
+    """Delete a table with everything in it. This cannot be undone.
+
+    Examples:
+        langgraph-dynamodb destroy --table chats --dry-run
+
+        langgraph-dynamodb destroy --table chats
+    """
+    with _saver(connection, None) as saver:
+        found = saver.plan()
+        owner = f", which belongs to the stack {found.stack!r}" if found.stack else ""
+        if not found.exists:
+            connection.output.note(f"there is no table {found.table_name!r}")
+            return
+        if dry_run:
+            connection.output.note(f"would delete table {found.table_name!r}{owner}")
+            return
+        confirm(f"Delete table {found.table_name!r}{owner} and every thread in it?", yes=yes)
+        with connection.output.busy("waiting until the table is deleted"):
+            saver.destroy(force=force)
+    connection.output.note(f"deleted table {found.table_name!r}")
+
+
+def _saver(connection: Connection, parameters: Sequence[str] | None) -> DynamoDBSaver:
+    """A saver on a table that need not exist."""
+    if connection.stack is not None:
+        raise ConfigurationError(
+            f"--stack {connection.stack}: CloudFormation changes a stack's table, and finds its "
+            "drift (aws cloudformation detect-stack-drift); pass --table for this command"
+        )
+    table = DynamoDBTableConfig(table_name=connection.table_name, **settings_of(parameters or ()))
+    return DynamoDBSaver(replace(connection.reach, table_config=table))
+
+
+def settings_of(parameters: Sequence[str]) -> dict[str, Any]:
+    """Parameters of the template as settings of `DynamoDBTableConfig`.
+
+    Raises:
+        ConfigurationError: A parameter is not `NAME=VALUE`, unknown, or of another type.
+    """
+    hints = get_type_hints(DynamoDBTableConfig)
+    known = {field.name for field in fields(DynamoDBTableConfig)} - {"table_name"}
+    names = {parameter: field for parameter, field in SETTINGS.items() if field in known}
+    found: dict[str, Any] = {}
+    for parameter in parameters:
+        name, separator, value = parameter.partition("=")
+        if not separator or name not in names:
+            raise ConfigurationError(
+                f"--parameter {parameter}: use NAME=VALUE with one of these names: "
+                f"{', '.join(sorted(names))}"
+            )
+        found[names[name]] = _typed(parameter, value, hints[names[name]])
+    return found
+
+
+def _typed(parameter: str, value: str, hint: Any) -> Any:
+    if hint is bool:
+        if value.lower() not in _SWITCHES:
+            raise ConfigurationError(f"--parameter {parameter}: use true or false")
+        return _SWITCHES[value.lower()]
+    if hint in (int, int | None):
+        if not value.isascii() or not value.isdigit():
+            raise ConfigurationError(f"--parameter {parameter}: use a whole number")
+        return int(value)
+    return value  # checked by the configuration
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value

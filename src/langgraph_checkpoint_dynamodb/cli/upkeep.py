@@ -1,0 +1,203 @@
+"""`verify`, `cost` and `threads rm`: what is done to whole threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ..maintenance.prices import ON_DEMAND
+from ..maintenance.storage_report import StorageKind, StorageReport, StoredItems
+from .connection import FINDINGS, Connection, NotFoundError, command, confirm
+from .output import Row
+from .tables import DryRun, Yes
+
+app = typer.Typer()
+
+_READ_UNIT_BYTES = 4096
+
+Threads = Annotated[list[str], typer.Argument(metavar="THREAD…", help="Ids of threads.")]
+
+
+@app.command()
+@command
+def verify(
+    connection: Connection,
+    thread_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[THREAD]…", help="Ids of threads; the whole table if left out."),
+    ] = None,
+) -> None:
+    """Check every byte of threads, or of the table, and list the problems. Changes nothing.
+
+    Exits with 4 if there are problems. Values are read as data, so it does not find a value whose
+    class a graph can no longer import.
+
+    Examples:
+        langgraph-dynamodb verify --table chats
+
+        langgraph-dynamodb verify ada --table chats
+    """
+    saver, out = connection.saver, connection.output
+    if thread_ids:
+        reports = [saver.verify(one) for one in out.each(thread_ids, "verifying")]
+    else:
+        with out.busy("verifying the table"):
+            reports = [saver.verify()]
+    report = sum(reports[1:], reports[0])
+    for problem in report.problems if connection.json else ():
+        out.line(
+            {
+                "kind": problem.kind.value,
+                "thread_id": problem.thread_id,
+                "checkpoint_ns": problem.checkpoint_ns,
+                "checkpoint_id": problem.checkpoint_id,
+                "detail": problem.detail,
+            }
+        )
+    (out.note if connection.json else out.text)(str(report))
+    if not report.ok:
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
+@command
+def cost(connection: Connection, thread_ids: Threads) -> None:
+    """Price threads: what they store, a month of it, and what writing it took.
+
+    `write units` are those of writing each stored item once, which deleting takes, too;
+    `read units` are those of reading all of it once. Reads each thread whole, for so many units.
+    Prices are list prices of one Region: see the last line.
+
+    Examples:
+        langgraph-dynamodb cost ada --table chats
+
+        langgraph-dynamodb cost ada bob --table chats --json
+    """
+    saver, out = connection.saver, connection.output
+    reports = [saver.storage(one) for one in out.each(thread_ids, "reading")]
+    absent = [report.thread_id for report in reports if not report.total.items]
+    if absent:
+        raise NotFoundError(
+            f"nothing is stored of {', '.join(map(repr, absent))}: check the id and the table"
+        )
+    rows = [priced(report.thread_id, report.total) for report in reports]
+    if not connection.json:
+        _print_costs(connection, rows, reports)
+        return
+    for row, report in zip(rows, reports, strict=True):
+        out.line({**row, **details(report)})
+
+
+def priced(name: str, stored: StoredItems) -> Row:
+    """What stored items cost, in US$."""
+    read_units = -(-stored.bytes // _READ_UNIT_BYTES)
+    return {
+        "thread_id": name,
+        "items": stored.items,
+        "bytes": stored.bytes,
+        "write_units": stored.write_units,
+        "read_units": read_units,
+        "usd_written": ON_DEMAND.units(stored.write_units, 0),
+        "usd_month": ON_DEMAND.storage_month(stored.bytes, stored.items),
+    }
+
+
+def details(report: StorageReport) -> Row:
+    """A storage report by kind and by channel."""
+    return {
+        "kinds": {kind.value: _counts(found) for kind, found in report.kinds.items()},
+        "channels": {
+            name: {
+                "inline": channel.inline,
+                "own": _counts(channel.own),
+                "shared": _counts(channel.shared),
+            }
+            for name, channel in report.channels.items()
+        },
+        "headers": report.headers.bytes,
+        "unreferenced": _counts(report.unreferenced),
+    }
+
+
+def _counts(found: StoredItems) -> Row:
+    return {"items": found.items, "bytes": found.bytes, "write_units": found.write_units}
+
+
+def _print_costs(
+    connection: Connection, rows: Sequence[Row], reports: Sequence[StorageReport]
+) -> None:
+    out = connection.output
+    names = ("items", "bytes", "write_units", "read_units", "usd_written", "usd_month")
+    total = {"thread_id": "total", **{name: sum(row[name] for row in rows) for name in names}}
+    out.rows([*rows, *([total] if len(rows) > 1 else [])], ("thread_id", *names))
+    if len(reports) == 1:
+        (report,) = reports
+        kinds = [{"kind": kind.value, **_counts(found)} for kind, found in report.kinds.items()]
+        out.text()
+        out.rows([row for row in kinds if row["items"]], ("kind", "items", "bytes", "write_units"))
+        out.text()
+        out.rows(_channels(report), ("channel", "bytes", "inline", "own", "shared"))
+    out.text(
+        f"\nUS$ at list prices of {ON_DEMAND.region} on {ON_DEMAND.date}, on demand, without "
+        f"indexes and backups: {ON_DEMAND.source}",
+        "dim",
+    )
+
+
+def _channels(report: StorageReport) -> list[Row]:
+    """Bytes by channel, the largest first, and of what belongs to none."""
+    found = sorted(report.channels.items(), key=lambda one: -one[1].bytes)
+    rows = [
+        {
+            "channel": name,
+            "bytes": channel.bytes,
+            "inline": channel.inline,
+            "own": channel.own.bytes,
+            "shared": channel.shared.bytes,
+        }
+        for name, channel in [*found, ("(keys, metadata, versions)", report.headers)]
+    ]
+    for name, size in (
+        ("(chunks that nothing refers to)", report.unreferenced.bytes),
+        ("(other items)", report.kinds[StorageKind.OTHER].bytes),
+    ):
+        rows += [{"channel": name, "bytes": size}] if size else []
+    return rows
+
+
+def rm(
+    connection: Connection, thread_ids: Threads, yes: Yes = False, dry_run: DryRun = False
+) -> None:
+    """Delete threads with everything in them. This cannot be undone.
+
+    Asks first, unless --yes is passed.
+
+    Examples:
+        langgraph-dynamodb threads rm ada --table chats --dry-run
+
+        langgraph-dynamodb threads rm ada bob --table chats --yes
+    """
+    saver, out = connection.saver, connection.output
+    rows = [
+        {"thread_id": one, **_counts(saver.storage(one).total), "deleted": False}
+        for one in out.each(thread_ids, "reading")
+    ]
+    columns = ("thread_id", "items", "bytes", "write_units")
+    absent = [row["thread_id"] for row in rows if not row["items"]]
+    if absent:
+        raise NotFoundError(
+            f"nothing is stored of {', '.join(map(repr, absent))}, and nothing was deleted: check "
+            "the id and the table"
+        )
+    if not connection.json:
+        out.rows(rows, columns)
+    if not dry_run:
+        confirm(f"Delete {len(rows)} thread{'s' * (len(rows) > 1)}?", yes=yes)
+        for row in out.each(rows, "deleting"):
+            saver.delete_thread(row["thread_id"])
+            row["deleted"] = True
+        out.note(f"deleted {len(rows)} thread{'s' * (len(rows) > 1)}")
+    if connection.json:
+        out.rows(rows, columns)

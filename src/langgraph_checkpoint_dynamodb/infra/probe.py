@@ -1,0 +1,130 @@
+"""Calls that find out what a role may do with a table, and change nothing.
+
+DynamoDB checks the permission of a call before its condition. So a write whose condition is never
+true is refused by the one or by the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import AccessDeniedError, StorageError
+from ..format import requests
+from ..runtime.effects import Call, Operation
+
+NO_SORT_KEY = "?"
+"""A sort key that no item of this package has."""
+
+_NEVER = "attribute_exists(PK) AND attribute_not_exists(PK)"
+_DENIED = "AccessDenied"
+_OF_EVERY_GRAPH = ("Query", "BatchGetItem", "PutItem", "BatchWriteItem")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A call that needs a permission.
+
+    Attributes:
+        action: The IAM action, without its service.
+        needed_for: What needs it.
+        call: The call.
+    """
+
+    action: str
+    needed_for: str
+    call: Call
+
+    @property
+    def of_every_graph(self) -> bool:
+        """Whether no graph can do without the permission."""
+        return self.action in _OF_EVERY_GRAPH
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call came to: a reply or an error."""
+
+    reply: Any = None
+    error: StorageError | None = None
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether the role may not make the call."""
+        return isinstance(self.error, AccessDeniedError)
+
+
+def probes(table: str, thread_id: str, indexes: Sequence[str]) -> list[Probe]:
+    """The probes of the actions on data.
+
+    Args:
+        table: The table.
+        thread_id: A thread that the role may use; it need not exist.
+        indexes: The indexes of the table.
+    """
+    item_key = requests.key(thread_id, NO_SORT_KEY)
+    named = {"TableName": table}
+    never = {**named, "ConditionExpression": _NEVER}
+    update = {"UpdateExpression": "SET B = :b", "ExpressionAttributeValues": {":b": {"B": b""}}}
+    found = [
+        ("Query", "every method", requests.query(table, thread_id, ("?", "?"), limit=1)),
+        (
+            "BatchGetItem",
+            "reading values over 1 KB",
+            requests.batch_get(table, [item_key], consistent=False),
+        ),
+        ("PutItem", "put, put_writes", Call("put_item", {**never, "Item": item_key})),
+        (
+            "BatchWriteItem",
+            "put of larger values, delete_thread",
+            requests.batch_write(table, [{"DeleteRequest": {"Key": item_key}}]),
+        ),
+        ("DeleteItem", "prune", Call("delete_item", {**never, "Key": item_key})),
+        (
+            "UpdateItem",
+            "TTL with delta channels, apply_ttl",
+            Call("update_item", {**never, "Key": item_key, **update}),
+        ),
+        (
+            "Scan",
+            "verify and list of the whole table",
+            Call("scan", {**named, "Limit": 1, "ProjectionExpression": "PK"}),
+        ),
+        ("PartiQLInsert", "share_puts=True", _insert(table)),
+    ]
+    found += [
+        (f"Query of index {name}", "the methods that use the index", _query_index(table, name))
+        for name in indexes
+        if name == requests.RUN_INDEX
+    ]
+    return [Probe(*one) for one in found]
+
+
+def attempt(call: Call) -> Operation[Outcome]:
+    """Make a call once; an error of AWS is an outcome, too."""
+    once = Call(call.method, call.params, call.service, retried=False)
+    try:
+        (reply,) = yield [once]
+    except StorageError as error:
+        return Outcome(error=error)
+    if call.method == "batch_execute_statement":
+        refused = reply["Responses"][0].get("Error", {})
+        if refused.get("Code") == _DENIED:
+            return Outcome(error=AccessDeniedError(f"{_DENIED}: {refused.get('Message')}"))
+    return Outcome(reply)
+
+
+def _insert(table: str) -> Call:
+    """An `INSERT` that is invalid: its partition key is a number."""
+    statement = f"INSERT INTO \"{table}\" VALUE {{'PK': ?, 'SK': ?}}"
+    values = [{"N": "0"}, {"S": NO_SORT_KEY}]
+    return Call(
+        "batch_execute_statement",
+        {"Statements": [{"Statement": statement, "Parameters": values}]},
+    )
+
+
+def _query_index(table: str, index: str) -> Call:
+    call = requests.query_run(table, b"?")
+    return Call(call.method, {**call.params, "IndexName": index, "Limit": 1})

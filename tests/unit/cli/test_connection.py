@@ -1,0 +1,109 @@
+"""Options, and errors that say what to do; nothing is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from command_line import CommandLine
+from langgraph_checkpoint_dynamodb import (
+    AccessDeniedError,
+    DynamoDBTableConfig,
+    ThrottledError,
+)
+from langgraph_checkpoint_dynamodb.cli import connection
+from langgraph_checkpoint_dynamodb.cli.main import app
+from langgraph_checkpoint_dynamodb.cli.tables import settings_of
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def cli() -> CommandLine:
+    return CommandLine(NOWHERE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("threads", "show", "ada"), "pass --table NAME or --stack NAME"),
+        (("threads", "show", "ada", "--table", "c", "--stack", "s"), "use one"),
+        (("threads", "show", "ada", "--table", "a b"), "use 3 to 255 characters"),
+        (("threads", "show"), "Missing argument"),
+        (("threads", "list"), "No such command"),
+        (("threads", "show", "ada", "--tabel", "chats"), "--table"),
+        (("threads", "history", "ada", "--limit", "0"), "--limit"),
+        (("plan", "--stack", "checkpoints"), "detect-stack-drift"),
+        (("plan", "--table", "chats", "--parameter", "EnableTtl"), "use NAME=VALUE"),
+        (("plan", "--table", "chats", "--parameter", "TableName=x"), "use NAME=VALUE"),
+        (("deploy", "--table", "chats", "--parameter", "EnableTtl=maybe"), "use true or false"),
+        (("deploy", "--table", "chats", "--parameter", "ReadCapacity=x"), "use a whole number"),
+        (("deploy", "--table", "chats", "--parameter", "BillingMode=x"), "use one of"),
+        (("verify", "--table", "chats", "--endpoint-url", "localhost"), "begin with http://"),
+        (("verify", "--stack", "a_b"), "use a stack's name"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(
+    cli: CommandLine, arguments: tuple[str, ...], hint: str
+) -> None:
+    done = cli.run(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert hint in done.err
+
+
+def test_a_profile_that_is_missing_names_those_that_exist(cli: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text("[profile one]\nregion = eu-west-1\n[profile two]\n")
+    done = cli.run(
+        *("threads", "show", "ada", "--table", "chats", "--profile", "three"),
+        AWS_CONFIG_FILE=str(file),
+    )
+    assert (done.code, "use one of these: one, two" in done.err) == (2, True)
+
+
+def test_an_endpoint_that_does_not_answer_is_exit_code_1(cli: CommandLine) -> None:
+    done = cli.run("threads", "show", "ada", "--table", "chats")
+    assert (done.code, done.out) == (1, "")
+    assert "127.0.0.1:9" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(ThrottledError("slow"), 1), (AccessDeniedError("no"), 1)]
+)
+def test_errors_are_lines_with_exit_codes(error: Exception, code: int) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(connection.typer.Exit) as stopped:
+        connection.exit_on_error(fail)
+    assert stopped.value.exit_code == code
+
+
+def test_parameters_are_typed_as_settings() -> None:
+    found = settings_of(["EnableTtl=true", "BillingMode=PROVISIONED", "ReadCapacity=5"])
+    assert found == {"enable_ttl": True, "billing_mode": "PROVISIONED", "read_capacity": 5}
+    assert DynamoDBTableConfig(
+        **settings_of(["KmsKeyArn=arn:aws:kms:eu-west-1:111122223333:key/a"])
+    )
+
+
+def test_every_command_has_help_with_an_example(cli: CommandLine) -> None:
+    """Also those of groups: someone new finds the way by `--help` alone."""
+    listed = [command.name or command.callback.__name__ for command in commands(app)]
+    assert len(listed) >= 12
+    for group in app.registered_groups:
+        prefix = [group.name] if group.name else []
+        for command in group.typer_instance.registered_commands:
+            name = command.name or command.callback.__name__
+            done = cli.run(*prefix, name, "--help")
+            assert done.code == 0
+            assert (
+                f"langgraph-dynamodb {' '.join([*prefix, name])}" in done.out.split("Examples")[1]
+            )
+
+
+def commands(typer_app: object) -> list[object]:
+    groups = [group.typer_instance for group in typer_app.registered_groups]  # type: ignore[attr-defined]
+    return [command for group in groups for command in group.registered_commands]

@@ -1,0 +1,79 @@
+"""Tables, lines of JSON, and text that a terminal may not obey."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from langgraph_checkpoint_dynamodb.cli.output import Output, cell, printable
+
+ROWS = [
+    {"thread_id": "a", "items": 1200, "usd_month": 0.00000125, "more": [1]},
+    {"thread_id": "b[red]", "items": None, "usd_month": 2.5, "more": None},
+]
+
+
+def test_a_table_has_the_chosen_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_lines=False).rows(ROWS, ("thread_id", "items", "usd_month"))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "thread id  items   usd month",
+        "a          1,200  0.00000125",
+        "b[red]                   2.5",
+    ]
+
+
+def test_lines_have_all_of_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_lines=True).rows(ROWS, ("thread_id",))
+    told = capsys.readouterr()
+    assert [json.loads(line) for line in told.out.splitlines()] == ROWS
+    assert told.err == ""
+
+
+def test_no_rows_are_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_lines=False).rows([], ("thread_id",))
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_no_terminal_gets_whole_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    Output(as_lines=False).rows([{"detail": "word " * 50}], ("detail",))
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(("no_color", "has_color"), [("1", False), (None, True)])
+def test_no_color_is_honoured(
+    no_color: str | None,
+    has_color: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a terminal
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color is not None:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    Output(as_lines=False).text("x", "green")
+    assert ("\x1b[32m" in capsys.readouterr().out) == has_color
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 漢 \t\n", "plain é 漢 \t\n"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("\x9b\x00\r\x7f", "\\x9b\\x00\\r\\x7f"),
+        ("\u202eabc", "\\u202eabc"),
+    ],
+)
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_cells() -> None:
+    assert [cell(value) for value in (None, True, 1234, 0.5, ["a", "b"], {"a": 1})] == [
+        *("", "true", "1,234", "0.5", "a, b", '{"a": 1}')
+    ]
