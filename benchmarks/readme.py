@@ -57,14 +57,14 @@ def tables(results: dict[str, Any]) -> list[str]:
 def million_turns(run: Run) -> float:
     """US$ of the requests of a million turns."""
     measures = run["measures"]
-    units = prices.units(measures["write_units"], measures["read_units"])
+    units = prices.ON_DEMAND.units(measures["write_units"], measures["read_units"])
     return units / measures["turns"] * TURNS
 
 
 def stored_month(run: Run) -> float:
     """US$ a month for what a million turns have stored."""
     measures = run["measures"]
-    month = prices.storage_month(measures["stored_bytes"], measures["stored_items"])
+    month = prices.ON_DEMAND.storage_month(measures["stored_bytes"], measures["stored_items"])
     return month / measures["turns"] * TURNS
 
 

@@ -40,7 +40,7 @@ def cli() -> CommandLine:
         (("deploy", "--table", "chats", "--parameter", "EnableTtl=maybe"), "use true or false"),
         (("deploy", "--table", "chats", "--parameter", "ReadCapacity=x"), "use a whole number"),
         (("deploy", "--table", "chats", "--parameter", "BillingMode=x"), "use one of"),
-        (("verify", "--table", "chats", "--endpoint-url", "localhost"), "begin with http://"),
+        (("verify", "--table", "chats", "--endpoint-url", "localhost"), "use a URL"),
         (("verify", "--stack", "a_b"), "use a stack's name"),
     ],
 )
