@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import engine
+import migration_sources
 import play
 from capacity import Costs
 from clients import KEYS, REGION, async_session, sync_session
@@ -102,6 +103,13 @@ def endpoint_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """An S3 with the payloads that langgraph-checkpoint-aws has stored there."""
+    with migration_sources.run_s3() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def dynamodb(endpoint_url: str) -> Any:
     """A plain client of the engine, to look at tables past the saver."""
     return sync_session().client("dynamodb", endpoint_url=endpoint_url)
@@ -118,7 +126,7 @@ async def make_saver(endpoint_url: str, dynamodb: Any) -> AsyncIterator[MakeSave
     """Make savers, each on a new table unless `table_name` is given.
 
     Takes the fields of `DynamoDBConfig` and `DynamoDBTableConfig` as keywords,
-    `deploy`, `serde`, and `cls` for a subclass. `mode="threads"` takes the async
+    `deploy`, `serde`, `read_through`, and `cls` for a subclass. `mode="threads"` takes the async
     client away. `costs` counts all that the saver asks.
     """
     savers: list[DynamoDBSaver] = []
@@ -129,6 +137,7 @@ async def make_saver(endpoint_url: str, dynamodb: Any) -> AsyncIterator[MakeSave
         costs: Costs | None = None,
         deploy: bool = True,
         serde: Any = None,
+        read_through: Any = None,
         cls: type[DynamoDBSaver] = DynamoDBSaver,
         **overrides: Any,
     ) -> DynamoDBSaver:
@@ -149,6 +158,7 @@ async def make_saver(endpoint_url: str, dynamodb: Any) -> AsyncIterator[MakeSave
             ),
             deploy=deploy,
             serde=serde,
+            read_through=read_through,
         )
         savers.append(saver)
         return saver

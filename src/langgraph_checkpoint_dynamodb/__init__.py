@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .config.saver_config import DynamoDBConfig
+from .config.source_table import SourceTable
 from .config.table_config import BillingMode, DynamoDBTableConfig, TableClass
 from .errors import (
     AccessDeniedError,
@@ -33,6 +34,7 @@ from .maintenance.storage_report import (
     StoredItems,
 )
 from .maintenance.verify_report import Problem, ProblemKind, VerifyReport
+from .migration.report import Failure, Loss, LossKind, MigrationReport
 from .observability.events import OperationEvent
 from .saver.saver import DynamoDBSaver
 
@@ -54,13 +56,18 @@ __all__ = [
     "DynamoDBSaver",
     "DynamoDBSaverError",
     "DynamoDBTableConfig",
+    "Failure",
     "InvalidInputError",
+    "Loss",
+    "LossKind",
+    "MigrationReport",
     "OperationEvent",
     "Plan",
     "Problem",
     "ProblemKind",
     "RequestRejectedError",
     "SerializationError",
+    "SourceTable",
     "StackError",
     "StaleParentError",
     "StorageError",

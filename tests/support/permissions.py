@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "infrastructure.md"
 _PACKAGE = Path(langgraph_checkpoint_dynamodb.__file__).parent
 _ACTIONS = {"BatchExecuteStatement": "PartiQLInsert"}
 """Those that are not named as the call: this is for the only statement that savers send."""
-_ACTION = re.compile(r"`([a-z-]+:[A-Z][A-Za-z]+)`")
+_ACTION = re.compile(r"`([a-z0-9-]+:[A-Z][A-Za-z]+)`")
 
 METHODS = {
     "get_tuple": "get_tuple",
@@ -40,6 +40,7 @@ METHODS = {
     "task_paths": "cli",
     "attempt": "cli",
     "TtlApplication.next_thread": "apply_ttl",
+    "Migration.next_thread": "migrate",
     "deploy": "deploy=True",
     "TableProvisioning._deploy": "deploy=True",
     "TableProvisioning._plan": "plan",

@@ -18,6 +18,7 @@ from clients import async_session, sync_session
 from either import Either
 from langgraph_checkpoint_dynamodb import StaleParentError
 from langgraph_checkpoint_dynamodb.maintenance import retention
+from migration_sources import small_table
 from permissions import Wire
 from threads import LARGE, config_of
 
@@ -29,6 +30,7 @@ FEW_CHUNKS = LARGE[:3000]
 
 NOT_FOR_TENANTS = {
     *("`list(None)`", "`verify` of the table", "`apply_ttl` of the table"),
+    "`migrate`",
     *("`delete_for_runs`", "`delete_for_runs` with the index", "`delete_for_runs` with `fence`"),
 }
 """Those that read or write past a single tenant's threads."""
@@ -49,9 +51,16 @@ class Site:
 
     def client(self, **table: Any) -> Either:
         session = "async_session" if self.use_async else "session"
-        settings = {**self._settings, **table, session: self._session}
+        # The endpoints of DynamoDB and S3 are in the environment.
+        settings = {**self._settings, **table, session: self._session, "endpoint_url": None}
         saver = self._make_saver(table_name=self._table, deploy=False, **settings)
         return Either(saver, use_async=self.use_async)
+
+    def is_on_the_table(self, params: dict[str, Any]) -> bool:
+        """Whether a request is on the saver's own table, and not on one to migrate from."""
+        return params.get("TableName", self._table) == self._table and (
+            "RequestItems" not in params or self._table in params["RequestItems"]
+        )
 
 
 Scenario = Callable[[Site], Awaitable[None]]
@@ -351,3 +360,44 @@ async def _apply_ttl_everywhere(site: Site) -> None:
     await of_few_chunks(site)
     with site.wire.open():
         assert await site.client(ttl_seconds=TTL).apply_ttl()
+
+
+@row("`migrate`")
+async def _migrate(site: Site) -> None:
+    source = small_table(THREAD)
+    with site.wire.open():
+        report = await site.client().migrate(source)
+    assert (report.checkpoints, report.ok) == (2, True)
+
+
+def read_through(method: str) -> None:
+    @row(f"`{method}` with `read_through`")
+    async def first_use(site: Site) -> None:
+        config = config_of(THREAD, checkpoint_id="2")
+        arguments: dict[str, Any] = {
+            "get_tuple": [config_of(THREAD)],
+            "list": [config_of(THREAD)],
+            "get_delta_channel_history": [],
+            "put": [config, {**empty_checkpoint(), "id": "3"}, {}, {}],
+            "put_writes": [config, [("a", 1)], "task"],
+            "copy_thread": [THREAD, f"{THREAD}-copy"],
+        }
+        keywords = {}
+        if method == "get_delta_channel_history":
+            keywords = {"config": config, "channels": ["a"]}
+        source = small_table(THREAD)
+        with site.wire.open():
+            client = site.client(read_through=source)
+            await getattr(client, method)(*arguments[method], **keywords)
+        assert len(await threads.load_all(site.client(), THREAD)) == 2 + (method == "put")
+
+
+for _method in (
+    "get_tuple",
+    "list",
+    "get_delta_channel_history",
+    "put",
+    "put_writes",
+    "copy_thread",
+):
+    read_through(_method)

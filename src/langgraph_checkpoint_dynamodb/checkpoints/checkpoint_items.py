@@ -22,6 +22,7 @@ from ..runtime.effects import Item, Operation
 from ..serialization import headers
 from ..storage import batches
 from ..storage.body_reader import CheckpointEntry, open_bodies
+from . import copied_threads
 
 T = TypeVar("T")
 
@@ -78,7 +79,9 @@ def _newest_group(context: Context, thread_id: str, ns: str) -> Operation[Checkp
         if not reply["Items"]:
             return None
         item = reply["Items"][0]
-        if not keys.check_ours(items.sort_key(item), f"thread {thread_id!r}"):
+        if not items.sort_key(item).startswith(keys.CHECKPOINTS):
+            if keys.is_of_release_0_1_3(items.sort_key(item)):
+                yield from copied_threads.refuse_release_0_1_3(context, thread_id)
             return None
         key = items.parse_key(item)
         checkpoint_key = keys.checkpoint(ns, key.checkpoint_id)
@@ -123,9 +126,7 @@ def collect(
         is_gone: Which items to skip.
     """
     for item in newest_first:
-        if not keys.check_ours(items.sort_key(item), f"thread {item['PK']['S']!r}"):
-            continue
-        if is_gone(context, item):
+        if not items.sort_key(item).startswith(keys.CHECKPOINTS) or is_gone(context, item):
             continue
         key = items.parse_key(item)
         if key.task is not None:

@@ -18,6 +18,7 @@ from ..storage.body_reader import CheckpointEntry, open_bodies
 from . import memory
 from .ancestors import Ancestors, check_no_cycle, expected_items, renew
 from .checkpoint_items import CheckpointItems, get_group, read_headers, retry_if_changed
+from .copied_threads import ensure_here
 from .get import pending_writes, read_value
 
 
@@ -48,6 +49,7 @@ def get_delta_channel_history(
     context: Context, place: ThreadNamespace, checkpoint_id: str | None, channels: Sequence[str]
 ) -> Operation[dict[str, DeltaChannelHistory]]:
     """Read the ancestors of a checkpoint, newest first, until each channel's seed is found."""
+    yield from ensure_here(context, place.thread_id)
     target = yield from get_group(context, place, checkpoint_id)
     if target is None or not channels:
         return _Walk.of(channels).result()

@@ -29,6 +29,7 @@ from .checkpoint_items import (
     reload_groups,
     retry_if_changed,
 )
+from .copied_threads import copied_now
 
 
 def get_tuple(
@@ -57,6 +58,10 @@ def _find(
 ) -> Operation[CheckpointTuple | None]:
     for _ in range(MAX_READS):
         group = yield from get_group(context, place, checkpoint_id)
+        item = group.item if group else None
+        is_newest = checkpoint_id is None and not place.checkpoint_ns
+        if (yield from copied_now(context, place.thread_id, item, is_newest=is_newest)):
+            continue
         if group is None:
             break
         tuples = yield from retry_if_changed(

@@ -19,6 +19,7 @@ from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
 from ..storage import batches, subgraph_namespaces
 from ..storage.body_reader import CheckpointEntry
+from . import copied_threads
 from .checkpoint_items import CheckpointItems, collect, read_headers, retry_if_changed
 from .get import read_existing
 
@@ -146,6 +147,8 @@ class Listing:
         thread_id = yield from self._threads.next(context)
         if thread_id is None:
             return False
+        if self._query.thread_id is not None:
+            yield from copied_threads.ensure_here(context, thread_id)
         if self._query.checkpoint_ns is not None:
             ns = keys.namespace(self._query.checkpoint_ns)
             call = self._first_call(context, thread_id, ns, self._page_items)
@@ -236,6 +239,10 @@ class Listing:
                 if self._query.includes(group.key.checkpoint_id)
             ]
             cursor.call = batches.next_page(call, reply)
+            if any(keys.is_of_release_0_1_3(items.sort_key(item)) for item in reply["Items"]):
+                thread_id = call.params["ExpressionAttributeValues"][":pk"]["S"]
+                yield from copied_threads.refuse_release_0_1_3(context, thread_id)
+                cursor.call = None  # they sort before all of this package
             if cursor.call is not None:
                 cursor.call.params["Limit"] = min(call.params["Limit"] * _PAGE_GROWTH, _MAX_PAGE)
                 cursor.bound = items.parse_key(

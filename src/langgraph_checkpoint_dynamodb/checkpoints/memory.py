@@ -58,6 +58,12 @@ class StoredCheckpoint:
         of_writes = frozenset(ref for made_in, ref in self.write_refs if made_in == generation)
         return self.refs | of_writes if generation == self.lifetime.generation else of_writes
 
+    def locate(self, refs: frozenset[bytes]) -> ChunkRefs:
+        """Some of its chunks or of its writes' chunks, with the generations that they are in."""
+        of_writes = {ref: generation for generation, ref in self.write_refs}
+        generation = self.lifetime.generation
+        return frozenset((generation if ref in self.refs else of_writes[ref], ref) for ref in refs)
+
     @property
     def size(self) -> int:
         """About how much memory it uses, in bytes."""

@@ -33,7 +33,7 @@ from ..serialization.encode import Encoded, StoredValue
 from ..serialization.serializer import is_encrypted
 from ..serialization.snapshots import snapshot
 from ..storage import chunk_reader, chunk_writer, conditional_puts
-from . import fencing, memory
+from . import copied_threads, fencing, memory
 from . import parent as parents
 from .ancestors import keep_ancestors
 from .fencing import Fence
@@ -52,6 +52,8 @@ class Put:
         parent_id: The checkpoint that it continues.
         new_versions: The versions of the channels that changed.
         fence: How it is fenced; `None` without fencing.
+        is_copy: Whether it was copied from another saver; see `copied_threads`. If it is stored
+            already, it is not replaced.
     """
 
     place: ThreadNamespace
@@ -60,6 +62,7 @@ class Put:
     parent_id: str | None
     new_versions: ChannelVersions
     fence: Fence | None = None
+    is_copy: bool = False
 
     @classmethod
     def of(
@@ -107,6 +110,7 @@ def put(context: Context, new: Put) -> Operation[str]:
             the item during the put.
         CorruptCheckpointError: The parent lacks bytes that the checkpoint needs.
     """
+    yield from copied_threads.ensure_here(context, new.place.thread_id)
     if new.fence is not None:
         fencing.check_order(new.fence)
     parent = yield from _find_parent(context, new)
@@ -167,7 +171,11 @@ def _put_item(context: Context, new: Put, body: bytes, lifetime: Lifetime) -> Op
     item = items.checkpoint_or_writes_item(context, place.thread_id, sort_key, body, lifetime, run)
     if new.fence is not None:
         yield from fencing.claim(context, new.fence)
+    if new.is_copy:
+        item[items.FLAG] = {"N": "1"}
     (reply,) = yield from conditional_puts.put_new(context, [item])
+    if new.is_copy:
+        return
     if new.fence is not None:
         yield from fencing.finish(context, new.fence, item, reply)
     yield from conditional_puts.replace(context, [(item, reply)])
@@ -283,7 +291,8 @@ class _Encoder:
             newest=parent is not None or new.parent_id is None,
             looked_at=context.now,
         )
-        return _Prepared(encoded, self._locate(elsewhere), stored)
+        moved = parent.locate(elsewhere) if parent else frozenset()
+        return _Prepared(encoded, moved, stored)
 
     def work(self) -> int | None:
         """An estimate of the bytes to serialize; `None` if a quick look does not show it."""
@@ -334,14 +343,3 @@ class _Encoder:
         ns = new.place.checkpoint_ns
         hidden = None if keys.decode(keys.namespace(ns)) is not None else ns
         return headers.CheckpointHeader(rest, new.metadata, new.parent_id, channels, hidden)
-
-    def _locate(self, refs: frozenset[bytes]) -> ChunkRefs:
-        """Some chunks of the parent or its writes, with the generations that they are in."""
-        parent = self.parent
-        if parent is None:
-            return frozenset()
-        of_writes = {ref: generation for generation, ref in parent.write_refs}
-        generation = parent.lifetime.generation
-        return frozenset(
-            (generation if ref in parent.refs else of_writes[ref], ref) for ref in refs
-        )

@@ -7,7 +7,7 @@ replaces the previous one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from ..serialization.encode import Encoded, Write
 from ..serialization.serializer import serialize
 from ..storage import chunk_reader, chunk_writer, conditional_puts
 from ..storage.body_reader import open_bodies
-from . import memory
+from . import copied_threads, memory
 from . import parent as parents
 
 
@@ -35,6 +35,8 @@ def put_writes(
     writes: Sequence[tuple[str, Any]],
     task_id: str,
     task_path: str,
+    *,
+    is_copy: bool = False,
 ) -> Operation[None]:
     """Store a task's writes: one item for the regular ones, one for each special channel.
 
@@ -42,10 +44,21 @@ def put_writes(
     overwritten: LangGraph's `put_writes` contract, see `WRITES_IDX_MAP`. Writes expire together
     with their checkpoint.
 
+    Args:
+        context: The call's settings and clock.
+        place: The thread and namespace.
+        checkpoint_id: The checkpoint.
+        writes: Channels and values.
+        task_id: The task.
+        task_path: Its path, which sets the order of replay.
+        is_copy: Whether they were copied from another saver; see `copied_threads`. Stored writes
+            are then kept.
+
     Raises:
         ConflictError: Others kept changing an item while it was replaced.
         CorruptCheckpointError: The stored writes of the task cannot be read.
     """
+    yield from copied_threads.ensure_here(context, place.thread_id)
     checkpoint_key = keys.checkpoint(keys.namespace(place.checkpoint_ns), checkpoint_id)
     task_key = keys.writes(checkpoint_key, task_id)
     hidden = None if keys.decode(keys.parse(task_key).task or "") is not None else task_id
@@ -73,7 +86,10 @@ def put_writes(
     known_refs = known.known(lifetime.generation) if known else frozenset[bytes]()
     task = _Task(context, place, checkpoint_id, task_path, hidden, lifetime, known_refs)
     with context.in_flight.operation(task.scope, context.now):
-        yield from _store(context, task, groups, task_key)
+        if is_copy:
+            yield from _store_copies(context, task, groups)
+        else:
+            yield from _store(context, task, groups, task_key)
 
 
 def _lifetime(context: Context, place: ThreadNamespace, checkpoint_id: str) -> Operation[Lifetime]:
@@ -106,6 +122,16 @@ def _store(
     elif regular is not None:
         stored = frozenset((task.lifetime.generation, one) for one in refs[task_key])
         memory.add_writes(context, task.place, task.checkpoint_id, stored)
+
+
+def _store_copies(
+    context: Context, task: _Task, groups: Mapping[str, list[Write]]
+) -> Operation[None]:
+    """Store items that are not stored yet; those that are may have been changed by a run here."""
+    for sort_key, group in groups.items():
+        if group:
+            item, _ = yield from task.item(sort_key, group)
+            yield from conditional_puts.put_new(context, [{**item, items.FLAG: {"N": "1"}}])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from ..errors import ConfigurationError
 from .known_arguments import known_arguments
 
-RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "B", "N", "R", "T"})
+RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "B", "M", "N", "R", "T"})
 """The attributes of the saver's items; see `format/items.py`."""
 
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")

@@ -22,6 +22,8 @@ from ..errors import AccessDeniedError, StorageError
 from ..runtime.counters import Counters
 from ..runtime.effects import (
     DYNAMODB,
+    S3,
+    AskSaver,
     Backoff,
     Call,
     Compute,
@@ -97,7 +99,9 @@ class AsyncDriver:
         self._senders = set()
         self._lock = threading.Lock()
 
-    async def _perform(self, effect: Effect, counters: Counters | None) -> Any:
+    async def _perform(  # noqa: PLR0911 - one for each effect
+        self, effect: Effect, counters: Counters | None
+    ) -> Any:
         if isinstance(effect, Compute):
             size = effect.size()
             if size is not None and size <= client_config.SMALL_COMPUTE_BYTES:
@@ -107,6 +111,8 @@ class AsyncDriver:
             bound = retry_policy.backoff_bound(self._config, effect.attempt)
             await asyncio.sleep(random.uniform(0, bound))  # noqa: S311 - jitter
             return None
+        if isinstance(effect, AskSaver):
+            return await effect.aask()
         if isinstance(effect, Join):
             await _settled(effect.futures, client_config.JOIN_SECONDS)
             return [future.done() and future.result() for future in effect.futures]
@@ -197,6 +203,8 @@ class AsyncDriver:
                 dynamodb = await self._clients.get(DYNAMODB)
                 client_config.check_same_place(call.service, client, dynamodb)
             reply = await getattr(client, call.method)(**attempt.params)
+            if call.service == S3:
+                reply["Body"] = await reply["Body"].read()
         except Exception as error:  # noqa: BLE001 - each becomes an error of ours
             if aws_errors.needs_new_session(error):
                 self._clients.retire(call.service, client)

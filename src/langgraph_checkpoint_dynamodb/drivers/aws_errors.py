@@ -53,6 +53,7 @@ from ..runtime.effects import (
     CLOUDFORMATION,
     DYNAMODB,
     KMS,
+    S3,
     Call,
     ConditionFailed,
     Reply,
@@ -92,6 +93,7 @@ _RESOURCES = {
     CLOUDFORMATION: ("stack", "StackName"),
     AUTOSCALING: ("scalable target", "ResourceId"),
     KMS: ("key", "KeyId"),
+    S3: ("bucket", "Bucket"),
 }
 """What a call of another service than DynamoDB is about, and the parameter that names it."""
 

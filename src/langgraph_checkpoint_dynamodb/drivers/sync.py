@@ -15,6 +15,8 @@ from ..errors import AccessDeniedError, StorageError
 from ..runtime.counters import Counters
 from ..runtime.effects import (
     DYNAMODB,
+    S3,
+    AskSaver,
     Backoff,
     Call,
     Compute,
@@ -123,6 +125,8 @@ class SyncDriver:
         if isinstance(effect, Backoff):
             time.sleep(random.uniform(0, retry_policy.backoff_bound(self._config, effect.attempt)))  # noqa: S311
             return None
+        if isinstance(effect, AskSaver):
+            return effect.ask()
         if isinstance(effect, Join):
             done, _ = wait(effect.futures, timeout=client_config.JOIN_SECONDS)
             return [future in done and future.result() for future in effect.futures]
@@ -184,6 +188,8 @@ class SyncDriver:
             if client_config.is_about_the_table(call.service):
                 client_config.check_same_place(call.service, client, self._get_client())
             reply = getattr(client, call.method)(**attempt.params)
+            if call.service == S3:
+                reply["Body"] = reply["Body"].read()
         except Exception as error:  # noqa: BLE001 - each becomes an error of ours
             if aws_errors.needs_new_session(error):
                 self._drop_client(call.service, client)

@@ -8,6 +8,8 @@ attribute         content
                   for a head the checkpoint id that it names, for a tombstone `TOMBSTONE`
                   (see `checkpoints/fencing.py`)
 `R`               a hash of the run id, on checkpoints of a run
+`M`               the flag of an item that was copied from another saver; see
+                  `checkpoints/copied_threads.py`
 `N`               how often the item was replaced; absent if never (see
                   `storage/conditional_puts.py`)
 `T`               when a chunk or a tombstone was written, in epoch seconds; on a checkpoint
@@ -33,6 +35,9 @@ from .expiry import NEVER, Lifetime, new_lifetime
 
 EXPIRY = "T"
 """The expiry, on a checkpoint or writes item. Chunks and tombstones have their write time there."""
+
+FLAG = "M"
+"""The attribute of an item that was copied from another saver."""
 
 TOMBSTONE = b"\xffvoid"
 """The body of a tombstone. It cannot be confused with a truncated body, which begins with 0x01."""
@@ -100,6 +105,16 @@ def tombstone(context: Context, thread_id: str, checkpoint_key: str) -> Item:
     lifetime = new_lifetime(context, delta=False)
     item = checkpoint_or_writes_item(context, thread_id, checkpoint_key, TOMBSTONE, lifetime)
     return {**item, "T": {"N": str(int(context.now))}}
+
+
+def marker(context: Context, thread_id: str, newest_id: str) -> Item:
+    """The item of a thread that was copied; see `checkpoints/copied_threads.py`."""
+    return {
+        "PK": {"S": thread_id},
+        "SK": {"S": keys.MARKER},
+        "B": {"B": newest_id.encode()},
+        "T": {"N": str(int(context.now))},
+    }
 
 
 def is_tombstone(item: Item) -> bool:

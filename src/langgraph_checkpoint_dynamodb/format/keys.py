@@ -7,6 +7,7 @@ The partition key is the thread id. The sort keys are
     C#<ns>#<checkpoint_id>#W#<task_id>#<channel>  a task's write to a special channel
     H#<ns>                                        the head of a namespace (`fence=True`)
     S#<generation>#<digest>                       a chunk
+    M#                                            the marker of a thread that was copied
 
 Every part is percent-encoded so that it has no character at or below `%`. The separator `#`
 therefore sorts before every character of a part. This has two consequences: the key range of an
@@ -22,7 +23,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
 
-from ..errors import CorruptCheckpointError, InvalidInputError, UnsupportedFormatError
+from ..errors import CorruptCheckpointError, InvalidInputError
 
 MAX_THREAD_ID_BYTES = 2048
 """The limit of a partition key.
@@ -57,6 +58,7 @@ MAX_CHUNK_RANGES = 1024
 
 CHUNKS = "S#"
 HEADS = "H#"
+MARKER = "M#"
 
 UP_TO_CHECKPOINTS = ("\x00", "C$")
 AFTER_CHECKPOINTS = ("C$\x00", "\U0010ffff" * 256)
@@ -132,20 +134,12 @@ def is_of_0_1_3(sort_key: str) -> bool:
     return sort_key.startswith(_OF_0_1_3)
 
 
-def check_ours(sort_key: str, where: str) -> bool:
-    """Whether an item in the bounds of `of_namespace` is one of this package.
+def is_of_release_0_1_3(sort_key: str) -> bool:
+    """Whether an item in the bounds of `of_namespace` was stored by release 0.1.3.
 
-    Raises:
-        UnsupportedFormatError: It was stored by release 0.1.3 of this distribution, another
-            author's, which has the same table name and keys.
+    Release 0.1.3 of this distribution is another author's, with the same table name and keys.
     """
-    if is_of_0_1_3(sort_key):
-        raise UnsupportedFormatError(
-            f"{where} was stored by langgraph-checkpoint-amazon-dynamodb 0.1.3, in a format that "
-            "this release does not read: keep that thread with 0.1.3, or copy its checkpoints "
-            "with both releases' list and put; choose another table_name or thread_id for new ones"
-        )
-    return sort_key.startswith(CHECKPOINTS)
+    return sort_key.startswith(_OF_0_1_3)
 
 
 def task(task_id: str) -> str:

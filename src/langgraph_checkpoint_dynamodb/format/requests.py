@@ -176,6 +176,45 @@ def query(
     return Call("query", params)
 
 
+def query_partition(table: str, partition_key: str) -> Call:
+    """The first page of all items of a partition, in the order of their sort keys."""
+    return Call(
+        "query",
+        {
+            "TableName": table,
+            "KeyConditionExpression": "#pk = :pk",
+            "ExpressionAttributeNames": {"#pk": "PK"},
+            "ExpressionAttributeValues": {":pk": {"S": partition_key}},
+            "ConsistentRead": True,
+        },
+    )
+
+
+def scan_threads(
+    table: str, condition: str, attribute: str, value: str, start: Item | None
+) -> Call:
+    """One page of a scan of another saver's table for the partition keys of its checkpoints.
+
+    Args:
+        table: The table.
+        condition: A filter of the attribute `#a` and the value `:v`.
+        attribute: The attribute.
+        value: The value.
+        start: The key after which the page starts; `None` for the first page.
+    """
+    params: dict[str, Any] = {
+        "TableName": table,
+        "FilterExpression": condition,
+        "ProjectionExpression": "#pk",
+        "ExpressionAttributeNames": {"#pk": "PK", "#a": attribute},
+        "ExpressionAttributeValues": {":v": {"S": value}},
+        "ConsistentRead": True,
+    }
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    return Call("scan", params)
+
+
 def scan_checkpoints(table: str, start: Item | None) -> Call:
     """One page of a strongly consistent scan for the keys of checkpoint and writes items."""
     return _scan(table, "begins_with(#sk, :prefix)", {"#sk": "SK"}, {":prefix": {"S": "C#"}}, start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
+from ..checkpoints import copied_threads
 from ..errors import ConflictError
 from ..format import items, keys, requests
 from ..format.keys import ALL_CHECKPOINTS, ALL_CHUNKS
@@ -28,6 +29,7 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     """
     if source == target:
         return
+    yield from copied_threads.ensure_here(context, source)
     for _ in range(_ATTEMPTS):
         found: list[Item] = yield from batches.read_range(
             requests.query(context.table, source, ALL_CHECKPOINTS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import chain
 
-from ..checkpoints import fencing
+from ..checkpoints import copied_threads, fencing
 from ..checkpoints.memory import forget_thread
 from ..errors import ConflictError
 from ..format import items, keys, requests
@@ -41,6 +41,7 @@ def delete_thread(context: Context, thread_id: str) -> Operation[None]:
             left = left or bool(found)
             yield from batches.delete_all(context, found)
         if not left:
+            yield from copied_threads.mark_deleted(context, thread_id)
             return
     raise ConflictError(
         f"thread {thread_id!r}: other writers still write to it after {_ATTEMPTS} rounds of "

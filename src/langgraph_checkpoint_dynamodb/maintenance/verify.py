@@ -141,12 +141,12 @@ class _Thread:
         self._chunks[ref] = _Chunk(items.written_at(item), kept, damage)
 
     def _matching(self, found: Iterable[Item], matches: Callable[[str], bool]) -> list[Item]:
-        """The items whose sort keys match; others are reported, except heads."""
+        """The items whose sort keys match; others are reported, except heads and markers."""
         matching = []
         for item in found:
             if matches(items.sort_key(item)):
                 matching.append(item)
-            elif not items.sort_key(item).startswith(keys.HEADS):
+            elif not items.sort_key(item).startswith((keys.HEADS, keys.MARKER)):
                 detail = f"this package makes no sort key like {items.sort_key(item)!r}"
                 self._suspect(item, ProblemKind.UNKNOWN_ITEM, detail)
         return matching

@@ -6,16 +6,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .logs import LOG
+from .lru_cache import Cache
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
     from .counters import Counters
-    from .lru_cache import Cache
+    from .effects import Operation
     from .single_flight import InFlight
 
 DEFAULT_MAX_BYTES = 1 << 30
 """Upper bound of the bytes that a few crafted items can make a reader assemble."""
+
+
+_MAX_KNOWN_BYTES = 4 << 20
+_NOTE_BYTES = 200
+"""About what a noted thread id takes in memory, beside its characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ class Context:
         allow_plaintext: Whether unencrypted values are read although the serde encrypts.
         asked: With fencing, the earlier checkpoints requested by id; see `checkpoints.fencing`.
         shared_puts: Whether puts share requests; `None` unless `share_puts` is set.
+        read_through: Where threads that are not in the table may be; `None` without that setting.
         counters: Counts the requests and units of the call; `None` without an observer.
     """
 
@@ -55,6 +64,7 @@ class Context:
     allow_plaintext: bool = False
     asked: Cache | None = None
     shared_puts: SharedPuts | None = None
+    read_through: ReadThrough | None = None
     counters: Counters | None = None
 
 
@@ -85,3 +95,23 @@ class SharedPuts:
                 "on the table, or leave share_puts out. DynamoDB's answer: %s",
                 error,
             )
+
+
+class ReadThrough:
+    """Where threads that are not in the table may be, and which ones are known to be in the table.
+
+    Attributes:
+        copy: Copies a thread to the table.
+    """
+
+    def __init__(self, copy: Callable[[Context, str], Operation[None]]) -> None:
+        self.copy = copy
+        self._known = Cache(_MAX_KNOWN_BYTES)
+
+    def knows(self, thread_id: str) -> bool:
+        """Whether a thread is known to be in the table, or in neither place."""
+        return self._known.get(thread_id) is not None
+
+    def note(self, thread_id: str) -> None:
+        """Note that a thread is in the table, or in neither place."""
+        self._known.put(thread_id, True, len(thread_id) + _NOTE_BYTES)

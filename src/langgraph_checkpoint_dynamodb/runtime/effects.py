@@ -10,6 +10,7 @@ it yields              it is sent
 `Backoff(attempt)`     `None`, after the driver has waited
 `Compute(function)`    `function()`, which an async driver may run in a
                        thread because it is CPU work on large values
+`AskSaver(ask, aask)`  what the other saver returns
 `Join(futures)`        their results, once other operations have set them;
                        `False` for one that takes too long
 =====================  ====================================================
@@ -24,7 +25,7 @@ a test can replay every case. Only drivers do I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -38,6 +39,7 @@ DYNAMODB = "dynamodb"
 CLOUDFORMATION = "cloudformation"
 AUTOSCALING = "application-autoscaling"
 KMS = "kms"
+S3 = "s3"
 
 OF_ANOTHER_PLACE = "OfAnotherPlace"
 """The code of the error for a call that was not sent: see `drivers/client_config.py`."""
@@ -99,6 +101,14 @@ class Compute(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class AskSaver(Generic[T]):
+    """A call of another saver, by its sync or async methods as the operation runs."""
+
+    ask: Callable[[], T]
+    aask: Callable[[], Awaitable[T]]
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """Wait for other operations of this process, on any thread or event loop."""
 
@@ -106,7 +116,7 @@ class Join:
 
 
 Reply: TypeAlias = Any
-Effect: TypeAlias = "Sequence[Call] | Backoff | Compute[Any] | Join"
+Effect: TypeAlias = "Sequence[Call] | Backoff | Compute[Any] | AskSaver[Any] | Join"
 Operation: TypeAlias = Generator[Effect, Any, T]
 
 

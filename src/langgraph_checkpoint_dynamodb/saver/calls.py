@@ -14,7 +14,7 @@ from ..drivers.aio import AsyncDriver
 from ..drivers.sync import SyncDriver
 from ..observability.events import OperationEvent
 from ..runtime import context
-from ..runtime.context import Context
+from ..runtime.context import Context, ReadThrough
 from ..runtime.counters import Counters
 from ..runtime.effects import Operation
 from ..runtime.logs import LOG
@@ -48,6 +48,7 @@ class SaverCalls:
         self._shared_puts = context.SharedPuts() if config.share_puts else None
         self._sync = SyncDriver(config)
         self._async = AsyncDriver(config, self._sync)
+        self._read_through: ReadThrough | None = None
         self._observer_failed = False
 
     def _call(
@@ -112,6 +113,7 @@ class SaverCalls:
             max_bytes=self.config.max_checkpoint_bytes,
             encrypts=encrypts,
             allow_plaintext=self.config.allow_plaintext,
+            read_through=self._read_through,
             counters=counters,
         )
 

@@ -29,13 +29,18 @@ from ..serialization.snapshots import snapshot
 from . import arguments
 from .lifetime import ConnectionLifetime
 from .maintenance import ThreadMaintenance
+from .migration import Source, ThreadMigration
 from .table import TableProvisioning
 from .versions import next_version
 
 
 @known_arguments
 class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` in the base class
-    ConnectionLifetime, ThreadMaintenance, TableProvisioning, BaseCheckpointSaver[str]
+    ConnectionLifetime,
+    ThreadMaintenance,
+    ThreadMigration,
+    TableProvisioning,
+    BaseCheckpointSaver[str],
 ):
     """A LangGraph checkpointer on one DynamoDB table, sync and async.
 
@@ -51,10 +56,13 @@ class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` i
             active. An existing table is not changed; a warning is logged if it differs from
             the configuration.
         serde: Serializer of all stored values; LangGraph's msgpack by default.
+        read_through: Another checkpointer, or a `SourceTable`. A thread that is not in the table
+            yet is copied from it at its first use, as `migrate` does. `list(None)` and methods on
+            runs see threads in the table only.
 
     Raises:
-        ConfigurationError: `config` is not a `DynamoDBConfig`, `deploy` no bool, or `serde` no
-            serializer; or there is no argument of a name.
+        ConfigurationError: `config` is not a `DynamoDBConfig`, `deploy` no bool, `serde` no
+            serializer, or `read_through` no source; or there is no argument of a name.
         TableMismatchError: `deploy` found a table of this name with other keys.
         StorageError: `deploy` could not create the table.
 
@@ -74,10 +82,12 @@ class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` i
         *,
         deploy: bool = False,
         serde: SerializerProtocol | None = None,
+        read_through: Source | None = None,
     ) -> None:
         arguments.switch("deploy", deploy, ConfigurationError)
         super().__init__(serde=arguments.serializer(serde))
         self._prepare(arguments.saver_config(config))
+        self._read_through = self._read_through_of(read_through)
         if deploy:
             self.setup()
 

@@ -51,7 +51,7 @@ BAD: list[Bad] = [
     *(bad(name, value, "use True or False") for name in SWITCHES for value in (1, "true", None)),
     *(bad("ttl_attribute", name, "1 to 255 bytes") for name in ("", "x" * 256, "é" * 128, None)),
     *(
-        bad("ttl_attribute", name, "choose a name other than B, N, PK, R, SK, T")
+        bad("ttl_attribute", name, "choose a name other than B, M, N, PK, R, SK, T")
         for name in ("PK", "SK", "B", "R", "T")
     ),
     bad("ttl_seconds", 60, "set enable_ttl=True or leave ttl_seconds out"),

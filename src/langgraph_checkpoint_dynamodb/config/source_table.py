@@ -1,0 +1,72 @@
+"""A table of another DynamoDB saver, to migrate threads from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ConfigurationError
+
+AWS = "langgraph-checkpoint-aws"
+DYNAMODB_CHECKPOINT = "langgraph-dynamodb-checkpoint"
+RELEASE_0_1_3 = "0.1.3"
+
+_TTL_ATTRIBUTES = {AWS: "ttl", DYNAMODB_CHECKPOINT: "ttl", RELEASE_0_1_3: "expireAt"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceTable:
+    """A table of another DynamoDB saver, which `migrate` and `read_through` read as it is stored.
+
+    It is read with the saver's own credentials and in its region, and never written to.
+
+    Args:
+        layout: Who wrote it: `langgraph-checkpoint-aws`, `langgraph-dynamodb-checkpoint`, or
+            `0.1.3` for release 0.1.3 of this distribution, another author's.
+        table_name: The table; for a table of another account, its ARN.
+        bucket: For `langgraph-checkpoint-aws` with `s3_offload_config`: its `bucket_name`.
+        key_prefix: The `key_prefix` of that configuration.
+        ttl_attribute: The attribute that holds an item's expiry; by default `ttl`, for `0.1.3`
+            `expireAt`. Expired items are not copied.
+        serde: Reads the table's values; by default the saver's serializer, which reads what
+            LangGraph's default serializer has written.
+
+    Raises:
+        ConfigurationError: A value is invalid, or contradicts another.
+    """
+
+    layout: str
+    table_name: str
+    bucket: str | None = None
+    key_prefix: str | None = None
+    ttl_attribute: str | None = None
+    serde: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.layout not in _TTL_ATTRIBUTES:
+            allowed = ", ".join(map(repr, _TTL_ATTRIBUTES))
+            raise ConfigurationError(f"layout={self.layout!r}: use one of {allowed}")
+        for name in ("table_name", "bucket", "key_prefix", "ttl_attribute"):
+            value = getattr(self, name)
+            is_left_out = value is None and name != "table_name"
+            if not is_left_out and not (isinstance(value, str) and value):
+                raise ConfigurationError(
+                    f"{name}={value!r}: use a string of at least one character"
+                )
+        if self.layout != AWS and (self.bucket or self.key_prefix):
+            raise ConfigurationError(
+                f"bucket or key_prefix with layout={self.layout!r}, which stores nothing in S3: "
+                "leave them out"
+            )
+        if self.key_prefix and not self.bucket:
+            raise ConfigurationError(f"key_prefix={self.key_prefix!r} without a bucket: pass both")
+        if self.serde is not None and not hasattr(self.serde, "loads_typed"):
+            raise ConfigurationError(
+                f"serde is a {type(self.serde).__name__} without loads_typed: pass a serializer of "
+                "LangGraph"
+            )
+
+    @property
+    def expiry_attribute(self) -> str:
+        """The attribute that holds an item's expiry."""
+        return self.ttl_attribute or _TTL_ATTRIBUTES[self.layout]

@@ -1,0 +1,119 @@
+"""`migrate`: copies threads of a source into the table, one after another."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from ..checkpoints.listing import ThreadScan
+from ..config.source_table import AWS, DYNAMODB_CHECKPOINT, RELEASE_0_1_3, SourceTable
+from ..errors import (
+    ConflictError,
+    CorruptCheckpointError,
+    DeserializationError,
+    InvalidInputError,
+    SerializationError,
+    UnsupportedFormatError,
+)
+from ..runtime.context import Context
+from ..runtime.effects import Operation
+from . import other_saver
+from .dynamodb_checkpoint import DynamoDBCheckpointReader
+from .langgraph_aws import LangGraphAwsReader
+from .other_saver import Listed
+from .release_0_1_3 import Release013Reader
+from .report import Failure, MigrationReport
+from .table_reader import TableReader
+from .thread_copy import ThreadCopy
+
+Source: TypeAlias = "SourceTable | BaseCheckpointSaver[Any]"
+
+_READERS: dict[str, type[TableReader]] = {
+    AWS: LangGraphAwsReader,
+    DYNAMODB_CHECKPOINT: DynamoDBCheckpointReader,
+    RELEASE_0_1_3: Release013Reader,
+}
+
+_OF_THREADS = (
+    ConflictError,
+    CorruptCheckpointError,
+    DeserializationError,
+    InvalidInputError,
+    SerializationError,
+    UnsupportedFormatError,
+)
+"""What is wrong with one thread. It does not keep others from being copied."""
+
+
+class Migration:
+    """One `migrate`: call `next_thread` until it returns `False`, then take `report`.
+
+    Args:
+        source: Where to read.
+        thread_ids: The threads; `None` for all.
+        dry_run: Whether to read only.
+    """
+
+    def __init__(
+        self, source: Source, thread_ids: Sequence[str] | None, *, dry_run: bool = False
+    ) -> None:
+        self._source = source
+        self._dry_run = dry_run
+        self._listed: dict[str, list[Listed]] = {}
+        self._scan: ThreadScan | None = None
+        self._threads = None if thread_ids is None else deque(thread_ids)
+        self.report = MigrationReport()
+
+    def next_thread(self, context: Context) -> Operation[bool]:
+        """Copy the next thread; `False` if there is none."""
+        thread_id = yield from self._next(context)
+        if thread_id is None:
+            return False
+        copy = ThreadCopy(context, thread_id, dry_run=self._dry_run)
+        failures: tuple[Failure, ...] = ()
+        try:
+            yield from _copy(context, self._source, copy, self._listed.pop(thread_id, None))
+        except _OF_THREADS as error:
+            failures = (Failure(thread_id, f"{type(error).__name__}: {error}"),)
+        self.report += replace(copy.report, failures=failures)
+        return True
+
+    def _next(self, context: Context) -> Operation[str | None]:
+        source = self._source
+        if self._threads is None and isinstance(source, SourceTable):
+            reader = _READERS[source.layout]
+            if self._scan is None:
+                self._scan = ThreadScan(lambda _, start: reader.scan(source.table_name, start))
+            found = yield from self._scan.next(context)
+            return None if found is None else found[len(reader.PREFIX) :]
+        if self._threads is None and not isinstance(source, SourceTable):
+            self._listed = yield from other_saver.list_all(source)
+            self._threads = deque(self._listed)
+        return self._threads.popleft() if self._threads else None
+
+
+def copy_thread(context: Context, source: Source, thread_id: str) -> Operation[None]:
+    """Copy a thread of a source.
+
+    Raises:
+        ConflictError: The thread was put here, and the source has one of this id too.
+        CorruptCheckpointError: The source's items are damaged.
+        DeserializationError: A value of the source cannot be read.
+    """
+    yield from _copy(context, source, ThreadCopy(context, thread_id), None)
+
+
+def _copy(
+    context: Context, source: Source, copy: ThreadCopy, listed: list[Listed] | None
+) -> Operation[None]:
+    yield from copy.begin()
+    if isinstance(source, SourceTable):
+        of_source = replace(context, table=source.table_name)
+        yield from _READERS[source.layout](of_source, source, copy).read()
+    else:
+        yield from other_saver.read(source, copy, listed)
+    yield from copy.finish()

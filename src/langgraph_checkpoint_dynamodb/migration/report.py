@@ -1,0 +1,99 @@
+"""The result of `migrate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+
+
+class LossKind(str, Enum):
+    """What a copy lacks that the source had, or has lost itself."""
+
+    TASK_PATH = "task-path"
+    """Writes whose task's path the source does not return. They keep the order in which the source
+    returns them."""
+    EXPIRY = "expiry"
+    """Items with an expiry; their copies expire by the saver's `ttl_seconds` instead."""
+    EXPIRED = "expired"
+    """Items that have expired and were not copied."""
+    MISSING_PAYLOAD = "missing-payload"
+    """Checkpoints or writes without their payload. The source's saver does not return them
+    either."""
+    ORPHAN_WRITES = "orphan-writes"
+    """Writes without a checkpoint, which were not copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss in a thread.
+
+    Attributes:
+        kind: Its kind.
+        thread_id: The thread.
+        count: How many items or writes it concerns.
+    """
+
+    kind: LossKind
+    thread_id: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: thread {self.thread_id!r}: {self.count}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A thread that was not copied, or not whole.
+
+    Attributes:
+        thread_id: The thread.
+        error: Why, and what to do.
+    """
+
+    thread_id: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"failed: thread {self.thread_id!r}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationReport:
+    """What `migrate` copied, or would copy, and what was lost.
+
+    Attributes:
+        threads: Threads of the source that have checkpoints.
+        checkpoints: Checkpoints that were copied.
+        writes: Pending writes that were copied.
+        present: Checkpoints that were copied before.
+        losses: What the copies lack, by kind and thread.
+        failures: The threads that failed. `migrate` tries them again when it is called again.
+    """
+
+    threads: int = 0
+    checkpoints: int = 0
+    writes: int = 0
+    present: int = 0
+    losses: tuple[Loss, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether no thread failed."""
+        return not self.failures
+
+    def __add__(self, other: MigrationReport) -> MigrationReport:
+        """The sum of two reports."""
+        return MigrationReport(
+            **{
+                field.name: getattr(self, field.name) + getattr(other, field.name)
+                for field in fields(self)
+            }
+        )
+
+    def __str__(self) -> str:
+        summary = (
+            f"{self.threads} threads: {self.checkpoints} checkpoints and {self.writes} writes "
+            f"copied, {self.present} checkpoints present: {len(self.failures) or 'no'} failures"
+        )
+        return "\n".join([summary, *(f"  {one}" for one in (*self.losses, *self.failures))])

@@ -1,0 +1,111 @@
+"""`migrate`: threads of other DynamoDB savers continue here as they would have continued there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import MakeSaver
+
+from either import Either
+from langgraph_checkpoint_dynamodb import LossKind
+from langgraph_checkpoint_dynamodb.format import requests
+from langgraph_checkpoint_dynamodb.runtime.effects import Call
+from migration_graph import THREADS, answer, ask, make_graph
+from migration_sources import LAYOUTS, Dump
+from play import plain
+
+NewClient = Callable[..., Either]
+
+
+@pytest.fixture
+def new_client(
+    make_saver: MakeSaver,
+    endpoint_url: str,
+    s3_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> NewClient:
+    """Savers on one table, each with an empty memory, at the time at which a dump was written."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint_url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_url)
+    table = f"test-{uuid.uuid4().hex}"
+    made: list[Any] = []
+
+    def make(dump: Dump, mode: str = "sync", **settings: Any) -> Either:
+        settings = {"table_name": table, "endpoint_url": None, "deploy": not made, **settings}
+        made.append(make_saver(mode=mode, **settings))
+        made[-1].clock = lambda: dump.written_at
+        return Either(made[-1], use_async=mode != "sync")
+
+    return make
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+async def test_threads_are_copied_whole_and_continue(
+    name: str, new_client: NewClient, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "query_partition", in_small_pages(requests.query_partition))
+    dump = Dump(name)
+    source = dump.load(dynamodb, f"source-{uuid.uuid4().hex}")
+    would = await new_client(dump).migrate(source, dry_run=True)
+    assert await new_client(dump).list(None) == []
+    report = await new_client(dump).migrate(source)
+    assert report == would
+    writes = sum(len(dump.writes_of(one)) for one in dump.put)
+    assert (report.threads, report.checkpoints) == (len(THREADS), len(dump.put))
+    assert (report.writes, report.present, report.ok) == (writes, 0, True)
+    assert {loss.kind for loss in report.losses} == LOSSES.get(name, set())
+    await assert_same(new_client(dump), dump)
+    assert (await new_client(dump).verify()).ok
+
+    seen = []
+    for saver in (dump.memory(), new_client(dump).target):
+        graph = make_graph(saver)
+        for thread in THREADS.values():
+            assert graph.get_state(thread).next == ("child",)
+            answer(graph, thread, "here")
+            ask(graph, thread, 3)
+        seen.append([history(graph, thread) for thread in THREADS.values()])
+    assert seen[0] == seen[1]
+    assert "here to 3" in seen[1][0][0]["values"]["log"]
+
+
+LOSSES = {"aws-gzip": {LossKind.EXPIRY}, "0.1.3": {LossKind.TASK_PATH}}
+
+
+def in_small_pages(make: Callable[..., Call]) -> Callable[..., Call]:
+    """Each page has few items, as if the items were large."""
+
+    def query(*arguments: Any) -> Call:
+        call = make(*arguments)
+        return replace(call, params={**call.params, "Limit": 7})
+
+    return query
+
+
+def history(graph: Any, thread: Any) -> list[Any]:
+    """All states of a thread."""
+    return [plain(state) for state in graph.get_state_history(thread)]
+
+
+async def assert_same(client: Either, dump: Dump) -> None:
+    """Everything that was put is here, and nothing else."""
+    found = {}
+    for thread in THREADS.values():
+        for one in await client.list(thread):
+            name = one.config["configurable"]
+            found[name["thread_id"], name["checkpoint_ns"], name["checkpoint_id"]] = one
+    assert found.keys() == {one.name for one in dump.put}
+    for put in dump.put:
+        one = found[put.name]
+        assert one.checkpoint == put.checkpoint
+        parent = one.parent_config and one.parent_config["configurable"]["checkpoint_id"]
+        assert parent == put.parent_id
+        for key in ("source", "step", "parents"):
+            assert one.metadata[key] == put.metadata[key]
+        assert one.pending_writes == [
+            (task, channel, value) for task, _, _, channel, value in dump.writes_of(put)
+        ]
