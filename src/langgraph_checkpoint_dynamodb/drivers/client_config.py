@@ -12,7 +12,7 @@ from botocore.session import get_session
 
 from ..config.saver_config import DynamoDBConfig
 from ..errors import DISTRIBUTION, RequestRejectedError
-from ..runtime.effects import CLOUDFORMATION, DYNAMODB, OF_ANOTHER_PLACE
+from ..runtime.effects import CLOUDFORMATION, DYNAMODB, OF_ANOTHER_PLACE, S3
 
 SMALL_COMPUTE_BYTES = 64 * 1024
 """Work on up to this many bytes takes about a millisecond on an event loop, as much CPU time as
@@ -97,7 +97,7 @@ def is_of_aws(url: str) -> bool:
 
 def is_about_the_table(service: str) -> bool:
     """Whether calls of a service are about the saver's table, by its name or its key."""
-    return service not in (DYNAMODB, CLOUDFORMATION)
+    return service not in (DYNAMODB, CLOUDFORMATION, S3)
 
 
 def check_same_place(service: str, client: Any, dynamodb: Any) -> None:
