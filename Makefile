@@ -129,6 +129,7 @@ $(TOOLS)/hosts/.tool $(TOOLS)/langgraph-api/.tool: $(TOOLS)/%/.tool: $(TOOLS)/%/
 
 # Dependency groups need pip 25.1, newer than what most Pythons bring.
 %/.pip:
+	@echo "Making the environment $*, once: a few seconds"
 	$(PYTHON) -m venv $*
 	$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@touch $@
@@ -137,8 +138,10 @@ $(VENV)/.build: $(VENV)/.pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --group build
 	@touch $@
 
+# pip shows what it downloads: the first run takes a minute.
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable . --group demo
+	@echo "Installing the package, LangGraph and moto from PyPI into $(VENV), once: about a minute"
+	$(BIN)/python -m pip install --editable . --group demo
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.pip pyproject.toml

@@ -1,4 +1,4 @@
-"""Five short stories about graphs that remember, told by real processes.
+"""Seven short stories about graphs that remember, told by real processes, with their prices.
 
     python examples/demo.py                                  on an engine in memory
     ENDPOINT=http://localhost:8000 python examples/demo.py   on an endpoint of yours
@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import sys
 
+from demo_costs import Cost
 from demo_processes import CRASH_EXIT_CODE
-from demo_stage import Run, Stage, engine
+from demo_stage import Run, Stage, counted, engine, priced
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +26,12 @@ ADA = "My name is Ada."
 GRACE = "My name is Grace."
 QUESTION = "What is my name?"
 PAYEE = "Lovelace & Co."
+TURNS, LATER = 10, 200
+FLAT = 1.25
+"""A later turn may cost this much more: whether a chunk is complete in it is chance."""
+MEGABYTES = 20
+SMALL = 20
+"""Write units of a run that changes a note only."""
 
 
 def chat(stage: Stage) -> None:
@@ -38,6 +45,10 @@ def chat(stage: Stage) -> None:
     stage.check(
         run.result["reply"] == "Your name is Ada.",
         "The second process was never told the name: it read it from the table.",
+    )
+    stage.code(
+        "graph = builder.compile(checkpointer=DynamoDBSaver(deploy=True))",
+        'graph.invoke({"messages": [("user", "…")]}, {"configurable": {"thread_id": "ada"}})',
     )
 
 
@@ -66,6 +77,10 @@ def interrupt(stage: Stage) -> None:
         and runs == {"prepare": 1, "approve": 1, "pay": 1},
         "A human approved it, another process resumed it, and it was paid once.",
     )
+    stage.code(
+        'approved_by = interrupt("Pay 240.00 EUR?")              # in the node',
+        'graph.invoke(Command(resume="Grace"), thread)           # in any process, days later',
+    )
 
 
 def time_travel(stage: Stage) -> None:
@@ -85,6 +100,10 @@ def time_travel(stage: Stage) -> None:
         and fork == [*earlier, GRACE, "Nice to meet you, Grace!", QUESTION, "Your name is Grace."]
         and result["children"] == 2,
         "Both branches are whole, and share what they have in common.",
+    )
+    stage.code(
+        "past = list(graph.get_state_history(thread))",
+        'graph.invoke({"messages": [("user", "…")]}, past[3].config)',
     )
 
 
@@ -139,6 +158,49 @@ def crash(stage: Stage) -> None:
         and result["itinerary"] == "flight to London at 09:40 + room in London with a view",
         "Only what was missing ran again: the finished flights did not.",
     )
+    stage.code("graph.invoke(None, thread)  # continue where it was cut off")
+
+
+def length(stage: Stage) -> None:
+    """Tell of a chat that gets long, and of the price of its turns."""
+    with stage.process(
+        "talk_at_length", shows=["long"], thread="long", turns=TURNS, later=LATER
+    ) as run:
+        first, later = (Cost(*run.result[name]) for name in ("first", "later"))
+        prices = [cost.dollars_a_million / TURNS for cost in (first, later)]
+        table = Table("", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for heading in ("messages", "write units a turn", "US$ for a million turns"):
+            table.add_column(heading, justify="right")
+        for start, cost, price in zip((0, LATER), (first, later), prices, strict=True):
+            table.add_row(
+                f"turns {start + 1} to {start + TURNS}",
+                f"up to {2 * (start + TURNS)}",
+                f"{cost.write_units / TURNS:.1f}",
+                f"{price:.2f}",
+            )
+        stage.show(table)
+    stage.check(
+        prices[1] < FLAT * prices[0],
+        "Twenty times as many messages, and a turn costs about the same: it stores what is new.",
+    )
+    stage.code("saver.storage(thread_id)  # what a thread has stored, by kind and by channel")
+
+
+def large(stage: Stage) -> None:
+    """Tell of a value that is fifty times as large as an item may be."""
+    with stage.process("keep_file", shows=[], thread="file", megabytes=MEGABYTES) as keeping:
+        step = Cost(*keeping.result["next_step"])
+        stage.does("look", f"keeps {MEGABYTES} MB of random bytes, which do not compress")
+        stage.does("", f"next run: {counted(step.requests, 'request')}, {priced(step)}")
+    with stage.process("load_file", shows=[], thread="file") as loading:
+        stage.does("", f"loads {loading.result['megabytes']:.0f} MB, every chunk checked")
+    stage.check(
+        loading.result["digest"] == keeping.result["digest"]
+        and loading.result["note"] == "checked"
+        and step.write_units < SMALL,
+        "Another process has the same bytes. Keeping them in the state costs nothing more.",
+    )
+    stage.code('def look(state): return {"content": data}  # 400 KB is not a limit')
 
 
 def _names(nodes: list[str]) -> str:
@@ -188,6 +250,7 @@ def in_async(stage: Stage) -> None:
         and run.finished == {"answer": 2, "prepare": 1, "approve": 1, "pay": 1},
         "ainvoke remembers and resumes just the same, over two event loops.",
     )
+    stage.code("await graph.ainvoke(inputs, thread)  # the same saver")
 
 
 STORIES = (
@@ -199,6 +262,8 @@ STORIES = (
         time_travel,
     ),
     ("A crash", "Two nodes run in parallel. One of them kills the process.", crash),
+    ("A long chat", "Does every turn cost more than the one before it?", length),
+    ("A large value", "An item of DynamoDB holds 400 KB. The state holds 20 MB.", large),
     ("The same in async", "A chat and a payment once more, with await.", in_async),
 )
 

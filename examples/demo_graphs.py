@@ -1,4 +1,4 @@
-"""The graphs of the demo: a chat, a payment, a trip. Nothing here knows of DynamoDB.
+"""The graphs of the demo: a chat, a payment, a trip, a file. Nothing here knows of DynamoDB.
 
 The nodes are ordinary functions, and the "model" of the chat is a deterministic one,
 so that the demo needs no API key and says the same thing every time.
@@ -114,4 +114,25 @@ def trip(observe: Observe, hotels: Callable[[Trip], Trip] = hotels) -> StateGrap
     builder.add_edge(START, "hotels")
     builder.add_edge(["flights", "hotels"], "itinerary")
     builder.add_edge("itinerary", END)
+    return builder
+
+
+class File(TypedDict, total=False):
+    """The state of a graph that carries a large value."""
+
+    content: bytes
+    note: str
+
+
+def look(state: File) -> File:
+    """Look at the file, and leave it as it is."""
+    return {"note": state.get("note", "new")}
+
+
+def filing(observe: Observe) -> StateGraph:
+    """START → look → END."""
+    builder = StateGraph(File)
+    builder.add_node("look", observe(look))
+    builder.add_edge(START, "look")
+    builder.add_edge("look", END)
     return builder

@@ -10,15 +10,19 @@ all that it did.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+import random
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 
 import boto3
-from demo_graphs import Trip, chat, payment, trip
+from demo_costs import Cost, watch
+from demo_graphs import Trip, chat, filing, payment, trip
 from langchain_core.runnables.config import RunnableConfig, set_config_context
 from langgraph.types import Command
 
@@ -31,28 +35,24 @@ CRASH_EXIT_CODE = 137
 def open_saver(
     endpoint: str,
     table: str,
-    on_request: Callable[[str], None],
+    told: Callable[[str, Cost], None],
     saver: type[DynamoDBSaver] = DynamoDBSaver,
     *,
     deploy: bool = False,
 ) -> DynamoDBSaver:
-    """Make a saver that names every request it sends to DynamoDB, retries included.
+    """Make a saver that names every request it sends to DynamoDB, and its cost.
 
     A program needs no more than `DynamoDBSaver(DynamoDBConfig(...))`; the sessions are
     only here because botocore's events are how the demo counts requests.
     """
-
-    def before_send(event_name: str, **_: Any) -> None:
-        on_request(event_name.rpartition(".")[2])
-
     session = boto3.Session()
-    session.events.register("before-send.dynamodb", before_send)
+    watch(session, told)
     async_session = None
     if has_aiobotocore():
         from aiobotocore.session import get_session
 
         async_session = get_session()
-        async_session.register("before-send.dynamodb", before_send)
+        watch(async_session, told)
     config = DynamoDBConfig(
         table_config=DynamoDBTableConfig(table_name=table),
         endpoint_url=endpoint,
@@ -75,6 +75,21 @@ def report(**what: Any) -> None:
     """Tell `demo.py`; one write a line, because nodes run in several threads."""
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
+
+
+SPENT: list[Cost] = [Cost()]
+"""What this process's requests have cost so far."""
+
+
+def tell(call: str, cost: Cost) -> None:
+    """Report a request, and add it up."""
+    SPENT[0] += cost
+    report(request=call, cost=astuple(cost))
+
+
+def spent() -> tuple[float, ...]:
+    """Requests, write units and read units of this process."""
+    return astuple(SPENT[0])
 
 
 def observe(node: Callable[..., Any]) -> Callable[..., Any]:
@@ -200,6 +215,48 @@ def recover(saver: DynamoDBSaver, thread: str) -> Any:
     }
 
 
+def talk_at_length(saver: DynamoDBSaver, thread: str, turns: int, later: int) -> Any:
+    """Measure some turns of a new chat, and some when it is as long as after `later` turns."""
+    graph = chat(observe).compile(checkpointer=saver)
+
+    def turn(number: int) -> None:
+        words = " ".join(f"{word}{number * word % 997}" for word in range(120))
+        graph.invoke({"messages": [("human", f"{number}: {words}")]}, on_thread(thread))
+
+    def measured(numbers: range) -> Any:
+        before = spent()
+        for number in numbers:
+            turn(number)
+        return [after - earlier for after, earlier in zip(spent(), before, strict=True)]
+
+    first = measured(range(1, turns + 1))
+    past = [(kind, f"{kind} {number} " * 60) for number in range(later) for kind in ("human", "ai")]
+    graph.update_state(on_thread(thread), {"messages": past})
+    turn(later)  # the long history is cut into chunks once
+    return {"first": first, "later": measured(range(later + 1, later + turns + 1))}
+
+
+def keep_file(saver: DynamoDBSaver, thread: str, megabytes: int) -> Any:
+    """Keep a value that does not compress in the state, and then run one more step."""
+    graph = filing(observe).compile(checkpointer=saver)
+    content = random.Random(1).randbytes(megabytes * 1000**2)
+    graph.invoke({"content": content}, on_thread(thread))
+    before = spent()
+    graph.invoke({"note": "checked"}, on_thread(thread))
+    step = [after - earlier for after, earlier in zip(spent(), before, strict=True)]
+    return {"digest": hashlib.sha256(content).hexdigest(), "next_step": step}
+
+
+def load_file(saver: DynamoDBSaver, thread: str) -> Any:
+    """Load what another process kept."""
+    values = filing(observe).compile(checkpointer=saver).get_state(on_thread(thread)).values
+    return {
+        "digest": hashlib.sha256(values["content"]).hexdigest(),
+        "megabytes": len(values["content"]) / 1000**2,
+        "note": values["note"],
+    }
+
+
 def in_async(saver: DynamoDBSaver, text: str, question: str, payee: str, approved_by: str) -> Any:
     """Chat and pay over two event loops, with one saver."""
     talking = chat(observe).compile(checkpointer=saver)
@@ -224,14 +281,25 @@ def in_async(saver: DynamoDBSaver, text: str, question: str, payee: str, approve
 
 ACTS = {
     act.__name__: act
-    for act in (say, request_payment, answer_payment, travel, crash, recover, in_async)
+    for act in (
+        say,
+        request_payment,
+        answer_payment,
+        travel,
+        crash,
+        recover,
+        talk_at_length,
+        keep_file,
+        load_file,
+        in_async,
+    )
 }
 
 
 def main(endpoint: str, table: str, act: str, arguments: str) -> None:
     """Run one act and report its result."""
     kind = WatchedSaver if act == "crash" else DynamoDBSaver
-    with open_saver(endpoint, table, lambda call: report(request=call), kind) as saver:
+    with open_saver(endpoint, table, tell, kind) as saver:
         report(result=ACTS[act](saver, **json.loads(arguments)))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from demo_costs import Cost
 from demo_processes import open_saver
 from rich import box
 from rich.console import Console, RenderableType
@@ -26,13 +27,27 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-READS = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
-WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
+from langgraph_checkpoint_dynamodb.format.item_size import item_size
+
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_WIDTH = 96
 MAX_SECONDS = 60
 INDENT = 4
+DEAR = 100
+"""US$ for a million times, from which on the price of one time is shown."""
+PRICES = (
+    "Units by DynamoDB's rules, from the sizes of the items. US$ 0.625 for a million write "
+    "units, 0.125 for a million read units, on demand in us-east-1 on 2026-11-22."
+)
+NEXT = (
+    ("Give your graph memory", "README.md, Start"),
+    ("Run it in Lambda, FastAPI, LangGraph Server, …", "docs/hosts.md"),
+    ("Look inside a thread, resume one that waits", "docs/threads.md"),
+    ("Price a turn of your graph", "docs/costs.md"),
+    ("Create the table in your account", "docs/infrastructure.md"),
+    ("Everything, by task", "docs/README.md"),
+)
 
 
 @contextmanager
@@ -42,6 +57,7 @@ def engine(endpoint: str | None) -> Iterator[tuple[str, str]]:
         set_environment(endpoint)
         yield endpoint, "yours"
         return
+    print("Starting moto, an engine in memory: some seconds", file=sys.stderr)
     from moto.server import ThreadedMotoServer  # slow to import, and not needed above
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -81,7 +97,7 @@ class Run:
     pid: int
     exit_code: int
     result: Any = None
-    requests: Counter[str] = field(default_factory=Counter)
+    cost: Cost = field(default_factory=Cost)
     started: Counter[str] = field(default_factory=Counter)
     finished: Counter[str] = field(default_factory=Counter)
 
@@ -92,7 +108,7 @@ class Part:
 
     title: str
     processes: int = 0
-    requests: Counter[str] = field(default_factory=Counter)
+    cost: Cost = field(default_factory=Cost)
 
 
 class Stage:
@@ -104,16 +120,18 @@ class Stage:
         self.endpoint = endpoint
         self.about = about
         self.table = f"langgraph-demo-{uuid.uuid4().hex[:8]}"
-        self.parts = [Part("Make and delete the table")]
+        self.parts = [Part("The table itself")]
         self.failures = 0
 
     @contextmanager
     def made_table(self) -> Iterator[None]:
         """Make the table, and delete it at the end whatever happens."""
-        count = self.parts[0].requests
-        with open_saver(
-            self.endpoint, self.table, lambda call: count.update([call]), deploy=True
-        ) as saver:
+        part = self.parts[0]
+
+        def told(_: str, cost: Cost) -> None:
+            part.cost += cost
+
+        with open_saver(self.endpoint, self.table, told, deploy=True) as saver:
             self._observer = boto3.Session().client("dynamodb", endpoint_url=self.endpoint)
             try:
                 yield
@@ -163,7 +181,7 @@ class Stage:
                 raise DemoError(f"process {process.pid} took over {MAX_SECONDS} s") from None
         run = self._read(Run(process.pid, process.returncode), out)
         self.parts[-1].processes += 1
-        self.parts[-1].requests += run.requests
+        self.parts[-1].cost += run.cost
         if run.exit_code != exit_code:
             self.console.print(Text(errors, style="dim"), no_wrap=True, overflow="ignore")
             raise DemoError(f"process {run.pid} ended with exit code {run.exit_code}")
@@ -181,6 +199,12 @@ class Stage:
     def show(self, what: RenderableType) -> None:
         """Show something else."""
         self.console.print(Padding(what, (0, 0, 0, INDENT), expand=False))
+
+    def code(self, *lines: str) -> None:
+        """Show the line of code that does it, for copying."""
+        self.console.print()
+        for line in lines:
+            self._line(">", Text(line, style="bold blue"), indent=0)
 
     def aside(self, what: str) -> None:
         """Say something between two processes."""
@@ -206,33 +230,38 @@ class Stage:
         self.console.print(facts)
 
     def summary(self) -> None:
-        """Show what each part cost in requests."""
+        """Show what each part cost, and what to do next."""
         costs = Table(box=box.SIMPLE_HEAD, show_footer=True, show_edge=False, pad_edge=False)
-        total = sum((part.requests for part in self.parts), Counter())
-        costs.add_column("Part", "Total")
-        costs.add_column("Processes", str(sum(p.processes for p in self.parts)), justify="right")
-        for name, number in zip(
-            ("Reads", "Writes", "Other", "Requests"), kinds(total), strict=True
+        total = Part("Total", sum(p.processes for p in self.parts))
+        total.cost = sum((part.cost for part in self.parts), Cost())
+        for heading, figure in zip(
+            ("Part", "Processes", "Requests", "Write units", "Read units", "US$ a million times"),
+            figures(total),
+            strict=True,
         ):
-            costs.add_column(name, number, justify="right")
+            costs.add_column(heading, figure, justify="left" if heading == "Part" else "right")
         for part in self.parts:
-            costs.add_row(part.title, str(part.processes or "-"), *kinds(part.requests))
+            costs.add_row(*figures(part))
         self.console.print()
-        self.console.print(rule("What it cost in requests"))
+        self.console.print(rule("What it cost"))
         self.console.print(costs)
-        calls = ", ".join(f"{count} {call}" for call, count in total.most_common())
-        self.console.print()
-        self.console.print(Text(f"These were {calls}.", style="dim"))
+        self.console.print(Text(PRICES, style="dim"))
         if self.failures:
             self.check(False, f"{counted(self.failures, 'check')} above")
+        self.console.print()
+        self.console.print(rule("What to do next"))
+        steps = Table.grid(padding=(0, 2))
+        for what, how in NEXT:
+            steps.add_row(what, Text(how, style="bold"))
+        self.console.print(steps)
 
     def _footer(self, run: Run, threads: Sequence[str]) -> None:
-        reads, writes, *_ = map(int, kinds(run.requests))
         end = "ended" if run.exit_code == 0 else f"KILLED (exit code {run.exit_code})"
-        cost = f"{counted(reads, 'read')} and {counted(writes, 'write')}"
-        self._line("└", Text(f"{end} after {cost}; in the table now:", style="dim"), style="dim")
+        told = f"{end} after {counted(run.cost.requests, 'request')}; {priced(run.cost)}"
+        self._line("└", Text(told, style="dim"), style="dim")
         for thread in threads:
-            self._line(" ", Text(f"thread {thread!r}: {self._stored(thread)}", style="dim"))
+            stored = f"in the table: thread {thread!r}: {self._stored(thread)}"
+            self._line(" ", Text(stored, style="dim"))
 
     def _stored(self, thread: str) -> str:
         """Look into the table; these requests are the demo's own and are not counted."""
@@ -251,14 +280,14 @@ class Stage:
             "chunk": chunks,
         }
         said = [counted(number, what) for what, number in counts.items() if number]
-        return f"{', '.join(said)}; {sum(map(size, items)):,} bytes"
+        return f"{', '.join(said)}; {sum(map(item_size, items)):,} bytes"
 
     @staticmethod
     def _read(run: Run, out: str) -> Run:
         for line in out.splitlines():
             match json.loads(line):
-                case {"request": call}:
-                    run.requests[call] += 1
+                case {"request": _, "cost": cost}:
+                    run.cost += Cost(*cost)
                 case {"started": node}:
                     run.started[node] += 1
                 case {"finished": node}:
@@ -279,12 +308,26 @@ class Stage:
         self.console.print(Padding(grid, (0, 0, 0, indent), expand=False))
 
 
-def kinds(requests: Counter[str]) -> tuple[str, str, str, str]:
-    """How many requests read, write, do something else; and how many there are."""
-    reads = sum(count for call, count in requests.items() if call in READS)
-    writes = sum(count for call, count in requests.items() if call in WRITES)
-    total = requests.total()
-    return str(reads), str(writes), str(total - reads - writes), str(total)
+def figures(part: Part) -> tuple[str, ...]:
+    """The row of a part in the table of costs."""
+    cost = part.cost
+    return (
+        part.title,
+        str(part.processes or "-"),
+        f"{cost.requests:,}",
+        f"{cost.write_units:,.0f}",
+        f"{cost.read_units:,.4g}",
+        f"{cost.dollars_a_million:,.2f}",
+    )
+
+
+def priced(cost: Cost) -> str:
+    """Units and their price."""
+    units = f"{cost.write_units:,.0f} write and {cost.read_units:,.4g} read units"
+    dollars = cost.dollars_a_million
+    if dollars > DEAR:
+        return f"{units}: US$ {dollars / 1_000_000:.4f}"
+    return f"{units}: US$ {dollars:,.2f} a million times"
 
 
 def rule(title: str) -> Rule:
@@ -295,9 +338,3 @@ def rule(title: str) -> Rule:
 def counted(number: int, what: str) -> str:
     """Say how many, in the singular or plural."""
     return f"{number} {what}{'s' * (number != 1)}"
-
-
-def size(item: dict[str, Any]) -> int:
-    """An item's size as DynamoDB reckons it, near enough: names and values."""
-    values = (next(iter(value.values())) for value in item.values())
-    return sum(map(len, item)) + sum(map(len, values))
