@@ -66,7 +66,7 @@ EndpointUrl = Annotated[
 TtlAttribute = Annotated[
     str | None,
     typer.Option(
-        help="The attribute with the expiry of items. Without it, the table is asked.",
+        help="The attribute with the expiry of items, if TTL is off now.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -141,11 +141,8 @@ class Connection:
         try:
             return driver.run(existing_table(name, self.ttl_attribute))
         except AccessDeniedError as error:
-            if error.code != "AccessDeniedException" or "describe_time_to_live" not in str(error):
-                raise
             raise AccessDeniedError(
-                f"{error}. Or pass --ttl-attribute, the attribute that the table's savers use "
-                "(ttl, unless they are configured with another)"
+                f"{error}. Or pass --stack, which needs cloudformation:DescribeStacks instead"
             ) from None
         finally:
             driver.close()
@@ -176,7 +173,7 @@ def exit_on_error(function: Callable[[], None]) -> None:
     try:
         function()
     except DynamoDBSaverError as error:
-        Output(as_lines=False).progress.print(f"Error: {error}", markup=False, soft_wrap=True)
+        Output(as_lines=False).note(f"Error: {error}", "red")
         raise typer.Exit(_code_of(error)) from None
 
 

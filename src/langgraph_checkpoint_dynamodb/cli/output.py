@@ -52,9 +52,9 @@ class Output:
         """Write a line of text."""
         self.console.print(printable(text), style=style, markup=False, soft_wrap=True)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, style: str = "dim") -> None:
         """Write a line for the person at the terminal, to stderr."""
-        self.progress.print(printable(text), style="dim", markup=False, soft_wrap=True)
+        self.progress.print(printable(text), style=style, markup=False, soft_wrap=True)
 
     def rows(self, rows: Iterable[Row], columns: Sequence[str]) -> None:
         """Write rows: some columns of them as a table, or whole as lines."""

@@ -66,12 +66,16 @@ def plan(connection: Connection, parameters: Parameters = None) -> None:
                 "differences": [
                     {
                         "setting": one.setting,
+                        "index": one.index,
                         "configured": _plain(one.configured),
                         "found": _plain(one.found),
                     }
                     for one in found.drift
                 ],
-                "unknown": list(found.unknown),
+                "unknown": [
+                    {"setting": one.setting, "index": one.index, "reason": one.reason}
+                    for one in found.unknown
+                ],
             }
         )
     else:

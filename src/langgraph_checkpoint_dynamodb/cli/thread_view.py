@@ -119,7 +119,7 @@ def way_on(found: CheckpointTuple, waiting: Sequence[Row]) -> str | None:
     config = f'{{"configurable": {{"thread_id": {_quoted(configurable["thread_id"])}}}}}'
     if not waiting:
         return f"graph.invoke(None, {config})"
-    if len(waiting) == 1:
+    if len(waiting) == 1 or not all(isinstance(one["interrupt_id"], str) for one in waiting):
         return f"graph.invoke(Command(resume=...), {config})"
     answers = ", ".join(f"{_quoted(one['interrupt_id'])}: ..." for one in waiting)
     return f"graph.invoke(Command(resume={{{answers}}}), {config})"

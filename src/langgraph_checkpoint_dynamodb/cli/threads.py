@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from langchain_core.runnables import RunnableConfig
@@ -97,16 +97,14 @@ def _state(saver: DynamoDBSaver, found: CheckpointTuple) -> Row:
         paths = saver._call("task_paths", task_paths, place, checkpoint_id)
     waiting = thread_view.interrupts(found, paths)
     values = found.checkpoint["channel_values"]
-    counters = cast("dict[str, Any]", found.metadata.get(_COUNTERS) or {})
+    counters: Any = found.metadata.get(_COUNTERS)
     return {
         "thread_id": configurable["thread_id"],
         **thread_view.summary(found),
         "values": values,
-        "not_stored": sorted(
-            name
-            for name in found.checkpoint["channel_versions"]
-            if name not in values and name in counters
-        ),
+        "not_stored": [name for name in counters if name not in values]
+        if isinstance(counters, dict)
+        else [],
         "metadata": found.metadata,
         "writes": [
             {
@@ -235,7 +233,7 @@ def _changes(older: CheckpointTuple | None, newer: CheckpointTuple) -> list[Row]
             row["change"] = "added"
         elif channel not in after:
             row["change"] = "removed"
-        elif before[channel] == after[channel]:
+        elif as_json(before[channel]) == as_json(after[channel]):
             continue
         rows.append({**row, "from": before.get(channel), "to": after.get(channel)})
     return [row for row in rows if not thread_view.is_internal(row["channel"])]
@@ -280,5 +278,5 @@ def messages(
         text = content if isinstance(content, str) else json.dumps(as_json(content))
         connection.output.text(f"{row['role'] or 'data'}:", "bold")
         connection.output.text(f"  {text}")
-        for call in row.get("tool_calls") or ():
-            connection.output.text(f"  calls {shortened(call)}")
+        if row.get("tool_calls"):
+            connection.output.text(f"  calls {shortened(row['tool_calls'])}")

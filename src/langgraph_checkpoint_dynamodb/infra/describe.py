@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config.table_config import DynamoDBTableConfig
 from ..errors import StorageError, TableMismatchError, TableNotFoundError
+from ..format.requests import RUN_INDEX
 from ..runtime.effects import AUTOSCALING, KMS, OF_ANOTHER_PLACE, Call, Operation
 from .template import INDEXES
 
@@ -67,22 +68,24 @@ def time_to_live(table_name: str) -> Operation[tuple[bool, str | None]]:
 def existing_table(table_name: str, ttl_attribute: str | None) -> Operation[DynamoDBTableConfig]:
     """The configuration of a saver that uses a table as it is.
 
-    Only settings that a saver needs to read and delete items; others have their defaults.
+    Only the settings that a saver needs to read and write items; others have their defaults.
 
     Args:
         table_name: The table's name.
-        ttl_attribute: The TTL attribute; the table is asked if left out. A table with TTL off
-            names none, and then it is the default.
+        ttl_attribute: The TTL attribute; the table's if left out. A table with TTL off names
+            none, and then it is the default.
 
     Raises:
         TableNotFoundError: There is no such table.
     """
-    config = DynamoDBTableConfig(table_name=table_name)
-    if ttl_attribute is None:
-        _, ttl_attribute = yield from time_to_live(table_name)
-    if ttl_attribute is None:
-        return config
-    return replace(config, enable_ttl=True, ttl_attribute=ttl_attribute)
+    table, ttl = yield [
+        Call("describe_table", {"TableName": table_name}),
+        Call("describe_time_to_live", {"TableName": table_name}),
+    ]
+    names = {index["IndexName"] for index in table["Table"].get("GlobalSecondaryIndexes", ())}
+    attribute = ttl_attribute or ttl["TimeToLiveDescription"].get("AttributeName")
+    config = DynamoDBTableConfig(table_name=table_name, enable_run_index=RUN_INDEX in names)
+    return replace(config, enable_ttl=True, ttl_attribute=attribute) if attribute else config
 
 
 def billing_mode(table: Mapping[str, Any]) -> str:

@@ -1,0 +1,84 @@
+"""`doctor` where AWS refuses, on an account of moto whose answers are scripted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from clients import KEYS, REGION
+from command_line import CommandLine, Done
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+from langgraph_checkpoint_dynamodb.drivers import sync
+from sessions import refusal
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Operations that the role may not call; the table exists."""
+    names: set[str] = set()
+    make = sync.sync_session
+
+    def watched(config: Any) -> Any:
+        session = make(config)
+        session.events.register("before-call.dynamodb", refuse)
+        return session
+
+    def refuse(model: Any, **_: Any) -> None:
+        if model.name in names:
+            raise refusal("AccessDeniedException")
+
+    monkeypatch.setattr(sync, "sync_session", watched)
+    with mock_aws():
+        session = boto3.Session(region_name=REGION, **KEYS)
+        table = DynamoDBTableConfig(table_name="chats", enable_ttl=True)
+        DynamoDBSaver(DynamoDBConfig(table_config=table, session=session), deploy=True)
+        yield names
+
+
+def doctor(*arguments: str, **environment: str | None) -> Done:
+    settings = {"LANGGRAPH_DYNAMODB_ENDPOINT_URL": None, **environment}
+    return CommandLine("", "chats").run("doctor", "--json", *arguments, **settings)
+
+
+def statuses(done: Done) -> dict[str, str]:
+    return {row["check"]: row["status"] for row in done.rows}
+
+
+def test_a_permission_that_every_graph_needs_is_a_problem(denied: set[str]) -> None:
+    denied |= {"Query", "Scan"}
+    done = doctor()
+    found = {row["check"]: row for row in done.rows}
+    assert (done.code, found["may Query"]["status"], found["may Scan"]["status"]) == (
+        *(4, "problem"),
+        "note",
+    )
+    assert found["may Query"]["what_to_do"] == "allow dynamodb:Query for every method"
+    assert {found["may PutItem"]["status"], found["TTL"]["status"]} == {"ok"}
+
+
+def test_a_role_that_may_not_describe_the_table_is_told_the_rest(denied: set[str]) -> None:
+    denied |= {"DescribeTable", "DescribeTimeToLive"}
+    done = doctor()
+    found = statuses(done)
+    assert (done.code, found["table"], found["TTL"]) == (0, "unknown", "unknown")
+    assert found["may Query"] == "ok"
+
+
+def test_without_credentials_it_says_how_to_give_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    nothing = dict.fromkeys((*map(str.upper, KEYS), "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
+    files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/nonexistent")
+    done = doctor(**nothing, **files)
+    found = {row["check"]: row for row in done.rows}
+    assert (done.code, found["credentials"]["status"]) == (4, "problem")
+    assert "aws sso login" in found["credentials"]["what_to_do"]
+    assert "table" not in found
+
+
+def test_without_a_region_it_says_how_to_name_one() -> None:
+    done = doctor(LANGGRAPH_DYNAMODB_REGION=None, AWS_CONFIG_FILE="/nonexistent")
+    assert (done.code, statuses(done)["Region"]) == (4, "problem")
