@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import doctor, tables, threads, upkeep
+from . import doctor, migration, tables, threads, upkeep
 from .connection import command
 
 app = typer.Typer(
@@ -18,4 +18,5 @@ threads.app.command("rm")(command(upkeep.rm))
 app.add_typer(threads.app, name="threads", help="List, inspect, export and delete threads.")
 app.add_typer(upkeep.app)
 app.add_typer(doctor.app)
+app.add_typer(migration.app)
 app.add_typer(tables.app)

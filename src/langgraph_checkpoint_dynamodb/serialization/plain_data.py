@@ -25,6 +25,8 @@ from .serializer import MSGPACK, is_encrypted
 TYPE, DATA = "$type", "$data"
 """The keys of a JSON object that stands for what JSON does not have."""
 
+_ENCRYPTED = "{} is encrypted: set LANGGRAPH_AES_KEY to the key of the graph"
+
 _MAX_DEPTH = 100
 """How deep objects are read, and JSON is made: far below Python's own limit."""
 
@@ -65,7 +67,7 @@ class DataSerializer:
         """
         kind, content = data
         if is_encrypted(kind):
-            raise ValueError(f"{kind} is encrypted: set LANGGRAPH_AES_KEY to the key of the graph")
+            raise ValueError(_ENCRYPTED.format(kind))
         match kind:
             case "null":
                 return None
@@ -76,6 +78,61 @@ class DataSerializer:
             case _ if kind == MSGPACK:
                 return _unpack(content, 0)
         return NamedData(kind, content)
+
+
+class UnchangedSerializer:
+    """Copies values from one saver to another: what is loaded is dumped as it was.
+
+    Objects stay in the form in which they are stored. So a copy needs none of a graph's classes,
+    and runs nothing; LangGraph's serializer turns an object into its data if the class is missing.
+    """
+
+    def loads_typed(self, data: Typed) -> Any:
+        """The value, with its objects as `ormsgpack.Ext`.
+
+        Raises:
+            ValueError: The value is encrypted, or its bytes are not of its type.
+        """
+        kind, content = data
+        if is_encrypted(kind):
+            raise ValueError(_ENCRYPTED.format(kind))
+        match kind:
+            case "null":
+                return None
+            case "bytes":
+                return content
+            case _ if kind == MSGPACK:
+                return ormsgpack.unpackb(content, ext_hook=_kept, option=ormsgpack.OPT_NON_STR_KEYS)
+        return NamedData(kind, content)
+
+    def dumps_typed(self, obj: Any) -> Typed:
+        """The bytes of a value that was loaded."""
+        match obj:
+            case None:
+                return "null", b""
+            case bytes():
+                return "bytes", obj
+            case NamedData(kind, content):
+                return kind, content
+        return MSGPACK, _packed(obj)
+
+
+def _kept(code: int, content: bytes) -> Any:
+    """An object as it is stored. `put` has to know the snapshots of delta channels."""
+    if code != EXT_DELTA_SNAPSHOT:
+        return ormsgpack.Ext(code, content)
+    value = ormsgpack.unpackb(content, ext_hook=_kept, option=ormsgpack.OPT_NON_STR_KEYS)
+    return _DeltaSnapshot(value)
+
+
+def _packed(value: Any) -> bytes:
+    return ormsgpack.packb(value, default=_pack_snapshot, option=ormsgpack.OPT_NON_STR_KEYS)
+
+
+def _pack_snapshot(value: Any) -> ormsgpack.Ext:
+    if isinstance(value, _DeltaSnapshot):
+        return ormsgpack.Ext(EXT_DELTA_SNAPSHOT, _packed(value.value))
+    raise TypeError(f"a {type(value).__name__} was not loaded by this serializer")
 
 
 def _unpack(content: bytes, depth: int) -> Any:

@@ -26,11 +26,13 @@ import messages
 from langgraph_checkpoint_dynamodb.serialization.plain_data import (
     DataSerializer,
     NamedData,
+    UnchangedSerializer,
     as_json,
 )
 
 LANGGRAPHS = JsonPlusSerializer()
 DATA = DataSerializer()
+COPY = UnchangedSerializer()
 
 
 class Color(Enum):
@@ -183,3 +185,42 @@ def test_an_encrypted_value_needs_the_key() -> None:
 def test_nothing_is_stored() -> None:
     with pytest.raises(TypeError, match="only reads"):
         DATA.dumps_typed(1)
+
+
+# Copies of values
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, b"ab", bytearray(b"ab"), 1.5, "text", [1, [2]], {"a": {1: 2}}, UUID(int=1)),
+        *({"at": Decimal("1.50"), "who": [HumanMessage("hi", id="m")]}, _DeltaSnapshot(["a"])),
+        {"nested": [_DeltaSnapshot([UUID(int=2)])]},
+    ],
+)
+def test_what_is_copied_is_stored_as_it_was(value: Any) -> None:
+    stored = LANGGRAPHS.dumps_typed(value)
+    assert COPY.dumps_typed(COPY.loads_typed(stored)) == stored
+
+
+@given(messages.plain)
+def test_plain_values_are_copied(value: Any) -> None:
+    stored = LANGGRAPHS.dumps_typed(value)
+    assert COPY.dumps_typed(COPY.loads_typed(stored)) == stored
+
+
+@pytest.mark.parametrize("stored", [("pickle", b"\x80"), ("json", b"{}"), ("other", b"")])
+def test_other_encodings_are_copied(stored: Any) -> None:
+    assert COPY.dumps_typed(COPY.loads_typed(stored)) == stored
+
+
+def test_a_copy_imports_nothing(module: Path) -> None:
+    stored = hostile(1, "hostile_module", "make", ["a"])
+    assert COPY.dumps_typed(COPY.loads_typed(stored)) == stored
+    assert not module.exists()
+    assert isinstance(COPY.loads_typed(LANGGRAPHS.dumps_typed(_DeltaSnapshot([]))), _DeltaSnapshot)
+
+
+def test_only_what_was_loaded_is_dumped() -> None:
+    with pytest.raises(TypeError, match="not msgpack serializable"):
+        COPY.dumps_typed([object()])

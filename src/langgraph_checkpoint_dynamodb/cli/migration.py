@@ -1,0 +1,111 @@
+"""`migrate`: threads of another DynamoDB saver's table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from ..config import source_table
+from ..config.source_table import SourceTable
+from ..errors import ConfigurationError
+from ..migration.report import MigrationReport
+from ..saver.saver import DynamoDBSaver
+from .connection import FAILED, Connection, command
+from .reading import copying_serde
+from .tables import DryRun
+
+app = typer.Typer()
+
+
+class Layout(str, Enum):
+    """Who wrote the source."""
+
+    AWS = source_table.AWS
+    DYNAMODB_CHECKPOINT = source_table.DYNAMODB_CHECKPOINT
+    RELEASE_0_1_3 = source_table.RELEASE_0_1_3
+
+
+@app.command()
+@command
+def migrate(
+    connection: Connection,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The table to copy from.")],
+    layout: Annotated[
+        Layout,
+        typer.Option(help="Who wrote SOURCE; 0.1.3 is that release of this package's name."),
+    ],
+    thread: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this thread. Can be repeated; all threads if left out."),
+    ] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="The bucket of its s3_offload_config, if it had one.")
+    ] = None,
+    key_prefix: Annotated[
+        str | None, typer.Option(help="The key_prefix of its s3_offload_config.")
+    ] = None,
+    source_ttl_attribute: Annotated[
+        str | None, typer.Option(help="Its attribute with the expiry of items, if renamed.")
+    ] = None,
+    ttl_seconds: Annotated[
+        int | None,
+        typer.Option(min=1, help="When copies expire: as in your savers; never if left out."),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Copy the threads of another DynamoDB saver into the table.
+
+    SOURCE is read only. What is there already is kept, so the command can be repeated: after an
+    interruption, or to copy what SOURCE got since. Values are copied as they are stored, without
+    the classes of your graph. Exits with 1 if a thread failed.
+
+    Examples:
+        langgraph-dynamodb migrate old --layout langgraph-checkpoint-aws --table chats --dry-run
+
+        langgraph-dynamodb migrate old --layout 0.1.3 --table chats
+    """
+    found = SourceTable(
+        layout=layout.value,
+        table_name=source,
+        bucket=bucket,
+        key_prefix=key_prefix,
+        ttl_attribute=source_ttl_attribute,
+    )
+    config = connection.config
+    if ttl_seconds is not None and not config.table_config.enable_ttl:
+        raise ConfigurationError(
+            f"--ttl-seconds {ttl_seconds}: TTL of table {config.table_config.table_name!r} is off; "
+            "switch it on, or leave the option out"
+        )
+    table = replace(config.table_config, ttl_seconds=ttl_seconds)
+    with (
+        DynamoDBSaver(replace(config, table_config=table), serde=copying_serde()) as saver,
+        connection.output.progress.status("copying") as status,
+    ):
+        report = saver.migrate(
+            found,
+            thread or None,
+            dry_run=dry_run,
+            progress=lambda part: status.update(f"copied {part.threads} threads"),
+        )
+    _print(connection, report, dry_run=dry_run)
+    if not report.ok:
+        raise typer.Exit(FAILED)
+
+
+def _print(connection: Connection, report: MigrationReport, *, dry_run: bool) -> None:
+    out = connection.output
+    if not connection.json:
+        out.text(str(report))
+        if dry_run:
+            out.note("dry run: nothing was copied")
+        return
+    for loss in report.losses:
+        out.line({"loss": loss.kind.value, "thread_id": loss.thread_id, "count": loss.count})
+    for failure in report.failures:
+        out.line({"failure": failure.error, "thread_id": failure.thread_id})
+    counts = ("threads", "checkpoints", "writes", "present")
+    out.line({**{name: getattr(report, name) for name in counts}, "dry_run": dry_run})

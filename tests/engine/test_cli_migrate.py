@@ -1,0 +1,67 @@
+"""`langgraph-dynamodb migrate`: the same threads as `migrate` copies, without their classes."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from conftest import MakeSaver
+
+from command_line import CommandLine
+from langgraph_checkpoint_dynamodb import DynamoDBSaver
+from migration_sources import BUCKET, LAYOUTS, PREFIX, Dump
+
+
+@pytest.mark.parametrize("name", ["aws-s3", "dynamodb-checkpoint", "0.1.3"])
+def test_it_copies_what_the_method_copies(
+    name: str,
+    make_saver: MakeSaver,
+    dynamodb: Any,
+    endpoint_url: str,
+    s3_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint_url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_url)
+    dump = Dump(name)
+    monkeypatch.setattr(DynamoDBSaver, "clock", staticmethod(lambda: dump.written_at))
+    source = dump.load(dynamodb, f"source-{uuid.uuid4().hex}")
+    by_method, by_command = (make_saver(mode="sync", endpoint_url=None) for _ in range(2))
+    report = by_method.migrate(source)
+
+    table = by_command.config.table_config.table_name
+    s3 = ("--bucket", BUCKET, "--key-prefix", PREFIX) if name == "aws-s3" else ()
+    arguments = ("migrate", source.table_name, "--layout", LAYOUTS[name], *s3)
+
+    def run(*more: str) -> Any:
+        command = CommandLine("", table)
+        return command.run(*arguments, *more, LANGGRAPH_DYNAMODB_ENDPOINT_URL=None)
+
+    dry = run("--dry-run", "--json")
+    assert (dry.code, list(by_command.list(None))) == (0, [])
+    done = run()
+    assert (done.code, done.out.splitlines()[0]) == (0, str(report).splitlines()[0])
+    counts = ("threads", "checkpoints", "writes")
+    assert [dry.rows[-1][one] for one in counts] == [getattr(report, one) for one in counts]
+    assert list(by_command.list(None)) == list(by_method.list(None))
+    assert by_command.verify().ok
+    again = run("--json", "--thread", dump.put[0].name[0])
+    assert (again.rows[-1]["threads"], again.rows[-1]["checkpoints"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--layout", "other"), "langgraph-checkpoint-aws"),
+        (("--layout", "0.1.3", "--bucket", "b"), "leave them out"),
+        (("--layout", "0.1.3", "--ttl-seconds", "60"), "TTL of table"),
+    ],
+)
+def test_wrong_usage(
+    make_saver: MakeSaver, endpoint_url: str, arguments: tuple[str, ...], hint: str
+) -> None:
+    table = make_saver(mode="sync").config.table_config.table_name
+    done = CommandLine(endpoint_url, table).run("migrate", "source", *arguments)
+    assert done.code == 2
+    assert hint in done.err
