@@ -152,11 +152,13 @@ def _store_chunks(
     scope = (new.place.thread_id, lifetime.generation)
     written_before = context.counters.chunks_written if context.counters else 0
     with context.in_flight.operation(scope, context.now):
-        plaintext = yield from _plaintext(context, new, parent)
-        encoder = _Encoder(context, new, parent, lifetime, plaintext)
+        unchanged = _unchanged(new, parent)
+        plaintext = yield from _plaintext(context, new, parent, unchanged)
+        reused = {name: one for name, one in unchanged.items() if name not in plaintext}
+        already = parent.known(lifetime.generation) if parent else frozenset[bytes]()
+        encoder = _Encoder(context, new, parent, lifetime, reused, plaintext, already)
         prepared: _Prepared = yield Compute(lambda: encoder.prepare(chain), encoder.work)
-        chunks = prepared.encoded.chunks
-        yield from chunk_writer.store(context, scope, chunks, encoder.stored_already)
+        yield from chunk_writer.store(context, scope, prepared.encoded.chunks, already)
         yield from chunk_writer.move(context, scope, prepared.moved)
     if context.counters is not None:
         written = context.counters.chunks_written - written_before
@@ -203,17 +205,34 @@ def _keep_chain(
     return (yield from keep_ancestors(context, new.place, new.parent_id, channels, until))
 
 
+def _unchanged(new: Put, parent: StoredCheckpoint | None) -> dict[str, StoredValue]:
+    """What the parent stores for the channels that have the same value in the checkpoint."""
+    if parent is None:
+        return {}
+    versions = new.checkpoint["channel_versions"]
+    return {
+        channel: parent.values[channel]
+        for channel in new.checkpoint["channel_values"]
+        if channel not in new.new_versions
+        and channel in versions
+        and parent.versions.get(channel) == versions[channel]
+        and channel in parent.values
+    }
+
+
 def _plaintext(
-    context: Context, new: Put, parent: StoredCheckpoint | None
+    context: Context,
+    new: Put,
+    parent: StoredCheckpoint | None,
+    unchanged: Mapping[str, StoredValue],
 ) -> Operation[Mapping[str, Any]]:
     """The values of unchanged channels to encrypt: the parent stores them in plaintext."""
     if parent is None or not context.encrypts:
         return {}
     plain = {
-        channel: parent.values[channel].record
-        for channel in new.checkpoint["channel_values"]
-        if _is_unchanged(new, parent, channel)
-        and not is_encrypted(parent.values[channel].record.type)
+        channel: value.record
+        for channel, value in unchanged.items()
+        if not is_encrypted(value.record.type)
     }
     if not plain:
         return {}
@@ -227,17 +246,6 @@ def _plaintext(
     }
 
 
-def _is_unchanged(new: Put, parent: StoredCheckpoint, channel: str) -> bool:
-    """Whether a channel has the value that the parent stores for it."""
-    versions = new.checkpoint["channel_versions"]
-    return (
-        channel not in new.new_versions
-        and channel in versions
-        and parent.versions.get(channel) == versions[channel]
-        and channel in parent.values
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Encoder:
     """Encodes a checkpoint as a body and chunks.
@@ -247,33 +255,31 @@ class _Encoder:
         new: The checkpoint.
         parent: What is stored for its parent.
         lifetime: Its lifetime.
+        reused: What the parent stores for the channels that are not stored again.
         plaintext: Values of unchanged channels that are stored again, now encrypted.
+        already: Stored chunks in the checkpoint's generation that it may refer to.
     """
 
     context: Context
     new: Put
     parent: StoredCheckpoint | None
     lifetime: Lifetime
+    reused: Mapping[str, StoredValue]
     plaintext: Mapping[str, Any]
-
-    @property
-    def stored_already(self) -> frozenset[bytes]:
-        """Stored chunks in the checkpoint's generation that it may refer to."""
-        return self.parent.known(self.lifetime.generation) if self.parent else frozenset()
+    already: frozenset[bytes]
 
     def prepare(self, chain: float) -> _Prepared:
         """Serialize, cut and compress; `chain` is until when its ancestors are kept."""
         context, new, parent = self.context, self.new, self.parent
-        known = parent.known(parent.lifetime.generation) if parent else frozenset[bytes]()
+        known, chunk_count = self.already, parent.chunk_count if parent else 0
+        if parent is not None and parent.lifetime.generation != self.lifetime.generation:
+            known, chunk_count = parent.known(parent.lifetime.generation), 0
         values, chunks = self._values(known)
         sizes = {channel: value.record.size for channel, value in values.items()}
         limits.check_new(context, sizes, f"{new.place}, checkpoint {new.id!r}")
         refs = frozenset[bytes]().union(*(value.refs for value in values.values()))
-        already = self.stored_already
-        elsewhere = refs - chunks.keys() - already
-        chunk_count = len(elsewhere) + len(chunks.keys() - already)
-        if parent is not None and parent.lifetime.generation == self.lifetime.generation:
-            chunk_count += parent.chunk_count
+        elsewhere = refs - chunks.keys() - self.already
+        chunk_count += len(elsewhere) + len(chunks.keys() - self.already)
         body = Body(
             self.lifetime.generation,
             headers.checkpoint_header(context.serde, self._header(list(values))),
@@ -299,7 +305,7 @@ class _Encoder:
         work = 0
         left: list[Any] = []
         for channel, value in self.new.checkpoint["channel_values"].items():
-            if self._reused(channel):
+            if channel in self.reused:
                 continue
             before = self.parent.values.get(channel) if self.parent else None
             if before is not None and before.memo is not None and isinstance(value, list):
@@ -315,9 +321,8 @@ class _Encoder:
         values: dict[str, StoredValue] = {}
         chunks: dict[bytes, bytes] = {}
         for channel, value in self.new.checkpoint["channel_values"].items():
-            reused = self._reused(channel)
-            if reused is not None:
-                values[channel] = reused
+            if channel in self.reused:
+                values[channel] = self.reused[channel]
                 continue
             before = self.parent.values.get(channel) if self.parent else None
             value_to_store = self.plaintext.get(channel, value)
@@ -326,15 +331,6 @@ class _Encoder:
             )
             chunks.update(new_chunks)
         return values, chunks
-
-    def _reused(self, channel: str) -> StoredValue | None:
-        """What the parent stores for a channel, if it did not change."""
-        parent = self.parent
-        if parent is None or channel in self.plaintext:
-            return None
-        if not _is_unchanged(self.new, parent, channel):
-            return None
-        return parent.values[channel]
 
     def _header(self, channels: list[str]) -> headers.CheckpointHeader:
         new = self.new
