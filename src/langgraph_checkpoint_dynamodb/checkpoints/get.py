@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -15,6 +16,7 @@ from ..runtime.context import Context, ThreadNamespace
 from ..runtime.effects import Compute, Operation
 from ..serialization import encode, headers, limits
 from ..serialization.encode import StoredValue
+from ..serialization.message_memo import Memo
 from ..serialization.serializer import deserialize
 from ..storage import chunk_reader
 from ..storage.body_reader import CheckpointEntry, Opened, open_bodies
@@ -103,42 +105,32 @@ def read_tuples(
     if not entries:
         return []
     thread_id = entries[0].place.thread_id
-    known = [memory.remembered(context, one.place, one.checkpoint_id) for one in entries]
     pending = [item for entry in entries for item in entry.writes]
     opened = yield from open_bodies(context, thread_id, pending, f"thread {thread_id!r}, writes")
     writes = iter(opened)
-    with_writes = [(entry, [next(writes) for _ in entry.writes]) for entry in entries]
-    for entry, own in with_writes:
-        limits.check_size(context, [entry.opened.body, *(one.body for one in own)], entry.where)
-    remembered = [
-        recall.remembered_values(context, *one) if remember else {}
-        for one in zip(entries, known, strict=True)
-    ]
+    reads = [_Read(entry, [next(writes) for _ in entry.writes]) for entry in entries]
+    for one in reads:
+        bodies = [one.entry.opened.body, *(written.body for written in one.writes)]
+        limits.check_size(context, bodies, one.entry.where)
+        if remember:
+            one.values, one.older = recall.remembered_values(context, one.entry)
     wanted = [
-        (entry.opened.body.generation, record)
-        for entry, values in zip(entries, remembered, strict=True)
-        for channel, record in entry.records()
-        if channel not in values
+        (one.entry.opened.body.generation, record)
+        for one in reads
+        for channel, record in one.entry.records()
+        if channel not in one.values
     ]
     wanted += encode.records_of(one.body for one in opened)
+    rebuilt = [value.memo.work for one in reads for value in one.values.values() if value.memo]
     chunk_count = max(entry.opened.body.chunk_count for entry in entries)
     loaded = yield from chunk_reader.load(context, thread_id, wanted, chunk_count=chunk_count)
     tuples: list[CheckpointTuple] = yield Compute(
-        lambda: [
-            _tuple(context, entry, own, loaded, values)
-            for (entry, own), values in zip(with_writes, remembered, strict=True)
-        ],
-        lambda: (
-            sum(record.size for _, record in wanted)
-            + sum(value.memo.work for one in remembered for value in one.values() if value.memo)
-        ),
+        lambda: [_tuple(context, one, loaded, remember=remember) for one in reads],
+        lambda: sum(record.size for _, record in wanted) + sum(rebuilt),
     )
     if remember:
-        rows = zip(with_writes, tuples, remembered, known, strict=True)
-        for (entry, own), found, values, stored in rows:
-            yield recall.remember_read(
-                context, entry, own, loaded, found, values, stored, newest=newest
-            )
+        for one in reads:
+            recall.remember_read(context, one.entry, one.writes, loaded, one.values, newest=newest)
     return tuples
 
 
@@ -163,28 +155,45 @@ def read_existing(
     return (yield from retry_if_changed(context, thread_id, found, read))
 
 
-def _tuple(
-    context: Context,
-    entry: CheckpointEntry,
-    writes: Sequence[Opened],
-    loaded: Chunks,
-    remembered: Mapping[str, StoredValue],
-) -> CheckpointTuple:
+@dataclass(slots=True)
+class _Read:
+    """A checkpoint whose values are read.
+
+    Attributes:
+        entry: The checkpoint.
+        writes: The bodies of its pending writes.
+        values: What is stored for its channels, if it is to be remembered: at first for those
+            that are rebuilt from memory, at last for all.
+        older: Memos of other values, which may be incomplete.
+    """
+
+    entry: CheckpointEntry
+    writes: list[Opened]
+    values: dict[str, StoredValue] = field(default_factory=dict)
+    older: Mapping[str, Memo] = field(default_factory=dict)
+
+
+def _tuple(context: Context, read: _Read, loaded: Chunks, *, remember: bool) -> CheckpointTuple:
+    entry, where = read.entry, read.entry.where
     header, place = entry.header, entry.place
-    values = {}
+    values: dict[str, Any] = {}
     for channel, record in entry.records():
-        known = remembered.get(channel)
-        values[channel] = (
-            known.memo.make()
-            if known is not None and known.memo is not None
-            else read_value(context, loaded, record, entry.where, channel)
-        )
+        known = read.values.get(channel)
+        if known is not None and known.memo is not None:
+            values[channel] = known.memo.make()
+        elif remember:
+            older = read.older.get(channel)
+            values[channel], read.values[channel] = recall.read_value(
+                context, loaded, record, where, channel, older
+            )
+        else:
+            values[channel] = read_value(context, loaded, record, where, channel)
     return CheckpointTuple(
         config=config_of(place, entry.checkpoint_id),
         checkpoint=headers.whole_checkpoint(header, entry.checkpoint_id, values),
         metadata=header.metadata,
         parent_config=config_of(place, header.parent_id) if header.parent_id else None,
-        pending_writes=pending_writes(context, entry, writes, loaded),
+        pending_writes=pending_writes(context, entry, read.writes, loaded),
     )
 
 

@@ -54,8 +54,7 @@ def _read(
     for entry in (yield from read_headers(context, thread_id, groups)):
         writes = yield from open_bodies(context, thread_id, entry.writes, entry.where)
         records = encode.records_of([entry.opened.body, *(one.body for one in writes)])
-        nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
-        loaded = yield from chunk_reader.load(context, thread_id, nodes, only_lists=True)
+        loaded = yield from chunk_reader.load(context, thread_id, records, only_lists=True)
         refs = recall.write_refs(entry, writes, loaded)
         stored = recall.stored_checkpoint(context, entry, loaded)
         found.append(replace(stored, write_refs=refs))

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from langgraph.checkpoint.base import CheckpointTuple
-
 from ..format import items, keys
 from ..format.body import Record
 from ..format.expiry import Lifetime
 from ..runtime.context import Context
-from ..runtime.effects import Compute
 from ..serialization import headers, message_memo
 from ..serialization.encode import StoredValue
-from ..serialization.serializer import is_langgraphs
+from ..serialization.message_memo import Memo
+from ..serialization.serializer import deserialize, is_langgraphs
 from ..storage.body_reader import CheckpointEntry, Opened
 from ..storage.chunk_reader import Chunks
 from . import memory
@@ -23,17 +21,40 @@ from .memory import StoredCheckpoint
 
 
 def remembered_values(
-    context: Context, entry: CheckpointEntry, known: StoredCheckpoint | None
-) -> dict[str, StoredValue]:
-    """The channels whose value this process can rebuild from memory, without reading bytes."""
+    context: Context, entry: CheckpointEntry
+) -> tuple[dict[str, StoredValue], dict[str, Memo]]:
+    """What this process remembers of the values of a checkpoint.
+
+    Returns:
+        The channels whose value can be rebuilt from memory, without reading bytes. Then the memos
+        of other channels, which are incomplete.
+    """
+    known = memory.remembered(context, entry.place, entry.checkpoint_id)
+    found: dict[str, StoredValue] = {}
+    older: dict[str, Memo] = {}
     if known is None or not is_langgraphs(context.serde):
-        return {}
-    found = {}
+        return found, older
     for channel, record in entry.records():
         value = known.values.get(channel)
-        if value is not None and value.memo and value.memo.is_whole and value.record == record:
+        if value is None or not value.memo or value.record != record:
+            continue
+        if value.memo.is_whole:
             found[channel] = value
-    return found
+        else:
+            older[channel] = value.memo
+    return found, older
+
+
+def read_value(
+    context: Context, loaded: Chunks, record: Record, where: str, channel: str, older: Memo | None
+) -> tuple[Any, StoredValue]:
+    """A value, deserialized, and what to remember of it; `older` is an incomplete memo of it."""
+    content = loaded.content(record, where)
+    value = deserialize(context, (record.type, content.data), where, f"channel {channel!r}")
+    memo = None
+    if message_memo.handles(context.serde, value):
+        memo = message_memo.remember(value, content.data, content.leaves, older)
+    return value, StoredValue(record, loaded.refs(record, where), memo)
 
 
 def remember_read(
@@ -41,12 +62,10 @@ def remember_read(
     entry: CheckpointEntry,
     writes: Sequence[Opened],
     loaded: Chunks,
-    found: CheckpointTuple,
-    remembered: Mapping[str, StoredValue],
-    known: StoredCheckpoint | None,
+    values: Mapping[str, StoredValue],
     *,
     newest: bool,
-) -> Compute[None]:
+) -> None:
     """Remember a checkpoint that was read, for the put of its child and for the next read.
 
     Args:
@@ -54,47 +73,14 @@ def remember_read(
         entry: The checkpoint.
         writes: The bodies of its pending writes.
         loaded: The chunks that were read.
-        found: What was returned to the caller.
-        remembered: The values that were rebuilt from memory; their bytes are not in `loaded`.
-        known: What was remembered before the read.
+        values: What is stored for its channels.
         newest: Whether the checkpoint is the newest of its namespace.
     """
-
-    def work() -> None:
-        values = {
-            channel: remembered.get(channel)
-            or _value(context, entry, channel, record, loaded, found, known)
-            for channel, record in entry.records()
-        }
-        stored = replace(stored_checkpoint(context, entry, loaded, values), newest=newest)
-        memory.remember(context, entry.place, entry.checkpoint_id, stored)
-        # Replaces earlier notes: some of those writes may have been replaced or deleted.
-        refs = write_refs(entry, writes, loaded)
-        memory.note_writes(context, entry.place, entry.checkpoint_id, refs)
-
-    return Compute(
-        work, lambda: sum(record.size for _, record in entry.records()) // message_memo.MEMO_SPEED
-    )
-
-
-def _value(
-    context: Context,
-    entry: CheckpointEntry,
-    channel: str,
-    record: Record,
-    loaded: Chunks,
-    found: CheckpointTuple,
-    known: StoredCheckpoint | None,
-) -> StoredValue:
-    """What to remember of a value that was read."""
-    value: Any = found.checkpoint["channel_values"][channel]
-    refs = loaded.refs(record, entry.where)
-    if not message_memo.handles(context.serde, value):
-        return StoredValue(record, refs)
-    before = known.values.get(channel) if known else None
-    older = before.memo if before is not None and before.record == record else None
-    data, leaves = loaded.join(record, entry.where), loaded.leaves(record, entry.where)
-    return StoredValue(record, refs, message_memo.remember(value, data, leaves, older))
+    stored = replace(stored_checkpoint(context, entry, loaded, values), newest=newest)
+    memory.remember(context, entry.place, entry.checkpoint_id, stored)
+    # Replaces earlier notes: some of those writes may have been replaced or deleted.
+    refs = write_refs(entry, writes, loaded)
+    memory.note_writes(context, entry.place, entry.checkpoint_id, refs)
 
 
 def stored_checkpoint(

@@ -191,8 +191,7 @@ def _still_referred(
     referred = now | before
     opened = [one.opened for one in renamed.values()]
     records = encode.records_of(one.body for one in opened)
-    nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
-    loaded = yield from chunk_reader.load(context, source, nodes, only_lists=True)
+    loaded = yield from chunk_reader.load(context, source, records, only_lists=True)
     for one in opened:
         for record in one.body.records:
             referred.update(_located(one, loaded.refs(record, where)))

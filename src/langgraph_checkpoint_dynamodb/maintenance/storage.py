@@ -88,8 +88,7 @@ class _Count:
             lambda: sum(map(items.body_size, found)),
         )
         records = encode.records_of(one.body for one in opened)
-        nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
-        loaded = yield from chunk_reader.load(context, thread_id, nodes, only_lists=True)
+        loaded = yield from chunk_reader.load(context, thread_id, records, only_lists=True)
         for item, one, names in zip(found, opened, channels, strict=True):
             self._take_inline(item, one, names)
             self._take_refs(one, names, loaded)

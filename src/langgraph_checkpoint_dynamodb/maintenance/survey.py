@@ -187,7 +187,5 @@ class Survey:
             one.entry = entries[sort_key]
 
     def _headers(self, groups: Sequence[CheckpointItems]) -> Operation[dict[str, CheckpointEntry]]:
-        if not groups:
-            return {}
         entries = yield from read_headers(self._context, self._thread_id, groups)
         return {items.sort_key(entry.item): entry for entry in entries}

@@ -95,9 +95,7 @@ def store_channel(
     what = f"channel {channel!r}"
     if message_memo.handles(serde, value):
         memo = before.memo if before else None
-        serialized = message_memo.serialize_list(
-            value, memo, known, lambda part: serialize(serde, part, what), serde.loads_typed
-        )
+        serialized = message_memo.serialize_list(serde, value, memo, known, what)
         if serialized is not None:
             return _store_messages(serialized, known)
     return store_value(serialize(serde, value, what), INLINE_BYTES, known)

@@ -12,7 +12,7 @@ turn (`benchmarks/`).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, takewhile
@@ -25,9 +25,8 @@ from ..chunking import segment_reuse
 from ..chunking.boundaries import Segment
 from ..chunking.cut import Elements
 from ..chunking.msgpack_arrays import array_header, element_offsets
-from ..format.body import Typed
 from .message_prototypes import KINDS, count_same, make_messages, prototypes, prototypes_read
-from .serializer import MSGPACK, is_langgraphs
+from .serializer import MSGPACK, is_langgraphs, serialize
 
 _MAX_MESSAGES = 8192
 """A longer list gets no memo, which would take as much memory as the state itself."""
@@ -115,7 +114,7 @@ def handles(serde: SerializerProtocol, value: Any) -> bool:
 def remember(
     messages: Sequence[BaseMessage],
     data: bytes,
-    stored: segment_reuse.Leaves,
+    leaves: segment_reuse.Leaves,
     memo: Memo | None = None,
 ) -> Memo | None:
     """The memo of a list that was just read; `None` if a message has no prototype.
@@ -123,7 +122,7 @@ def remember(
     Args:
         messages: The list.
         data: Its bytes.
-        stored: Its leaves.
+        leaves: Its leaves.
         memo: An older memo of the same list, if there is one.
     """
     made = _leading(prototypes_read(messages))
@@ -135,27 +134,30 @@ def remember(
     if offsets is None or len(offsets) != len(messages) + 1:
         return None
     sizes = array("Q", (end - begin for begin, end in pairwise(offsets)))
-    return Memo(made, sizes, segment_reuse.segments(stored, offsets))
+    return Memo(made, sizes, segment_reuse.segments(leaves, offsets))
 
 
 def serialize_list(
+    serde: SerializerProtocol,
     messages: Sequence[BaseMessage],
     memo: Memo | None,
     known: frozenset[bytes],
-    serialize: Callable[[Sequence[BaseMessage]], Typed],
-    load: Callable[[Typed], Any],
+    what: str,
 ) -> SerializedList | None:
     """Serialize the changes of a list.
 
     Args:
+        serde: LangGraph's serde.
         messages: The list.
         memo: The memo of the list before the change, if there is one.
         known: Digests of chunks that are stored already.
-        serialize: Serializes a list with the saver's serde.
-        load: Deserializes one.
+        what: The list's name, for errors.
 
     Returns:
         `None` if the serde does not return a msgpack array with an element for each message.
+
+    Raises:
+        SerializationError: The serde cannot serialize a message.
     """
     memo = memo or Memo()
     same = count_same(memo.prototypes, messages)
@@ -166,7 +168,7 @@ def serialize_list(
     per_message: list[bytes | None] = [*memo.prototypes[:same]]
     per_message += (None if one is None else memo.prototypes[one] for one in origins[same:])
     to_serialize = plan.to_serialize
-    kind, data = serialize(_messages_at(messages, per_message, to_serialize))
+    kind, data = serialize(serde, _messages_at(messages, per_message, to_serialize), what)
     offsets = element_offsets(data) if to_serialize else [len(data)]
     if kind != MSGPACK or offsets is None or len(offsets) != len(to_serialize) + 1:
         return None
@@ -180,7 +182,7 @@ def serialize_list(
         # Deserialize: a prototype has the state that the bytes give, not that of the graph's
         # object, which may differ.
         content = b"".join(data[slice(*pieces[number])] for number in new)
-        read = load((MSGPACK, array_header(len(new)) + content))
+        read = serde.loads_typed((MSGPACK, array_header(len(new)) + content))
         for number, one in zip(new, prototypes_read(read), strict=True):
             per_message[number] = one
     return SerializedList(

@@ -68,6 +68,8 @@ def open_bodies(
         CorruptCheckpointError: A body or one of its chunks is damaged or missing.
         UnsupportedFormatError: A later release wrote an item.
     """
+    if not found:
+        return []
     try:
         unpacked: list[Any] = yield Compute(
             lambda: [unpack_body(items.packed_body(item)) for item in found],
@@ -82,7 +84,7 @@ def open_bodies(
     ]
     for _, record in cut:
         limits.check_size(context, [Body(0, ("", b""), (record,))], where)
-    loaded = (yield from chunk_reader.load(context, thread_id, cut)) if cut else Chunks(thread_id)
+    loaded = yield from chunk_reader.load(context, thread_id, cut)
     return [
         _opened(context, item, content, loaded, where)
         for item, content in zip(found, unpacked, strict=True)
@@ -118,8 +120,7 @@ def refs_of(
     """
     opened = yield from open_bodies(context, thread_id, found, where)
     records = encode.records_of(one.body for one in opened)
-    nodes = [(generation, record) for generation, record in records if len(record.levels) > 1]
-    loaded = yield from chunk_reader.load(context, thread_id, nodes, only_lists=True)
+    loaded = yield from chunk_reader.load(context, thread_id, records, only_lists=True)
     now: set[tuple[int, bytes]] = set()
     before: set[tuple[int, bytes]] = set()
     for one in opened:

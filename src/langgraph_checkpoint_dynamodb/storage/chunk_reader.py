@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..chunking import segment_reuse
 from ..chunking.boundaries import DIGEST_BYTES
@@ -54,6 +54,13 @@ _MAX_RANGE_BYTES = 64 << 20
 _ROOM_SLACK = 1 << 20  # for lists of refs
 
 
+class Content(NamedTuple):
+    """The bytes of a value, and the leaves that they were cut into."""
+
+    data: bytes
+    leaves: segment_reuse.Leaves
+
+
 @dataclass(slots=True)
 class Chunks:
     """The chunks that were read, and why others could not be.
@@ -78,25 +85,23 @@ class Chunks:
             CorruptCheckpointError: A chunk is missing or damaged, or the size is not that of
                 the record.
         """
+        return self.content(record, where).data
+
+    def content(self, record: Record, where: str) -> Content:
+        """Like `join`, with the value's leaves."""
         if not record.levels:
-            return record.prefix
-        refs = self._content(record, where)
-        content: list[bytes | memoryview] = [*map(self._get, refs)]
-        if record.skip:
-            content = [memoryview(b"".join(content))[record.skip :]]
-        return b"".join([record.prefix, *content, record.suffix])
-
-    def leaves(self, record: Record, where: str) -> segment_reuse.Leaves:
-        """The offset of a record's first leaf in its value, and the digest and size of each."""
-        refs = self._content(record, where) if record.levels else []
-        return len(record.prefix) - record.skip, [(ref, len(self._get(ref))) for ref in refs]
-
-    def _content(self, record: Record, where: str) -> list[bytes]:
+            return Content(record.prefix, (len(record.prefix), ()))
         size = record.size + record.skip - len(record.prefix) - len(record.suffix)
         try:
-            return content_refs(record.levels, size, self._get)
+            refs = content_refs(record.levels, size, self._get)
         except CorruptCheckpointError as error:
             raise CorruptCheckpointError(f"{where}: {error}") from None
+        pieces: list[bytes | memoryview] = [*map(self._get, refs)]
+        leaves = [(ref, len(piece)) for ref, piece in zip(refs, pieces, strict=True)]
+        if record.skip:
+            pieces = [memoryview(b"".join(pieces))[record.skip :]]
+        data = b"".join([record.prefix, *pieces, record.suffix])
+        return Content(data, (len(record.prefix) - record.skip, leaves))
 
     def refs(self, record: Record, where: str) -> frozenset[bytes]:
         """The digest of every chunk that a record refers to, at any depth.
@@ -142,6 +147,8 @@ def load(
         only_lists: Read lists of refs and no content.
     """
     chunks = Chunks(thread_id)
+    if only_lists:
+        wanted = [(generation, record) for generation, record in wanted if len(record.levels) > 1]
     size = sum(record.size for _, record in wanted)
     # Twice the size, for chunks that are content of one value and a list of refs of another.
     room = 2 * size + _ROOM_SLACK

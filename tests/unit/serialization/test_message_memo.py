@@ -242,11 +242,12 @@ def test_a_message_that_changes_between_comparison_and_serialization(known_befor
     memo = memo_of(value) if known_before else None
     value[3].content = "as it is compared"
 
-    def serialize(part: Any) -> Any:
-        value[2].content = value[3].content = "as it is serialized"
-        return SERDE.dumps_typed(part)
+    class Changing(JsonPlusSerializer):
+        def dumps_typed(self, obj: Any) -> Any:
+            value[2].content = value[3].content = "as it is serialized"
+            return super().dumps_typed(obj)
 
-    written = message_memo.serialize_list(value, memo, frozenset(), serialize, SERDE.loads_typed)
+    written = message_memo.serialize_list(Changing(), value, memo, frozenset(), "the list")
     assert written is not None
     pieces = cut_list(written.elements)
     stored = pieces.prefix + b"".join(pieces.chunks.get(ref, b"") for ref in pieces.levels[0])
@@ -337,10 +338,8 @@ def test_many_small_changes_do_not_part_a_list_into_crumbs() -> None:
         thread.put(value)
     assert thread.read() == value
     (record,) = unpacked(thread)
-    leaves = thread.table.run(chunk_reader.load(context(), "thread", [(0, record)])).leaves(
-        record, ""
-    )
-    sizes = [size for _, size in leaves[1]]
+    loaded = thread.table.run(chunk_reader.load(context(), "thread", [(0, record)]))
+    sizes = [size for _, size in loaded.content(record, "").leaves[1]]
     assert sum(sizes) / len(sizes) > 400
 
 
