@@ -13,7 +13,14 @@ from ..runtime.effects import Call, Item, Operation
 from ..serialization import headers
 from ..storage import batches, chunk_writer
 from ..storage.body_reader import CheckpointEntry, refs_of
-from .checkpoint_items import CheckpointItems, collect, get_ancestor, read_headers
+from .checkpoint_items import (
+    CheckpointItems,
+    KeyedItem,
+    collect,
+    get_ancestor,
+    parse_keys,
+    read_headers,
+)
 
 _ITEMS_A_STEP = 4  # a checkpoint, and the writes of some tasks
 _MAX_PAGE = 4096
@@ -102,7 +109,7 @@ class Ancestors:
             start=requests.key(place.thread_id, high),
         )
         self._seen: dict[str, CheckpointItems] = {}
-        self._carried: list[Item] = []
+        self._carried: list[KeyedItem] = []
         self._lowest: str | None = None
 
     def get(self, checkpoint_id: str) -> Operation[CheckpointEntry | None]:
@@ -125,7 +132,8 @@ class Ancestors:
         call = self._call
         assert call is not None  # noqa: S101 - the caller's loop has checked it
         (reply,) = yield [call]
-        for group in collect(self._context, reply["Items"], self._carried, items.gone):
+        found = parse_keys(reply["Items"])
+        for group in collect(self._context, found, self._carried, items.gone):
             self._seen[group.key.checkpoint_id] = group
             self._lowest = group.key.checkpoint_id
         self._call = batches.next_page(call, reply)

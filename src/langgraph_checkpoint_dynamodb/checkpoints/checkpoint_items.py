@@ -11,7 +11,7 @@ have not changed since they were read; otherwise the read starts again with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
@@ -25,6 +25,9 @@ from ..storage.body_reader import CheckpointEntry, open_bodies
 from . import copied_threads
 
 T = TypeVar("T")
+
+KeyedItem: TypeAlias = tuple[keys.CheckpointKey, Item]
+"""An item with its parsed key."""
 
 IsGone: TypeAlias = Callable[[Context, Item], bool]
 """Whether an item is to be skipped: `items.expired`, or `items.gone` for ancestors."""
@@ -106,17 +109,24 @@ def exact_group(
     """The items of the checkpoint with this sort key."""
     call = requests.query(context.table, thread_id, keys.below(checkpoint_key))
     found = yield from batches.read_range(call)
-    groups = list(collect(context, reversed(found), [], is_gone))
+    groups = list(collect(context, parse_keys(reversed(found)), [], is_gone))
     return groups[0] if groups else None
+
+
+def parse_keys(found: Iterable[Item]) -> Iterator[KeyedItem]:
+    """The items in the bounds of a namespace that are checkpoints or writes, with their keys."""
+    for item in found:
+        if items.sort_key(item).startswith(keys.CHECKPOINTS):
+            yield items.parse_key(item), item
 
 
 def collect(
     context: Context,
-    newest_first: Iterable[Item],
-    carried: list[Item],
+    newest_first: Iterable[KeyedItem],
+    carried: list[KeyedItem],
     is_gone: IsGone = items.expired,
 ) -> Iterable[CheckpointItems]:
-    """CheckpointItems items, newest key first, into checkpoints with their writes.
+    """Collect items, newest key first, into checkpoints with their writes.
 
     Args:
         context: The call's settings and clock.
@@ -125,17 +135,14 @@ def collect(
             a range.
         is_gone: Which items to skip.
     """
-    for item in newest_first:
-        if not items.sort_key(item).startswith(keys.CHECKPOINTS) or is_gone(context, item):
+    for key, item in newest_first:
+        if is_gone(context, item):
             continue
-        key = items.parse_key(item)
         if key.task is not None:
-            carried.append(item)
+            carried.append((key, item))
             continue
-        prefix = f"{items.sort_key(item)}#"
-        yield CheckpointItems(
-            key, item, [w for w in carried if items.sort_key(w).startswith(prefix)]
-        )
+        writes = [one for its_key, one in carried if its_key.checkpoint == key.checkpoint]
+        yield CheckpointItems(key, item, writes)
         carried.clear()
 
 
@@ -217,8 +224,7 @@ def reload_groups(
     """Read the items of some checkpoints again; those that are gone are left out."""
     found = []
     for group in groups:
-        key = items.sort_key(group.item)
-        now = yield from exact_group(context, thread_id, key, is_gone)
+        now = yield from exact_group(context, thread_id, group.key.sort_key, is_gone)
         if now is not None:
             found.append(now)
     return found

@@ -20,7 +20,14 @@ from ..runtime.effects import Call, Item, Operation
 from ..storage import batches, subgraph_namespaces
 from ..storage.body_reader import CheckpointEntry
 from . import copied_threads
-from .checkpoint_items import CheckpointItems, collect, read_headers, retry_if_changed
+from .checkpoint_items import (
+    CheckpointItems,
+    KeyedItem,
+    collect,
+    parse_keys,
+    read_headers,
+    retry_if_changed,
+)
 from .get import read_existing
 
 _FIRST_PAGE = 64
@@ -81,7 +88,7 @@ class _Cursor:
     reply: Any = None
     bound: str | None = None
     ready: deque[CheckpointEntry] = field(default_factory=deque)
-    carried: list[Item] = field(default_factory=list)
+    carried: list[KeyedItem] = field(default_factory=list)
 
     def may_precede(self, checkpoint_id: str | None) -> bool:
         """Whether the unread part can hold a checkpoint that is listed before this one."""
@@ -235,7 +242,7 @@ class Listing:
                 continue
             groups = [
                 group
-                for group in collect(context, reply["Items"], cursor.carried)
+                for group in collect(context, parse_keys(reply["Items"]), cursor.carried)
                 if self._query.includes(group.key.checkpoint_id)
             ]
             cursor.call = batches.next_page(call, reply)

@@ -45,7 +45,7 @@ _HASH = r"%=[A-Za-z0-9_-]{22}"
 _CHECKPOINT_KEY = re.compile(
     rf"C#({_HASH}|{_PART})#({_PART})(?:#W#({_HASH}|{_PART})(?:#({_PART}))?)?", re.DOTALL
 )
-_CHUNK_KEY = re.compile(r"S#(?:0|[1-9][0-9]{0,15})#([A-Za-z0-9_-]{22})")
+_CHUNK_KEY = re.compile(r"S#(0|[1-9][0-9]{0,15})#([A-Za-z0-9_-]{22})")
 
 CHECKPOINTS = "C#"
 _FIRST_OF_0_1_3 = "#checkpoint#"
@@ -75,8 +75,14 @@ class CheckpointKey(NamedTuple):
 
     namespace: str
     checkpoint_id: str
-    task: str | None = None
-    channel: str | None = None
+    task: str | None
+    channel: str | None
+    sort_key: str
+
+    @property
+    def checkpoint(self) -> tuple[str, str]:
+        """What the keys of a checkpoint and its writes share."""
+        return self.namespace, self.checkpoint_id
 
 
 def encode(part: str) -> str:
@@ -165,8 +171,8 @@ def chunk(generation: int, digest: bytes) -> str:
 
 def chunk_digest(sort_key: str) -> bytes | None:
     """The digest in a chunk's sort key; `None` if it is not a chunk's."""
-    match = _CHUNK_KEY.fullmatch(sort_key)
-    return urlsafe_b64decode(match[1] + "==") if match else None
+    ref = chunk_ref(sort_key)
+    return ref and ref[1]
 
 
 def is_chunk(sort_key: str) -> bool:
@@ -181,8 +187,8 @@ def is_checkpoint_or_writes(sort_key: str) -> bool:
 
 def chunk_ref(sort_key: str) -> tuple[int, bytes] | None:
     """The generation and the digest in a chunk's sort key; `None` if it is not a chunk's."""
-    digest = chunk_digest(sort_key)
-    return None if digest is None else (int(sort_key.split("#")[1]), digest)
+    match = _CHUNK_KEY.fullmatch(sort_key)
+    return (int(match[1]), urlsafe_b64decode(match[2] + "==")) if match else None
 
 
 def chunk_ranges(generation: int, count: int) -> list[tuple[str, str]]:
@@ -211,7 +217,8 @@ def parse(sort_key: str) -> CheckpointKey:
             "or another application writes to the table"
         )
     ns, checkpoint_id, task, channel = match.groups()
-    return CheckpointKey(ns, unquote(checkpoint_id), task, unquote(channel) if channel else None)
+    channel = unquote(channel) if channel else None
+    return CheckpointKey(ns, unquote(checkpoint_id), task, channel, sort_key)
 
 
 def is_checkpoint_id(value: object) -> bool:

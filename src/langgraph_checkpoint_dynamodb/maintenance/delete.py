@@ -75,13 +75,14 @@ def _delete_checkpoints(
     yield from survey.read([keys.below(f"{keys.CHECKPOINTS}{part}") for part in ids])
     yield from survey.complete()
     deletable = {
-        part: [key for key in found if keys.parse(key).checkpoint_id in ids[part]]
+        part: [key for key in found if key.checkpoint_id in ids[part]]
         for part, found in survey.deletable().items()
     }
-    yield from batches.delete_keys(context, thread_id, chain.from_iterable(deletable.values()))
+    sort_keys = (key.sort_key for key in chain.from_iterable(deletable.values()))
+    yield from batches.delete_keys(context, thread_id, sort_keys)
     for found in deletable.values():
         # If a head names one of these, it is the newest.
-        checkpoints = [key for key in found if keys.parse(key).task is None]
+        checkpoints = [key.sort_key for key in found if key.task is None]
         if checkpoints:
             yield from fencing.clear_head(context, thread_id, max(checkpoints))
 

@@ -31,7 +31,8 @@ def prune(context: Context, thread_id: str, keep: RetentionPolicy) -> Operation[
         if len(deletable[part]) == len(namespace.found)
     ]
     yield from _delete_heads(context, thread_id, emptied)
-    yield from batches.delete_keys(context, thread_id, chain.from_iterable(deletable.values()))
+    found = chain.from_iterable(deletable.values())
+    yield from batches.delete_keys(context, thread_id, (key.sort_key for key in found))
     yield from sweep(context, thread_id)
 
 

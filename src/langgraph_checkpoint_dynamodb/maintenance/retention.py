@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ..checkpoints.checkpoint_items import CheckpointItems, collect
+from ..checkpoints.checkpoint_items import CheckpointItems, KeyedItem, collect
 from ..format import items, keys
+from ..format.keys import CheckpointKey
 from ..runtime.context import Context
 from ..runtime.effects import Item
 from ..serialization.headers import CheckpointHeader
@@ -108,7 +109,7 @@ class SurveyedNamespace:
         name: Its name; `None` while only a hash of it is known.
         parents: The checkpoints of the enclosing graphs, by namespace, as its newest checkpoint's
             metadata names them.
-        found: All sort keys.
+        found: The keys of all its items.
         ids: The ids of checkpoints that have not expired, newest first.
         bounds: Ids. A replay of a kept checkpoint searches other namespaces for the newest
             checkpoint before one of these.
@@ -118,10 +119,10 @@ class SurveyedNamespace:
     selectors: Sequence[CheckpointSelector]
     name: str | None
     parents: Mapping[str, str] = field(default_factory=dict)
-    found: list[str] = field(default_factory=list)
+    found: list[CheckpointKey] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     bounds: set[str] = field(default_factory=set)
-    _carried: list[Item] = field(default_factory=list)
+    _carried: list[KeyedItem] = field(default_factory=list)
     _young_tombstones: set[str] = field(default_factory=set)
 
     @property
@@ -135,15 +136,15 @@ class SurveyedNamespace:
         return self.ids[0] if self.ids else ""
 
     def add(
-        self, context: Context, page: Iterable[Item]
+        self, context: Context, page: Iterable[KeyedItem]
     ) -> list[tuple[CheckpointItems, int | None]]:
         """Add a page; returns its checkpoints, each with its rank, or `None` if it has expired."""
         added = list(page)
-        self.found += map(items.sort_key, added)
+        self.found += [key for key, _ in added]
         self._young_tombstones.update(
-            items.sort_key(item)
-            for item in added
-            if items.is_tombstone(item) and _is_young(context, item)
+            key.sort_key
+            for key, item in added
+            if items.is_tombstone(item) and _is_young(context, key, item)
         )
         ranked: list[tuple[CheckpointItems, int | None]] = []
         for group in collect(context, added, self._carried, items.gone):
@@ -173,8 +174,8 @@ class SurveyedNamespace:
         indexes = {bisect_left(oldest_first, bound) for bound in bounds}
         return {oldest_first[index - 1] for index in indexes if index}
 
-    def deletable(self, context: Context) -> list[str]:
-        """The sort keys of the items to delete, oldest first.
+    def deletable(self, context: Context) -> list[CheckpointKey]:
+        """The keys of the items to delete, oldest first.
 
         Writes without a checkpoint are left over from a deleted one, unless they are newer than
         the newest checkpoint: then its put may be under way. A young tombstone is kept, because
@@ -182,18 +183,17 @@ class SurveyedNamespace:
         """
         return [key for key in reversed(self.found) if not self._is_kept(context, key)]
 
-    def _is_kept(self, context: Context, sort_key: str) -> bool:
-        if sort_key in self.selector.kept or sort_key in self._young_tombstones:
+    def _is_kept(self, context: Context, key: CheckpointKey) -> bool:
+        if key.sort_key in self.selector.kept or key.sort_key in self._young_tombstones:
             return True
-        checkpoint_id = keys.parse(sort_key).checkpoint_id
-        return checkpoint_id > self.newest and may_be_under_way(context, checkpoint_id)
+        return key.checkpoint_id > self.newest and may_be_under_way(context, key.checkpoint_id)
 
 
-def _is_young(context: Context, tombstone: Item) -> bool:
+def _is_young(context: Context, key: CheckpointKey, tombstone: Item) -> bool:
     """Whether a tombstone may still be needed. One without a time is dated by its id."""
     written = items.written_at(tombstone)
     if written == math.inf:
-        written = keys.made_at(items.parse_key(tombstone).checkpoint_id) or 0
+        written = keys.made_at(key.checkpoint_id) or 0
     return written >= context.now - GRACE_SECONDS
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..checkpoints.checkpoint_items import CheckpointItems, collect, read_headers
+from ..checkpoints.checkpoint_items import CheckpointItems, collect, parse_keys, read_headers
 from ..format import items, keys, requests
+from ..format.keys import CheckpointKey
 from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
 from ..storage import batches
@@ -87,8 +88,8 @@ class Survey:
                 else:
                     del selector.needed[checkpoint_id]
 
-    def deletable(self) -> dict[str, list[str]]:
-        """The sort keys of the items to delete, by the namespaces' key parts, oldest first.
+    def deletable(self) -> dict[str, list[CheckpointKey]]:
+        """The keys of the items to delete, by the namespaces' key parts, oldest first.
 
         Subgraphs come before their enclosing graphs. If the deletion is interrupted, the next
         one needs the enclosing graph's checkpoints to find that the subgraphs are not used.
@@ -114,14 +115,15 @@ class Survey:
             following = batches.next_page(call, reply)
             if following is not None:
                 stored += yield from batches.read_range(following)
-            for group in collect(self._context, reversed(stored), [], items.gone):
+            for group in collect(self._context, parse_keys(reversed(stored)), [], items.gone):
                 found[sort_key] = group
         return found
 
     def _take(self, page: Sequence[Item]) -> Operation[None]:
         seen: list[_Seen] = []
         namespace: SurveyedNamespace | None = None
-        for part, found in groupby(page, lambda item: items.parse_key(item).namespace):
+        keyed = [(items.parse_key(item), item) for item in page]
+        for part, found in groupby(keyed, lambda one: one[0].namespace):
             if namespace is not None:
                 namespace.close()
             namespace = self._namespace(part)
@@ -181,7 +183,7 @@ class Survey:
 
     def _open(self, seen: Iterable[_Seen]) -> Operation[None]:
         """Read the headers of checkpoints that have not been read yet."""
-        unread = {items.sort_key(one.group.item): one for one in seen if one.entry is None}
+        unread = {one.group.key.sort_key: one for one in seen if one.entry is None}
         entries = yield from self._headers([one.group for one in unread.values()])
         for sort_key, one in unread.items():
             one.entry = entries[sort_key]
