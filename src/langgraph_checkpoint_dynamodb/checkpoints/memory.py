@@ -81,9 +81,11 @@ def remember(
     context: Context, place: ThreadNamespace, checkpoint_id: str, stored: StoredCheckpoint
 ) -> None:
     """Remember a checkpoint."""
-    if stored.size > context.cache.limit // _MEMO_SHARE:
+    size = stored.size
+    if size > context.cache.limit // _MEMO_SHARE:
         stored = stored.without_memos()
-    context.cache.put(_checkpoint_key(place, checkpoint_id), stored, stored.size)
+        size = stored.size
+    context.cache.put(_checkpoint_key(place, checkpoint_id), stored, size)
 
 
 def remembered(

@@ -161,12 +161,12 @@ def serialize_list(
     """
     memo = memo or Memo()
     same = count_same(memo.prototypes, messages)
-    origins = [*range(same), *_origins(memo.prototypes, prototypes(messages[same:]), same)]
+    later = _origins(memo.prototypes, prototypes(messages[same:]), same)
     plan = segment_reuse.plan_reuse(
-        segment_reuse.StoredList(memo.sizes, memo.segments), same, origins[same:], known
+        segment_reuse.StoredList(memo.sizes, memo.segments), same, later, known
     )
     per_message: list[bytes | None] = [*memo.prototypes[:same]]
-    per_message += (None if one is None else memo.prototypes[one] for one in origins[same:])
+    per_message += (None if one is None else memo.prototypes[one] for one in later)
     to_serialize = plan.to_serialize
     kind, data = serialize(serde, _messages_at(messages, per_message, to_serialize), what)
     offsets = element_offsets(data) if to_serialize else [len(data)]
@@ -174,7 +174,7 @@ def serialize_list(
         return None
     pieces = dict(zip(to_serialize, pairwise(offsets), strict=True))
     sizes = array("Q", memo.sizes[:same])
-    sizes.extend(0 if one is None else memo.sizes[one] for one in origins[same:])
+    sizes.extend(0 if one is None else memo.sizes[one] for one in later)
     for number, (begin, end) in pieces.items():
         sizes[number] = end - begin
     new = [number for number in to_serialize if per_message[number] is None]

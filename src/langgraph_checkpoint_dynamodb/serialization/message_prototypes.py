@@ -99,7 +99,8 @@ def prototypes_read(messages: Sequence[Any]) -> list[bytes | None]:
 def count_same(before: Sequence[bytes], messages: Sequence[BaseMessage]) -> int:
     """How many messages at the start equal the stored ones, given the prototypes of these."""
     for begin in range(0, len(before), _BLOCK):
-        known, block = before[begin : begin + _BLOCK], messages[begin : begin + _BLOCK]
+        known = before[begin : begin + _BLOCK]
+        block = messages[begin : begin + len(known)]
         if not _all_same(known, block):
             pairs = zip(known, block, strict=False)
             return begin + sum(
