@@ -6,7 +6,7 @@ metadata is in the header, so the body is unpacked and packed again, with the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -17,8 +17,7 @@ from ..runtime.context import Context
 from ..runtime.effects import Compute, Item, Operation
 from ..serialization import encode, headers
 from ..serialization.headers import CheckpointHeader
-from ..storage import chunk_reader
-from ..storage.body_reader import Opened, open_bodies, refs_of
+from ..storage.body_reader import Opened, open_bodies, refs_in
 
 _CHECKPOINTS_AT_ONCE = 64
 
@@ -71,7 +70,12 @@ def rename_checkpoints(
         renames.checkpoints.update((yield _rename(context, source, target, some, read)))
     cut = [one.opened for one in renames.checkpoints.values() if one.opened.refs]
     if cut:
-        unreferenced = {ref for opened in cut for ref in _located(opened, opened.refs)}
+        unreferenced = {
+            (generation, ref)
+            for opened in cut
+            for generation in (opened.body.generation, opened.made_in)
+            for ref in opened.refs
+        }
         try:
             unreferenced -= yield from _still_referred(context, source, found, renames.checkpoints)
         except (CorruptCheckpointError, UnsupportedFormatError):
@@ -176,23 +180,13 @@ def _in_metadata(thread_id: str) -> str:
     return thread_id.replace("\x00", "")
 
 
-def _located(opened: Opened, refs: Iterable[bytes]) -> Iterable[Ref]:
-    """Chunks with the generation they are in now, and with the one they were written in."""
-    return {(one, ref) for one in (opened.body.generation, opened.made_in) for ref in refs}
-
-
 def _still_referred(
     context: Context, source: str, found: Sequence[Item], renamed: Mapping[str, RenamedCheckpoint]
 ) -> Operation[set[Ref]]:
     """The chunks that the values of renamed checkpoints, and all other items, refer to."""
     where = f"thread {source!r}"
     others = [item for item in found if items.sort_key(item) not in renamed]
-    now, before = yield from refs_of(context, source, others, where)
-    referred = now | before
-    opened = [one.opened for one in renamed.values()]
-    records = encode.records_of(one.body for one in opened)
-    loaded = yield from chunk_reader.load(context, source, records, only_lists=True)
-    for one in opened:
-        for record in one.body.records:
-            referred.update(_located(one, loaded.refs(record, where)))
-    return referred
+    opened = yield from open_bodies(context, source, others, where)
+    opened += [replace(one.opened, refs=frozenset()) for one in renamed.values()]
+    now, before = yield from refs_in(context, source, opened, where)
+    return now | before

@@ -119,6 +119,13 @@ def refs_of(
         read such an item before may still put a child that refers to these.
     """
     opened = yield from open_bodies(context, thread_id, found, where)
+    return (yield from refs_in(context, thread_id, opened, where))
+
+
+def refs_in(
+    context: Context, thread_id: str, opened: Sequence[Opened], where: str
+) -> Operation[tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]]:
+    """Like `refs_of`, of bodies that were read."""
     records = encode.records_of(one.body for one in opened)
     loaded = yield from chunk_reader.load(context, thread_id, records, only_lists=True)
     now: set[tuple[int, bytes]] = set()
