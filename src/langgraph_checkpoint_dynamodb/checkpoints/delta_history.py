@@ -107,11 +107,7 @@ def _gather(context: Context, entry: CheckpointEntry, walk: _Walk) -> Operation[
     seeds = {channel: stored[channel] for channel in walk.remaining if channel in stored}
     wanted = [(body.generation, record) for record in seeds.values()]
     wanted += encode.records_of(one.body for one in opened)
-    limits.check_size(
-        context,
-        [replace(body, records=tuple(seeds.values())), *(one.body for one in opened)],
-        entry.where,
-    )
+    limits.check_size(context, wanted, entry.where)
     loaded = yield from chunk_reader.load(context, thread_id, wanted)
     for write in reversed(pending_writes(context, entry, opened, loaded)):
         if write[1] in walk.remaining:

@@ -111,7 +111,7 @@ def read_tuples(
     reads = [_Read(entry, [next(writes) for _ in entry.writes]) for entry in entries]
     for one in reads:
         bodies = [one.entry.opened.body, *(written.body for written in one.writes)]
-        limits.check_size(context, bodies, one.entry.where)
+        limits.check_size(context, encode.records_of(bodies), one.entry.where)
         if remember:
             one.values, one.older = recall.remembered_values(context, one.entry)
     wanted = [

@@ -218,10 +218,9 @@ class _Task:
         context, place = self.context, self.place
         where = f"{place}, checkpoint {self.checkpoint_id!r}, writes {items.sort_key(item)!r}"
         (opened,) = yield from open_bodies(context, place.thread_id, [item], where)
-        limits.check_size(context, [opened.body], where)
-        loaded = yield from chunk_reader.load(
-            context, place.thread_id, encode.records_of([opened.body])
-        )
+        records = encode.records_of([opened.body])
+        limits.check_size(context, records, where)
+        loaded = yield from chunk_reader.load(context, place.thread_id, records)
         header = headers.read_writes_header(context, opened.body, where)
         return [
             Write(index, channel, (record.type, loaded.join(record, where)))

@@ -6,20 +6,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import ConfigurationError, InvalidInputError
-from ..format.body import Body
+from ..format.body import Record
 from ..runtime.context import Context
 
 _MAX_WALK = 400
 """Objects that are visited to estimate the size of a value: about 50 microseconds."""
 
 
-def check_size(context: Context, found: Iterable[Body], where: str) -> None:
-    """Refuse to load more than `max_bytes`.
+def check_size(context: Context, wanted: Iterable[tuple[int, Record]], where: str) -> None:
+    """Refuse to load more than `max_bytes`; `wanted` is as for `chunk_reader.load`.
 
     Raises:
         ConfigurationError: The records claim more.
     """
-    size = sum(record.size for body in found for record in body.records)
+    size = sum(record.size for _, record in wanted)
     if size > context.max_bytes:
         raise ConfigurationError(
             f"max_checkpoint_bytes={context.max_bytes} is too low for {where}: its values and "

@@ -82,8 +82,8 @@ def open_bodies(
         for item, content in zip(found, unpacked, strict=True)
         if not isinstance(content, Body)
     ]
-    for _, record in cut:
-        limits.check_size(context, [Body(0, ("", b""), (record,))], where)
+    for one in cut:
+        limits.check_size(context, [one], where)
     loaded = yield from chunk_reader.load(context, thread_id, cut)
     return [
         _opened(context, item, content, loaded, where)
