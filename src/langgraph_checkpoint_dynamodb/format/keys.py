@@ -70,6 +70,12 @@ _UUID_6 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-6[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]
 _UNIX_EPOCH_TICKS = 0x01B21DD213814000  # a UUID counts 100 ns from 1582-10-15
 
 
+ChunkRef: TypeAlias = tuple[int, bytes]
+"""A chunk: its generation and digest."""
+
+ChunkRefs: TypeAlias = frozenset[ChunkRef]
+
+
 class CheckpointKey(NamedTuple):
     """A parsed sort key. `namespace` and `task` are still encoded, and may be hashes."""
 
@@ -185,7 +191,7 @@ def is_checkpoint_or_writes(sort_key: str) -> bool:
     return _CHECKPOINT_OR_WRITES.fullmatch(sort_key) is not None
 
 
-def chunk_ref(sort_key: str) -> tuple[int, bytes] | None:
+def chunk_ref(sort_key: str) -> ChunkRef | None:
     """The generation and the digest in a chunk's sort key; `None` if it is not a chunk's."""
     match = _CHUNK_KEY.fullmatch(sort_key)
     return (int(match[1]), urlsafe_b64decode(match[2] + "==")) if match else None
@@ -251,7 +257,3 @@ ALL_CHECKPOINTS = below(CHECKPOINTS.rstrip("#"))
 ALL_HEADS = below(HEADS.rstrip("#"))
 ALL_CHUNKS = below(CHUNKS.rstrip("#"))
 ALL_BUT_CHUNKS = ALL_CHECKPOINTS[0], ALL_HEADS[1]
-
-
-ChunkRefs: TypeAlias = "frozenset[tuple[int, bytes]]"
-"""Chunks, with their generations."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from ..checkpoints import copied_threads
 from ..errors import ConflictError
 from ..format import items, keys, requests
-from ..format.keys import ALL_CHECKPOINTS, ALL_CHUNKS
+from ..format.keys import ALL_CHECKPOINTS, ALL_CHUNKS, ChunkRef
 from ..runtime.context import Context
 from ..runtime.effects import Item, Operation
 from ..storage import batches
@@ -57,7 +57,7 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
 
 
 def _copy_chunks(
-    context: Context, source: str, target: str, unreferenced: Set[tuple[int, bytes]]
+    context: Context, source: str, target: str, unreferenced: Set[ChunkRef]
 ) -> Operation[None]:
     """Copy all chunks but the unreferenced ones."""
     # Nothing refers to a copied chunk yet: by its new `T`, a prune of the target keeps it.

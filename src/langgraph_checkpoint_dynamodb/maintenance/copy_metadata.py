@@ -6,23 +6,24 @@ metadata is in the header, so the body is unpacked and packed again, with the sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ..errors import CorruptCheckpointError, DeserializationError, UnsupportedFormatError
 from ..format import items
+from ..format.keys import ChunkRef
 from ..runtime.context import Context
 from ..runtime.effects import Compute, Item, Operation
 from ..serialization import encode, headers
 from ..serialization.headers import CheckpointHeader
 from ..storage.body_reader import Opened, open_bodies, refs_in
 
-_CHECKPOINTS_AT_ONCE = 64
+T = TypeVar("T")
 
-Ref = tuple[int, bytes]
-"""A chunk, by its generation and digest."""
+_CHECKPOINTS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class RenamedCheckpoint:
     """
 
     item: Item
-    chunks: dict[Ref, bytes]
+    chunks: dict[ChunkRef, bytes]
     opened: Opened
     header: CheckpointHeader
 
@@ -52,7 +53,7 @@ class Renames:
     """
 
     checkpoints: dict[str, RenamedCheckpoint] = field(default_factory=dict)
-    unreferenced: set[Ref] = field(default_factory=set)
+    unreferenced: set[ChunkRef] = field(default_factory=set)
 
 
 def rename_checkpoints(
@@ -63,11 +64,12 @@ def rename_checkpoints(
     A checkpoint that cannot be read is not changed: the copy is as damaged as its source.
     """
     renames = Renames()
+    rename = partial(_rename, context, source, target)
     checkpoints = [item for item in found if items.parse_key(item).task is None]
     for start in range(0, len(checkpoints), _CHECKPOINTS_AT_ONCE):
         some = checkpoints[start : start + _CHECKPOINTS_AT_ONCE]
-        read = yield from _read(context, source, some)
-        renames.checkpoints.update((yield _rename(context, source, target, some, read)))
+        renamed = yield from _read(context, source, some, rename)
+        renames.checkpoints.update((items.sort_key(one.item), one) for one in renamed if one)
     cut = [one.opened for one in renames.checkpoints.values() if one.opened.refs]
     if cut:
         unreferenced = {
@@ -92,68 +94,60 @@ def are_equal(
     Bytes are not compared: encrypting a body twice gives different bytes. A checkpoint that
     cannot be read is not in the result.
     """
-    read = yield from _read(context, target, stored)
-    return {
-        key: header == renamed[key].header
-        and opened.body.records == renamed[key].opened.body.records
-        for key, (opened, header) in read.items()
-    }
+
+    def compare(item: Item, opened: Opened, header: CheckpointHeader) -> tuple[str, bool]:
+        one = renamed[items.sort_key(item)]
+        is_equal = header == one.header and opened.body.records == one.opened.body.records
+        return items.sort_key(item), is_equal
+
+    return dict((yield from _read(context, target, stored, compare)))
 
 
 def _read(
-    context: Context, thread_id: str, found: Sequence[Item]
-) -> Operation[dict[str, tuple[Opened, CheckpointHeader]]]:
-    """The bodies and headers of the checkpoints that can be read."""
+    context: Context,
+    thread_id: str,
+    found: Sequence[Item],
+    use: Callable[[Item, Opened, CheckpointHeader], T],
+) -> Operation[list[T]]:
+    """What `use` returns for each checkpoint that can be read."""
+    where = f"thread {thread_id!r}"
     try:
-        opened = yield from open_bodies(context, thread_id, found, f"thread {thread_id!r}")
-        found_headers: list[CheckpointHeader] = yield Compute(
+        opened = yield from open_bodies(context, thread_id, found, where)
+        made: list[T] = yield Compute(
             lambda: [
-                headers.read_checkpoint_header(context, one.body, f"thread {thread_id!r}")
-                for one in opened
+                use(item, one, headers.read_checkpoint_header(context, one.body, where))
+                for item, one in zip(found, opened, strict=True)
             ],
             lambda: sum(map(items.body_size, found)),
         )
     except (CorruptCheckpointError, DeserializationError, UnsupportedFormatError):
         if len(found) == 1:
-            return {}
-        read: dict[str, tuple[Opened, CheckpointHeader]] = {}
+            return []
+        made = []
         for item in found:
-            read.update((yield from _read(context, thread_id, [item])))
-        return read
-    pairs = zip(opened, found_headers, strict=True)
-    return {items.sort_key(item): pair for item, pair in zip(found, pairs, strict=True)}
+            made += yield from _read(context, thread_id, [item], use)
+    return made
 
 
 def _rename(
     context: Context,
     source: str,
     target: str,
-    found: Sequence[Item],
-    read: Mapping[str, tuple[Opened, CheckpointHeader]],
-) -> Compute[dict[str, RenamedCheckpoint]]:
-    def rename() -> dict[str, RenamedCheckpoint]:
-        renamed = {}
-        for item in found:
-            key = items.sort_key(item)
-            opened, header = read.get(key, (None, None))
-            metadata = _renamed_in(header.metadata, source, target) if header else None
-            if opened is not None and header is not None and metadata is not None:
-                changed = replace(header, metadata=metadata)  # type: ignore[arg-type]
-                renamed[key] = _repacked(context, {**item, "PK": {"S": target}}, opened, changed)
-        return renamed
-
-    return Compute(rename, lambda: sum(map(items.body_size, found)))
-
-
-def _repacked(
-    context: Context, item: Item, opened: Opened, header: CheckpointHeader
-) -> RenamedCheckpoint:
-    typed = headers.checkpoint_header(context.serde, header)
+    item: Item,
+    opened: Opened,
+    header: CheckpointHeader,
+) -> RenamedCheckpoint | None:
+    metadata = _renamed_in(header.metadata, source, target)
+    if metadata is None:
+        return None
+    renamed = replace(header, metadata=metadata)  # type: ignore[arg-type]
+    typed = headers.checkpoint_header(context.serde, renamed)
     body = replace(opened.body, generation=opened.made_in, header=typed)
     encoded = encode.encode_body(body, {}, frozenset())
     # The copy is kept as long as its source, so its chunks are in the same generation.
     chunks = {(opened.body.generation, digest): data for digest, data in encoded.chunks.items()}
-    return RenamedCheckpoint({**item, "B": {"B": encoded.body}}, chunks, opened, header)
+    copy = {**item, "PK": {"S": target}, "B": {"B": encoded.body}}
+    return RenamedCheckpoint(copy, chunks, opened, renamed)
 
 
 def _renamed_in(metadata: Mapping[str, Any], source: str, target: str) -> dict[str, Any] | None:
@@ -182,7 +176,7 @@ def _in_metadata(thread_id: str) -> str:
 
 def _still_referred(
     context: Context, source: str, found: Sequence[Item], renamed: Mapping[str, RenamedCheckpoint]
-) -> Operation[set[Ref]]:
+) -> Operation[set[ChunkRef]]:
     """The chunks that the values of renamed checkpoints, and all other items, refer to."""
     where = f"thread {source!r}"
     others = [item for item in found if items.sort_key(item) not in renamed]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..format import items, keys, requests
-from ..format.keys import ALL_CHECKPOINTS, ALL_CHUNKS
+from ..format.keys import ALL_CHECKPOINTS, ALL_CHUNKS, ChunkRef
 from ..runtime.context import Context
 from ..runtime.effects import Item, Operation
 from ..storage import batches
@@ -43,10 +43,10 @@ def sweep(context: Context, thread_id: str) -> Operation[None]:
 
 def referred_chunks(
     context: Context, thread_id: str
-) -> Operation[tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]]:
+) -> Operation[tuple[set[ChunkRef], set[ChunkRef]]]:
     """Every chunk that a thread's checkpoints and writes refer to; see `refs_of`."""
-    referred: set[tuple[int, bytes]] = set()
-    before: set[tuple[int, bytes]] = set()
+    referred: set[ChunkRef] = set()
+    before: set[ChunkRef] = set()
 
     def take(found: Sequence[Item]) -> Operation[None]:
         with_body = [item for item in found if not items.is_tombstone(item)]

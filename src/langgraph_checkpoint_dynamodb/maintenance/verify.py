@@ -17,6 +17,7 @@ from ..checkpoints.listing import ThreadScan
 from ..errors import CorruptCheckpointError, DeserializationError, UnsupportedFormatError
 from ..format import items, keys, requests
 from ..format.body import Body, Record, unpack_body
+from ..format.keys import ChunkRef
 from ..runtime.context import Context
 from ..runtime.effects import Compute, Item, Operation
 from ..runtime.lru_cache import Cache
@@ -35,8 +36,6 @@ _CACHE_BYTES = 64 << 20
 """A cache of its own for each thread: the saver's would hide chunks missing from the table."""
 
 _SHOWN = 3  # chunks in a message, of many
-
-_Ref = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,8 @@ class _Thread:
     def __init__(self, context: Context, thread_id: str) -> None:
         self._context = replace(context, cache=Cache(_CACHE_BYTES))
         self._thread_id = thread_id
-        self._chunks: dict[_Ref, _Chunk] = {}
-        self._referred: set[_Ref] = set()
+        self._chunks: dict[ChunkRef, _Chunk] = {}
+        self._referred: set[ChunkRef] = set()
         self._suspects = Suspects(context, thread_id)
         self._namespace: tuple[str, _Namespace] = ("", _Namespace())
         self._unreadable = False

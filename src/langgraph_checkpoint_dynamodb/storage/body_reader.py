@@ -10,6 +10,7 @@ from ..errors import CorruptCheckpointError, UnsupportedFormatError
 from ..format import items
 from ..format.body import Body, Record, unpack_body
 from ..format.expiry import NEVER
+from ..format.keys import ChunkRef
 from ..runtime.context import Context, ThreadNamespace
 from ..runtime.effects import Compute, Item, Operation
 from ..serialization import encode, limits
@@ -110,7 +111,7 @@ def _opened(context: Context, item: Item, content: Any, loaded: Chunks, where: s
 
 def refs_of(
     context: Context, thread_id: str, found: Sequence[Item], where: str
-) -> Operation[tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]]:
+) -> Operation[tuple[set[ChunkRef], set[ChunkRef]]]:
     """Every chunk that some items refer to, at any depth.
 
     Returns:
@@ -124,12 +125,12 @@ def refs_of(
 
 def refs_in(
     context: Context, thread_id: str, opened: Sequence[Opened], where: str
-) -> Operation[tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]]:
+) -> Operation[tuple[set[ChunkRef], set[ChunkRef]]]:
     """Like `refs_of`, of bodies that were read."""
     records = encode.records_of(one.body for one in opened)
     loaded = yield from chunk_reader.load(context, thread_id, records, only_lists=True)
-    now: set[tuple[int, bytes]] = set()
-    before: set[tuple[int, bytes]] = set()
+    now: set[ChunkRef] = set()
+    before: set[ChunkRef] = set()
     for one in opened:
         values = (loaded.refs(record, where) for record in one.body.records)
         for ref in one.refs.union(*values):

@@ -14,6 +14,7 @@ from ..chunking.ref_tree import all_refs, content_refs, max_chunks, read_list
 from ..errors import CorruptCheckpointError, UnsupportedFormatError
 from ..format import items, keys, requests
 from ..format.body import Record
+from ..format.keys import ChunkRef
 from ..runtime.context import Context
 from ..runtime.effects import Call, Compute, Item, Operation
 from . import batches
@@ -180,11 +181,9 @@ def load(
     return chunks
 
 
-def _children(
-    chunks: Chunks, frontier: Mapping[tuple[int, bytes], int], most: int
-) -> dict[tuple[int, bytes], int]:
+def _children(chunks: Chunks, frontier: Mapping[ChunkRef, int], most: int) -> dict[ChunkRef, int]:
     """The refs in the lists of refs of `frontier`, with their depths; none if over `most`."""
-    found: dict[tuple[int, bytes], int] = {}
+    found: dict[ChunkRef, int] = {}
     for (generation, ref), depth in frontier.items():
         listing = chunks.data.get(ref) if depth else None
         if listing is None or len(listing) % DIGEST_BYTES:
@@ -197,9 +196,7 @@ def _children(
     return found
 
 
-def _take_cached(
-    context: Context, chunks: Chunks, frontier: Iterable[tuple[int, bytes]]
-) -> list[tuple[int, bytes]]:
+def _take_cached(context: Context, chunks: Chunks, frontier: Iterable[ChunkRef]) -> list[ChunkRef]:
     missing = []
     wanted = [ref for ref in frontier if ref[1] not in chunks.data]
     cached = context.cache.get_all([chunk_key(chunks.thread_id, digest) for _, digest in wanted])
@@ -255,7 +252,7 @@ def _rest(call: Call, reply: Any) -> Call | None:
 
 
 def _read(
-    context: Context, chunks: Chunks, missing: Sequence[tuple[int, bytes]], *, consistent: bool
+    context: Context, chunks: Chunks, missing: Sequence[ChunkRef], *, consistent: bool
 ) -> Operation[None]:
     wanted = yield _on_refs(
         missing,
