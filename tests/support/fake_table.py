@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from langgraph_checkpoint_dynamodb.errors import StorageError
 from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.context import Context
 from langgraph_checkpoint_dynamodb.runtime.effects import (
@@ -18,6 +19,7 @@ from langgraph_checkpoint_dynamodb.runtime.effects import (
     Compute,
     ConditionFailed,
     Done,
+    Failed,
     Join,
     Operation,
     advance,
@@ -82,7 +84,12 @@ class FakeTable:
 
     def answer(self, call: Call) -> Any:
         self.calls.append(call)
-        scripted = self.fault(call)
+        try:
+            scripted = self.fault(call)
+        except StorageError as error:
+            if call.failure_is_reply:
+                return Failed(error)
+            raise
         return scripted if scripted is not None else getattr(self, f"_{call.method}")(call.params)
 
     def _put_item(self, params: dict[str, Any]) -> Any:

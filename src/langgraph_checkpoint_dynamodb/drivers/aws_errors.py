@@ -6,6 +6,7 @@ Messages name the call, its table, region and host; a credential never stands in
 from __future__ import annotations
 
 import asyncio
+import re
 import traceback
 from typing import Any
 from urllib.parse import urlsplit
@@ -161,6 +162,8 @@ _EXPIRED = frozenset(
     }
 )
 """Tokens that have expired, and keys that were rotated or deleted."""
+_USER_OF_URL = re.compile(r"//[^/@\s]*@")
+"""The name and password in the URL of an endpoint, which botocore's messages may quote."""
 _EXCERPT = 200
 """Characters of a body that is not DynamoDB's."""
 
@@ -213,9 +216,10 @@ def translate(
             f"{what}: {str(error).rstrip('.')}; set DynamoDBConfig(region_name=…, session=…), or "
             "correct the environment (AWS_DEFAULT_REGION, AWS_PROFILE) or the files in ~/.aws"
         )
+    text = f"{type(error).__name__}: {_USER_OF_URL.sub('//', str(error))}"
     if isinstance(error, _NO_ANSWER) or _is_of_reply(error):
-        return UnavailableError(f"{what}: no answer ({type(error).__name__}: {error})")
-    return RequestRejectedError(f"{what}: {type(error).__name__}: {error}")
+        return UnavailableError(f"{what}: no answer ({text})")
+    return RequestRejectedError(f"{what}: {text}")
 
 
 def _is_of_reply(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..config.saver_config import DynamoDBConfig
 from ..errors import StorageError, ThrottledError
 from ..runtime.counters import Counters
-from ..runtime.effects import Call, Reply
+from ..runtime.effects import Call, Failed, Reply
 from ..runtime.plural import counted
 from .metering import Meter
 
@@ -53,7 +53,7 @@ class Attempts:
         self._made = 0
 
     def run(self, attempt: Callable[[Call, Counters | None], Reply]) -> Reply:
-        """Make further attempts; returns the reply of the first that succeeds.
+        """Make further attempts; returns the reply of the first that succeeds, or `Failed`.
 
         Raises:
             StorageError: The error of the last attempt, without the frames of the retries.
@@ -62,7 +62,10 @@ class Attempts:
         try:
             return tenacity.Retrying(**self._policy(tenacity))(self._with_first(attempt))
         except StorageError as error:
-            raise self._final(error) from error.__cause__
+            final = self._final(error)
+            if self._call.failure_is_reply:
+                return Failed(final)
+            raise final from error.__cause__
 
     async def arun(self, attempt: Callable[[Call, Counters | None], Awaitable[Reply]]) -> Reply:
         """Async `run`."""
@@ -75,7 +78,10 @@ class Attempts:
         try:
             return await tenacity.AsyncRetrying(**self._policy(tenacity))(again)
         except StorageError as error:
-            raise self._final(error) from error.__cause__
+            final = self._final(error)
+            if self._call.failure_is_reply:
+                return Failed(final)
+            raise final from error.__cause__
 
     def _policy(self, tenacity: ModuleType) -> dict[str, Any]:
         return {

@@ -16,7 +16,7 @@ it yields              it is sent
 =====================  ====================================================
 
 A reply is the service's response, `ConditionFailed` for a call whose condition
-was false, or `Failed` for a shareable call. Any other failure is thrown into
+was false, or `Failed` for a call that allows it. Any other failure is thrown into
 the operation after all calls of the round have ended. What the operation returns
 is its result.
 Operations read no clock and draw no random number: both come as arguments, so
@@ -56,6 +56,8 @@ class Call:
         shareable: The driver may send it in one request with other operations' calls. The
             operation handles `Failed` by sending the call again separately.
         retried: Whether the driver retries it after a transient error.
+        failure_is_reply: Its `StorageError` is a reply, `Failed`, so that the operation gets the
+            replies of the others of the round. For calls that are retried.
     """
 
     method: str
@@ -63,6 +65,7 @@ class Call:
     service: str = DYNAMODB
     shareable: bool = False
     retried: bool = True
+    failure_is_reply: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class ConditionFailed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The reply to a shareable call that failed, or whose outcome is unknown."""
+    """The reply to a shareable or `failure_is_reply` call that failed, or may have failed."""
 
     error: Exception
 

@@ -7,6 +7,7 @@ part is sent again with backoff. If DynamoDB repeatedly processes none of it, th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..errors import ThrottledError
@@ -61,6 +62,11 @@ def rounds(entries: Sequence[T]) -> Iterator[Sequence[T]]:
     does not write the others again.
     """
     return _batches(entries, requests.MAX_BATCH_WRITE * _CALLS_A_PART)
+
+
+def rounds_of_keys(entries: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Split keys into parts that `get_all` reads in one round, unless some are left unprocessed."""
+    return _batches(entries, _BATCH_GET * CALLS_A_ROUND)
 
 
 def put_all(context: Context, items: Iterable[Item]) -> Operation[None]:
@@ -183,4 +189,4 @@ def each_page(call: Call, take: Callable[[Sequence[Item]], Operation[None]]) -> 
 def next_page(call: Call, reply: Any) -> Call | None:
     """The call for the page after `reply`; `None` after the last."""
     start = reply.get("LastEvaluatedKey")
-    return Call(call.method, {**call.params, "ExclusiveStartKey": start}) if start else None
+    return replace(call, params={**call.params, "ExclusiveStartKey": start}) if start else None

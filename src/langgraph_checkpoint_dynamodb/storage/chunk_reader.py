@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,7 +16,7 @@ from ..format import items, keys, requests
 from ..format.body import Record
 from ..format.keys import ChunkRef
 from ..runtime.context import Context
-from ..runtime.effects import Call, Compute, Item, Operation
+from ..runtime.effects import Call, Compute, Failed, Item, Operation
 from . import batches
 from .chunk_cache import chunk_key, remember_chunk
 
@@ -232,37 +232,44 @@ def _read_ranges(
     if parts > _FEW_RANGES:
         parts = min(parts * _SPLIT_FACTOR, keys.MAX_CHUNK_RANGES)
     room = min(chunk_count // parts * 5 // 4, _MAX_RANGE_CHUNKS) + _RANGE_READ_SLACK
-    calls = [
+    queries = (
         requests.query(context.table, chunks.thread_id, bounds, limit=room, consistent=False)
         for bounds in keys.chunk_ranges(generation, parts)
-    ]
+    )
+    calls = [replace(query, failure_is_reply=True) for query in queries]
     while calls and chunks.room >= 0:
         now, later = calls[:_RANGES_A_ROUND], calls[_RANGES_A_ROUND:]
-        replies = yield now
-        more = [_rest(call, reply) for call, reply in zip(now, replies, strict=True)]
+        answers = yield now
+        failed = [answer for answer in answers if isinstance(answer, Failed)]
+        pairs = zip(now, answers, strict=True)
+        replies = [(call, answer) for call, answer in pairs if not isinstance(answer, Failed)]
+        more = [_rest(call, reply) for call, reply in replies]
         calls = [call for call in more if call is not None] + later
-        yield _decoding(context, chunks, [item for reply in replies for item in reply.pop("Items")])
+        found = [item for _, reply in replies for item in reply.pop("Items")]
+        yield _decoding(context, chunks, found)
+        if failed:  # what the others have read is cached for the next try
+            raise failed[0].error
 
 
 def _rest(call: Call, reply: Any) -> Call | None:
     """The call for the next page, with the rest of the limit; `None` if there is none."""
     room = call.params["Limit"] - len(reply["Items"])
     following = batches.next_page(call, reply) if room > 0 else None
-    return following and Call(following.method, {**following.params, "Limit": room})
+    return following and replace(following, params={**following.params, "Limit": room})
 
 
 def _read(
     context: Context, chunks: Chunks, missing: Sequence[ChunkRef], *, consistent: bool
 ) -> Operation[None]:
-    wanted = yield _on_refs(
-        missing,
-        lambda: [
-            requests.key(chunks.thread_id, keys.chunk(generation, digest))
-            for generation, digest in missing
-        ],
-    )
-    found = yield from batches.get_all(context, wanted, consistent=consistent)
-    yield _decoding(context, chunks, found)
+    # Round by round: if one fails, what the others have read is cached for the next try.
+    for part in batches.rounds_of_keys(missing):
+        wanted = yield _on_refs(part, partial(_chunk_keys, chunks.thread_id, part))
+        found = yield from batches.get_all(context, wanted, consistent=consistent)
+        yield _decoding(context, chunks, found)
+
+
+def _chunk_keys(thread_id: str, refs: Iterable[tuple[int, bytes]]) -> list[Item]:
+    return [requests.key(thread_id, keys.chunk(*ref)) for ref in refs]
 
 
 def _decoding(context: Context, chunks: Chunks, found: list[Item]) -> Compute[None]:

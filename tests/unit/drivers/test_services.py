@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,7 @@ from langgraph_checkpoint_dynamodb.drivers.client_config import (
     client_arguments,
     is_about_the_table,
 )
+from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.effects import (
     AUTOSCALING,
     CLOUDFORMATION,
@@ -93,6 +95,21 @@ def test_what_may_pass_is_retried_for_every_service(
     with pytest.raises(kind, match=target):
         scripted.run(saver, calls(AUTOSCALING, ResourceId="table/chats"))
     assert [call.service for call in scripted.session.calls] == [AUTOSCALING] * 3
+
+
+def test_a_failure_may_be_a_reply_beside_those_of_the_round(scripted: Scripted) -> None:
+    def one_fails(call: Call) -> Any:
+        return refusal("ThrottlingException") if call.params["Limit"] == 2 else {"Items": []}
+
+    def round_of_three() -> Operation[Any]:
+        queries = [requests.query("chats", "t", ("a", "b"), limit=number) for number in (1, 2, 3)]
+        return (yield [replace(query, failure_is_reply=True) for query in queries])
+
+    saver = scripted.saver(one_fails, max_retries=1)
+    ((first, failed, last),) = scripted.run(saver, round_of_three())
+    assert first == last == {"Items": []}
+    assert isinstance(failed.error, ThrottledError)
+    assert "see max_retries" in str(failed.error)
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "ExpiredToken"])
@@ -205,6 +222,11 @@ def test_an_error_names_the_region_that_the_session_chose(
 def test_a_host_is_named_without_its_password() -> None:
     client = SimpleNamespace(meta=SimpleNamespace(endpoint_url="http://user:secret@proxy:8000/x"))
     assert host_of(client) == "proxy:8000"
+    quoted = "http://user:secret@proxy:8000/"
+    for error in (EndpointConnectionError(endpoint_url=quoted), ValueError(f"Invalid: {quoted}")):
+        told = str(translate(error, DynamoDBConfig(), Call("query", {}), host_of(client)))
+        assert "http://proxy:8000/" in told
+        assert "secret" not in told
 
 
 @pytest.mark.parametrize(
