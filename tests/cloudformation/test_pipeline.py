@@ -15,7 +15,7 @@ from bootstrap import granted, recorded_actions
 from clouds import Cloud, run_ministack
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
 from samconfig import DEPLOYMENTS, ROOT, template_parameters
-from scripts import load_script
+from script_modules import load_script
 
 CONFIG = (ROOT / "samconfig.toml").read_text(encoding="utf-8")
 

@@ -18,7 +18,7 @@ from clouds import AwsCli, Cloud, run_ministack
 from langgraph_checkpoint_dynamodb import DynamoDBSaver, DynamoDBTableConfig
 from play import thread
 from samconfig import DEPLOYMENTS, ROOT, template_parameters
-from scripts import load_script
+from script_modules import load_script
 from waiting_graph import make_graph
 
 PROVIDER = "arn:aws:iam::000000000000:oidc-provider/token.actions.githubusercontent.com"

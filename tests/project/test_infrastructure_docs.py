@@ -22,7 +22,7 @@ from capacity import Costs
 from clients import REGION
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
-from scripts import load_script
+from script_modules import load_script
 from stacks import TEMPLATE, TEMPLATE_FILE
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ import pytest
 from readme_renderer import markdown
 
 from samconfig import ROOT, read_toml
-from scripts import load_script
+from script_modules import load_script
 
 REPOSITORY = "https://github.com/octo-org/checkpoints"
 TAG = f"v{read_toml(ROOT / 'pyproject.toml')['project']['version']}"

@@ -15,7 +15,7 @@ from parity.cfn_updates import update_requests
 from parity.moto_runs import Account
 from parity.oracle import Oracle, Parameters, Resources
 from parity.parameter_sets import FACTORS, KEY_ARN, combined
-from scripts import load_script
+from script_modules import load_script
 from stacks import TEMPLATE
 
 template_updates = load_script("template_updates")
