@@ -5,6 +5,7 @@ Takes a JSON list of argument lists, prints as JSON the API call that each would
 
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 from awscli.clidriver import create_clidriver
@@ -29,7 +30,8 @@ def main() -> None:
     found = []
     for arguments in json.loads(sys.argv[1]):
         sent.clear()
-        driver.main(arguments)
+        with suppress(SystemExit):  # of its parser of arguments
+            driver.main(arguments)
         found.append(sent[0] if sent else None)
     print(json.dumps(found))
 

@@ -47,6 +47,8 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
 def test_the_aws_cli_accepts_each_of_its_commands(commands: Any, tmp_path: Path) -> None:
     arguments = [rest for name, *rest in commands if name == "aws"]
     assert len(arguments) > 40
+    wrong = ["dynamodb", "describe-table", "--tabel-name", "chats"]
+    arguments.append(wrong)
     done = subprocess.run(
         [
             tool("awscli", "python"),
@@ -67,7 +69,7 @@ def test_the_aws_cli_accepts_each_of_its_commands(commands: Any, tmp_path: Path)
     )
     sent = json.loads(done.stdout.splitlines()[-1])
     refused = [one for one, call in zip(arguments, sent, strict=True) if call is None]
-    assert refused == [], done.stderr
+    assert refused == [wrong], done.stderr
     # `deploy` asks first whether the stack exists.
     first = dict(zip(map(tuple, arguments), sent, strict=True))
     assert first[tuple(arguments[0])] == "cloudformation:DescribeStacks"
