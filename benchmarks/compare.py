@@ -3,9 +3,9 @@
     make bench
     make bench ARGS="--workloads chat-100 agent-15 --savers ours aws"
 
-Each saver runs in a virtual environment of its own, made at the first run. Prints the
-comparison as Markdown; a run of everything also writes it to `results/`, with its figures
-as JSON and its pictures.
+Each saver runs in a virtual environment of its own, made at the first run. Prints the main
+figures, and writes all of them as Markdown and JSON, with pictures: a run of everything to
+`results/`, another to `.cache/bench`.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import pictures
 import prices
+import terminal_report
 import timing_rounds
 from environments import ROOT, python_of
 from report import Run, markdown
@@ -39,7 +40,7 @@ from engine import EngineMissingError, run_engine
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-OURS = "ours"
+PART = ROOT / ".cache" / "bench"
 GRACE = 30
 """Seconds that a worker has to stop by itself before it is killed."""
 
@@ -57,9 +58,9 @@ def main() -> None:
         "prices": prices.as_json(),
         "runs": runs,
     }
-    if chosen.output:
-        write(results, chosen.output)
-    print(markdown(results))
+    write(results, chosen.output)
+    Console(width=terminal_report.WIDTH).print(terminal_report.tables(results))
+    print(f"All columns: {chosen.output / 'compare.md'}, figures: {chosen.output / 'compare.json'}")
 
 
 def arguments() -> argparse.Namespace:
@@ -68,18 +69,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=[])
     parser.add_argument("--kind", choices=(COST, TIMING), help="all workloads of one kind")
     parser.add_argument(
-        "--seconds", type=float, help="time for another saver's workload (default: its own)"
+        "--seconds", type=float, help="time of each saver for a workload (default: its own)"
     )
     parser.add_argument(
-        "--output", type=Path, help="directory to write (default, of a full run: results/)"
+        "--output",
+        type=Path,
+        help=f"directory to write (default: {PART}; of a full run: {RESULTS})",
     )
     chosen = parser.parse_args()
     full = chosen.savers == list(SAVERS) and not chosen.workloads and not chosen.kind
     chosen.workloads = chosen.workloads or [
         name for name, each in WORKLOADS.items() if chosen.kind in (None, each.kind)
     ]
-    if full:
-        chosen.output = chosen.output or RESULTS
+    chosen.output = chosen.output or (RESULTS if full else PART)
     return chosen
 
 
@@ -106,7 +108,7 @@ def run_all(chosen: argparse.Namespace, endpoint: str) -> list[Run]:
         for workload, saver in todo:
             task = progress.add_task(f"{workload.name}, {saver.name}", total=None)
             started = time.monotonic()
-            seconds = (chosen.seconds or workload.seconds) * (10 if saver.name == OURS else 1)
+            seconds = chosen.seconds or workload.seconds
             run = run_worker(
                 pythons[saver.name],
                 saver.name,
@@ -114,7 +116,7 @@ def run_all(chosen: argparse.Namespace, endpoint: str) -> list[Run]:
                 environment,
                 seconds,
                 lambda done, of, task=task: progress.update(task, completed=done, total=of),
-            )
+            ) | {"limit": seconds}
             took = time.monotonic() - started
             progress.remove_task(task)
             progress.advance(overall)

@@ -222,10 +222,16 @@ def outcome(run: Run) -> str:
     if run["error"]:
         when = len(run["series"].get("durable_calls", []))
         turn = f" in turn {when + 1}" if when else ""
-        return f"**failed**{turn}: {shortened(run['error'])}"
+        how = "**stopped**" if is_stopped(run) else "**failed**"
+        return f"{how}{turn}: {shortened(run['error'])}"
     if run["wrong"]:
         return f"**wrong**: {run['wrong']}"
     return f"correct; cold: {run['cold_error']}" if run["cold_error"] else "correct"
+
+
+def is_stopped(run: Run) -> bool:
+    """Whether the benchmark's time limit ended a run, which is no failure of the saver."""
+    return str(run["error"] or "").startswith("no end")
 
 
 def shortened(error: str) -> str:

@@ -12,11 +12,9 @@ from math import ceil
 from typing import Any
 
 from langgraph_checkpoint_dynamodb.format.item_size import item_size, write_units
+from langgraph_checkpoint_dynamodb.maintenance.prices import ON_DEMAND
 
 READ_UNIT_BYTES = 4096
-WRITE_PRICE, READ_PRICE = 0.625, 0.125
-"""US$ for a million units, on demand in us-east-1, at the list prices of 2026-11-22:
-https://aws.amazon.com/dynamodb/pricing/on-demand/"""
 
 
 @dataclass
@@ -38,7 +36,7 @@ class Cost:
     @property
     def dollars_a_million(self) -> float:
         """US$ for doing this a million times."""
-        return self.write_units * WRITE_PRICE + self.read_units * READ_PRICE
+        return ON_DEMAND.units(self.write_units, self.read_units) * 1_000_000
 
 
 def watch(session: Any, told: Callable[[str, Cost], None]) -> None:

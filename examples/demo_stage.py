@@ -28,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from langgraph_checkpoint_dynamodb.format.item_size import item_size
+from langgraph_checkpoint_dynamodb.maintenance.prices import ON_DEMAND
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -37,13 +38,16 @@ INDENT = 4
 DEAR = 100
 """US$ for a million times, from which on the price of one time is shown."""
 PRICES = (
-    "Units by DynamoDB's rules, from the sizes of the items. US$ 0.625 for a million write "
-    "units, 0.125 for a million read units, on demand in us-east-1 on 2026-11-22."
+    "Units by DynamoDB's rules, from the sizes of the items. "
+    f"US$ {ON_DEMAND.units(1e6, 0):.3f} for a million write units, "
+    f"{ON_DEMAND.units(0, 1e6):.3f} for a million read units, on demand in {ON_DEMAND.region} on "
+    f"{ON_DEMAND.date}."
 )
 NEXT = (
     ("Give your graph memory", "README.md, Start"),
     ("Run it in Lambda, FastAPI, LangGraph Server, …", "docs/hosts.md"),
     ("Look inside a thread, resume one that waits", "docs/threads.md"),
+    ("Inspect, price and delete threads by command", "docs/cli.md"),
     ("Price a turn of your graph", "docs/costs.md"),
     ("Create the table in your account", "docs/infrastructure.md"),
     ("Everything, by task", "docs/README.md"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import os
 import re
@@ -13,16 +15,19 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import calls  # noqa: E402 - the path comes first
+import chart  # noqa: E402
 import compare as driver  # noqa: E402
 import floor  # noqa: E402
 import pictures  # noqa: E402
 import prices  # noqa: E402
 import report  # noqa: E402
+import terminal_report  # noqa: E402
 from savers import SAVERS  # noqa: E402
 from words import Text  # noqa: E402
 from workloads import COST, WORKLOADS  # noqa: E402
@@ -138,21 +143,93 @@ def test_the_report_puts_ratios_beside_figures_and_shows_failures() -> None:
     assert len({re.sub(r"\\\|", "", row).count("|") for row in rows[3:]}) == 1
 
 
-def test_pictures_are_drawn_without_the_page_s_background() -> None:
+def chat_runs() -> list[dict[str, Any]]:
     series = {"write_units": [6.0] * 40, "durable_calls": [5] * 40, "new_bytes": [1000] * 40}
     measures = {"floor_write_units": 220.0, "new_compressed": 20_480, "new_bytes": 40_000}
-    runs = [
-        run_of("ours", "chat-1000", series=series, measures=measures),
-        run_of("aws", "chat-1000", series={"write_units": [50.0] * 9}, error="no end in 60 s"),
+    stopped, failed = "no end in 60 s", "ClientError: Item size has exceeded"
+    return [
+        run_of("ours", "chat-1000", series=series, measures=measures, limit=60),
+        run_of("aws", "chat-1000", series={"write_units": [50.0] * 9}, error=failed, limit=60),
+        run_of("sqlite", "chat-1000", series={"write_units": [9.0] * 12}, error=stopped, limit=60),
     ]
-    found = pictures.of_results({"runs": runs})
+
+
+def test_a_picture_tells_a_failure_from_the_benchmark_s_time_limit() -> None:
+    found = pictures.of_results({"runs": chat_runs()})
     assert list(found) == ["write-units"]
     drawn = ET.fromstring(found["write-units"])
     told = [element.text for element in drawn.iter() if element.tag.endswith("text")]
-    assert {"this project", "floor", "aws: stopped at turn 10"} <= set(told)
+    assert {
+        "this project",
+        "floor: the least",
+        "aws: fails at turn 10",
+        "SQLite (a file): stopped at turn 13",
+        "turn of the chat",
+        "write units a turn (logarithmic)",
+        "This project takes 6.0 write units for turn 10, 6.0 for turn 40, 6.0 on average",
+        "✕ an error of the saver: its item is larger than DynamoDB's 400 KB.",
+        "◯ the benchmark's time limit, not a failure: 60 s for every saver.",
+    } <= set(told)
     tags = [element.tag.rpartition("}")[2] for element in drawn.iter()]
-    assert tags.count("polyline") == 3
-    assert "rect" not in tags
+    assert tags.count("polyline") == 4
+
+
+def test_a_picture_says_so_if_one_saver_had_more_time() -> None:
+    runs = chat_runs()
+    runs[0]["limit"] = 600
+    drawn = pictures.of_results({"runs": runs})["write-units"]
+    assert "time limit, not a failure: 60 s, this project 600 s." in drawn
+
+
+def luminance(colour: str) -> float:
+    """https://www.w3.org/TR/WCAG21/#dfn-relative-luminance"""
+    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    linear = [
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("palette", [chart.LIGHT, chart.DARK])
+def test_every_line_and_text_has_contrast(palette: dict[str, str]) -> None:
+    for name, colour in palette.items():
+        low, high = sorted((luminance(colour), luminance(palette["page"])))
+        if name not in {"page", "grid"}:
+            assert (high + 0.05) / (low + 0.05) >= 4.5, name
+
+
+def test_labels_do_not_lie_on_one_another() -> None:
+    lines = [
+        chart.Line(name, f"the line of {name}", [(1, 5.0), (turn, 50.0)])
+        for name, turn in (("ours", 100), ("aws", 100), ("amazon-0.1.3", 100), ("sqlite", 90))
+    ]
+    drawn = ET.fromstring(chart.draw(chart.Chart("t", "a", "x", "y", lines)))
+    labels = [
+        (float(element.attrib["x"]), float(element.attrib["y"]))
+        for element in drawn.iter()
+        if (element.text or "").startswith("the line") and "halo" not in element.attrib["class"]
+    ]
+    assert len(labels) == 4
+    heights = sorted(y for _, y in labels)
+    assert all(b - a >= chart.LINE_HEIGHT for a, b in itertools.pairwise(heights))
+
+
+def test_the_pictures_are_those_of_the_results() -> None:
+    results = json.loads((BENCHMARKS / "results" / "compare.json").read_text())
+    for name, picture in pictures.of_results(results).items():
+        assert (BENCHMARKS / "results" / f"{name}.svg").read_text() == picture, name
+
+
+def test_the_terminal_has_100_columns() -> None:
+    results = json.loads((BENCHMARKS / "results" / "compare.json").read_text())
+    shown = io.StringIO()
+    console = Console(width=terminal_report.WIDTH, file=shown)
+    console.print(terminal_report.tables(results))
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "…" not in shown.getvalue()
+    assert any("amazon-0.1.3" in line and "returns 8 of 300" in line for line in lines)
+    assert [saver for saver in SAVERS if f" {saver} " not in shown.getvalue()] == []
 
 
 def test_series_stand_on_one_line_of_the_json() -> None:
