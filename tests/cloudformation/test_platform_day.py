@@ -154,6 +154,8 @@ def find_drift(platform: Platform) -> None:
     """Deletion protection is switched off by hand."""
     name = "langgraph-checkpoint-prod"
     platform.dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
+    plan = platform.table(name, enable_deletion_protection=True).plan()
+    assert "enable_deletion_protection: configured True, found False" in str(plan)
     platform.cloudformation.detect_stack_drift(StackName=name)
     (drift,) = platform.cloudformation.describe_stack_resource_drifts(
         StackName=name, StackResourceDriftStatusFilters=["MODIFIED"]
@@ -225,7 +227,7 @@ def restore_a_table(platform: Platform) -> None:
         TargetTableName="restored",
         UseLatestRestorableTime=True,
     )
-    platform.run("adopt_table", "restored-stack", "restored")
+    platform.run("adopt_table", "restored-stack", "restored", "EnablePointInTimeRecovery=false")
     given = template_parameters("prod") | {"TableName": "restored"}
     deploy_by_hand(platform, "restored-stack", **{k: v for k, v in given.items() if v})
     with platform.saver("restored-stack") as saver:
