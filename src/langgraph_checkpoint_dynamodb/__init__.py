@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from .config.saver_config import DynamoDBConfig
 from .config.source_table import SourceTable
 from .config.table_config import BillingMode, DynamoDBTableConfig, TableClass
+from .directory.listing import Thread, ThreadPage, ThreadStatus
 from .errors import (
     AccessDeniedError,
     CallerError,
@@ -79,6 +80,9 @@ __all__ = [
     "TableNotFoundError",
     "TableProtectedError",
     "TemplateError",
+    "Thread",
+    "ThreadPage",
+    "ThreadStatus",
     "ThrottledError",
     "UnavailableError",
     "Unknown",

@@ -15,6 +15,7 @@ from moto.dynamodb.models.table import Table as MotoTable
 
 from langgraph_checkpoint_dynamodb.config.table_config import DynamoDBTableConfig
 from langgraph_checkpoint_dynamodb.format import requests
+from langgraph_checkpoint_dynamodb.format.thread_entries import THREAD_INDEX
 from langgraph_checkpoint_dynamodb.infra.deploy import deploy
 from langgraph_checkpoint_dynamodb.infra.template import parameters_of
 from recorder import Recorder
@@ -103,6 +104,7 @@ OUTPUTS = {
     "TtlAttribute": "ttl",
     "TtlEnabled": "false",
     "RunIndexEnabled": "false",
+    "ThreadIndexEnabled": "false",
     "TemplateVersion": TEMPLATE["Outputs"]["TemplateVersion"]["Value"],
 }
 
@@ -113,6 +115,7 @@ OUTPUTS = {
         ({}, {}),
         ({"EnableTtl": "true", "TtlAttribute": "expires"}, {"TtlAttribute": "expires"}),
         ({"EnableRunIndex": "true"}, {"RunIndexEnabled": "true"}),
+        ({"EnableThreadIndex": "true"}, {"ThreadIndexEnabled": "true"}),
     ],
 )
 def test_outputs(parameters: dict[str, str], expected: dict[str, str]) -> None:
@@ -154,16 +157,20 @@ def test_no_policy_is_made_unless_asked_for() -> None:
     }
 
 
-@pytest.mark.parametrize("index", ["true", "false"])
-def test_policies_are_of_this_table_alone(index: str) -> None:
-    parameters = {"TableName": "", "CreatePolicies": "true", "EnableRunIndex": index}
+@pytest.mark.parametrize("runs", ["true", "false"])
+@pytest.mark.parametrize("threads", ["true", "false"])
+def test_policies_are_of_this_table_alone(runs: str, threads: str) -> None:
+    indexes = {"EnableRunIndex": runs, "EnableThreadIndex": threads}
+    parameters = {"TableName": "", "CreatePolicies": "true", **indexes}
     outputs = outputs_of(create_stack("chats-stack", parameters))
     assert outputs.keys() == TEMPLATE["Outputs"].keys()
     found = policies()
     assert found.keys() == {outputs[f"{name}Arn"] for name in POLICIES}
 
     table = outputs["TableArn"]
-    with_index = [table, f"{table}/index/{requests.RUN_INDEX}"] if index == "true" else [table]
+    listed = [f"{table}/index/{THREAD_INDEX}"] if threads == "true" else []
+    with_runs = [f"{table}/index/{requests.RUN_INDEX}"] if runs == "true" else []
+    with_index = [table, *with_runs, *listed]
     granted = {
         (name, statement["Sid"]): statement["Resource"]
         for name in POLICIES
@@ -176,5 +183,5 @@ def test_policies_are_of_this_table_alone(index: str) -> None:
         ("OperatorPolicy", "Settings"): table,
         ("OperatorPolicy", "Scaling"): "*",
         ("OperatorPolicy", "Stack"): stack["StackId"],
-        ("TenantPolicy", "ThreadsOfTheTenant"): table,
+        ("TenantPolicy", "ThreadsOfTheTenant"): [table, *listed],
     }

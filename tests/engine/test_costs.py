@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 import time
@@ -82,6 +83,28 @@ async def test_chat_of_100_turns(
     history = await Either(chat(cold), use_async=mode != "sync").get_state_history(thread("chat"))
     assert len(history) == 3 * TURNS
     assert costs.requests <= 5, costs
+
+
+async def test_a_chat_of_100_turns_in_three_hours_pays_8_write_units_to_be_listed(
+    make_saver: MakeSaver, mode: str, costs: Costs
+) -> None:
+    """2 for the entry and its place in the index, then 3 an hour, because its place changes."""
+    saver = make_saver(mode=mode, costs=costs, enable_thread_index=True)
+    start, turns = time.time(), itertools.count()
+
+    def in_turn() -> DynamoDBSaver:
+        now = start + next(turns) * 3 * 3600 / TURNS
+        saver.clock = lambda: now
+        return saver
+
+    costs.reset()
+    await play(in_turn, mode, scripts.chat(TURNS))
+    assert (costs.calls["UpdateItem"], costs.units["UpdateItem"]) == (3, 8), costs
+    assert costs.write_units <= 615 + 8, costs
+    assert costs.units["UpdateItem"] <= 0.02 * (costs.write_units - 8)
+    assert costs.requests <= 705 + 3, costs
+    client = Either(saver, use_async=mode != "sync")
+    assert [one.thread_id for one in (await client.list_threads()).threads] == ["chat"]
 
 
 async def test_chat_of_100_turns_each_in_a_new_process(

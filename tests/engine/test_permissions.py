@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import MakeSaver
 
+from langgraph_checkpoint_dynamodb.format.thread_entries import THREAD_INDEX
 from permissions import documented
 from scenarios import NOT_FOR_TENANTS, SCENARIOS, TENANT, Site
 
@@ -47,8 +48,10 @@ async def test_a_method_on_data_calls_what_is_documented(site: Site, name: str) 
 
 
 def leading_keys(action: str, params: dict[str, Any]) -> Iterator[str | None]:
-    """The partition keys that a request names; `None` for one of the index."""
+    """The partition keys that a request names; `None` for one of the run-id index."""
     match action.removeprefix("dynamodb:"):
+        case "Query" if params.get("IndexName") == THREAD_INDEX:
+            yield params["ExpressionAttributeValues"][":o"]["S"]
         case "Query" if "IndexName" in params:
             yield None
         case "Query":

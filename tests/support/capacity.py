@@ -54,11 +54,14 @@ class Costs:
         self._lock = threading.Lock()
         self._sum = Cost()
         self.calls: Counter[str] = Counter()
+        self.units: Counter[str] = Counter()
+        """Capacity units, read and write, by API call."""
 
     def reset(self) -> None:
         with self._lock:
             self._sum = Cost()
             self.calls.clear()
+            self.units.clear()
 
     @property
     def requests(self) -> int:
@@ -80,6 +83,7 @@ class Costs:
     def _count(self, parsed: dict[str, Any], model: Any, **_: object) -> None:
         with self._lock:
             self.calls[model.name] += 1
+            self.units[model.name] += _units(parsed.get("ConsumedCapacity"))
             self._sum.add(model.name, parsed, WRITES | INSERTS)
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from langgraph_checkpoint_dynamodb.config.table_config import (
     DynamoDBTableConfig,
     TableClass,
 )
+from langgraph_checkpoint_dynamodb.infra.api_calls import requests_of
 from langgraph_checkpoint_dynamodb.infra.plan import Plan, plan
 from langgraph_checkpoint_dynamodb.runtime.effects import AUTOSCALING, KMS, Call, Done, advance
 from stacks import KMS_KEY, PROVISIONED
@@ -68,17 +69,16 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
         }
     if config.table_class is not TableClass.STANDARD:
         found["TableClassSummary"] = {"TableClass": config.table_class.value}
-    if config.enable_run_index:
-        attribute = {"AttributeName": "R", "AttributeType": "B"}
-        found["AttributeDefinitions"] = [*KEYS["AttributeDefinitions"], attribute]
+    create = requests_of(config).create_table.params
+    if "GlobalSecondaryIndexes" in create:
+        found["AttributeDefinitions"] = create["AttributeDefinitions"]
         found["GlobalSecondaryIndexes"] = [
             {
-                "IndexName": "run-id",
+                **{name: index[name] for name in ("IndexName", "KeySchema", "Projection")},
                 "IndexStatus": "ACTIVE",
-                "KeySchema": [{"AttributeName": "R", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
                 **{name: dict(found[name]) for name in _THROUGHPUTS if name in found},
             }
+            for index in create["GlobalSecondaryIndexes"]
         ]
     tags = [{"Key": "Environment", "Value": config.environment}] if config.environment else []
     return {

@@ -31,7 +31,12 @@ FEW_CHUNKS = LARGE[:3000]
 NOT_FOR_TENANTS = {
     *("`list(None)`", "`verify` of the table", "`apply_ttl` of the table"),
     "`migrate`",
-    *("`delete_for_runs`", "`delete_for_runs` with the index", "`delete_for_runs` with `fence`"),
+    *(
+        "`index_threads`",
+        "`delete_for_runs`",
+        "`delete_for_runs` with the index",
+        "`delete_for_runs` with `fence`",
+    ),
 }
 """Those that read or write past a single tenant's threads."""
 
@@ -44,9 +49,13 @@ class Site:
         self._make_saver = make_saver
         self.use_async = mode == "async"
         self._session = self.wire.watch(async_session() if self.use_async else sync_session())
-        self._settings = {"enable_run_index": True, "enable_ttl": True}
+        self._settings = {
+            "enable_run_index": True,
+            "enable_thread_index": False,
+            "enable_ttl": True,
+        }
         # Deploying is another row's affair.
-        made = make_saver(**self._settings)
+        made = make_saver(**{**self._settings, "enable_thread_index": True})
         self._table = made.config.table_config.table_name
 
     def client(self, **table: Any) -> Either:
@@ -401,3 +410,39 @@ for _method in (
     "copy_thread",
 ):
     read_through(_method)
+
+
+@row("`put` with `enable_thread_index`")
+async def _put_listed(site: Site) -> None:
+    await put_on_unknown(site, **LISTED)
+
+
+LISTED = {"enable_thread_index": True, "thread_owner": lambda metadata: f"{TENANT}:owner"}
+
+
+@row("`list_threads`")
+async def _list_threads(site: Site) -> None:
+    client = site.client(**LISTED)
+    for n, writes in enumerate(((), ("a",), ("a", "__interrupt__"))):
+        config = await threads.put(client, config_of(f"{THREAD}-{n}"), {"a": n})
+        for task, channel in enumerate(writes):
+            await client.put_writes(config, [(channel, 1)], f"task-{9 - task}")
+    with site.wire.open():
+        page = await site.client(**LISTED).list_threads(f"{TENANT}:owner")
+    assert len(page.threads) == 3
+
+
+@row("`set_thread`")
+async def _set_thread(site: Site) -> None:
+    await threads.put(site.client(**LISTED), config_of(THREAD), {})
+    with site.wire.open():
+        await site.client(**LISTED).set_thread(THREAD, title="title")
+
+
+@row("`index_threads`")
+async def _index_threads(site: Site) -> None:
+    await stored(site)
+    many = {f"channel {index}": random.Random(index).randbytes(900) for index in range(40)}
+    await threads.put(site.client(), config_of(f"{THREAD}-wide"), many)  # a body in chunks
+    with site.wire.open():
+        assert await site.client(**LISTED).index_threads() == 2

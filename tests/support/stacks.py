@@ -37,6 +37,7 @@ Pair = tuple[tuple[int, int], tuple[int, int]]
 
 _FACTORS: list[list[Settings]] = [
     [{}, {"enable_run_index": True}],
+    [{}, {"enable_thread_index": True}],
     [{}, {"environment": "prod"}],
     [{}, {"table_class": "STANDARD_INFREQUENT_ACCESS"}],
     [{}, {"enable_deletion_protection": True}],

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ..format.body import Listed
 from ..format.expiry import NEVER, Lifetime
 from ..format.keys import ChunkRefs
 from ..runtime.context import Context, ThreadNamespace
@@ -41,6 +42,7 @@ class StoredCheckpoint:
         newest: Whether it was its namespace's newest when it was put or read.
         looked_at: When it was put or read, in epoch seconds.
         write_refs: The chunks that its regular pending writes refer to, as far as known.
+        listed: What it says of its thread's entry in the directory; `None` if nothing.
     """
 
     lifetime: Lifetime
@@ -52,6 +54,7 @@ class StoredCheckpoint:
     newest: bool
     looked_at: float
     write_refs: ChunkRefs = frozenset()
+    listed: Listed | None = None
 
     def known(self, generation: int) -> frozenset[bytes]:
         """The chunks in a generation that a child may refer to."""
@@ -152,6 +155,27 @@ def lifetime_of(context: Context, place: ThreadNamespace, checkpoint_id: str) ->
     return found
 
 
+def note_listed(context: Context, thread_id: str, listed: Listed) -> None:
+    """Remember that a thread's entry was written, for the first checkpoints of its subgraphs."""
+    context.cache.put(_listed_key(thread_id), listed, 300)
+
+
+def listed(
+    context: Context, place: ThreadNamespace, parent: StoredCheckpoint | None
+) -> Listed | None:
+    """What is known of a thread's entry in the directory, before the put of a checkpoint.
+
+    The first checkpoint of a subgraph has no parent. Mostly this process has written the entry
+    when it put the enclosing graph's checkpoint. The root graph's first one begins the thread, so
+    what was noted before is of a deleted thread.
+    """
+    if parent is not None or not place.checkpoint_ns:
+        return parent.listed if parent is not None else None
+    (found,) = context.cache.get_all((_listed_key(place.thread_id),))
+    noted: Listed | None = found
+    return noted
+
+
 def _size_of_refs(refs: ChunkRefs) -> int:
     return 200 + 200 * len(refs)
 
@@ -162,6 +186,10 @@ def _checkpoint_key(place: ThreadNamespace, checkpoint_id: str) -> tuple[str, ..
 
 def _writes_key(place: ThreadNamespace, checkpoint_id: str) -> tuple[str, ...]:
     return ("writes", place.thread_id, place.checkpoint_ns, checkpoint_id)
+
+
+def _listed_key(thread_id: str) -> tuple[str, ...]:
+    return ("listed", thread_id)
 
 
 def _lifetime_key(place: ThreadNamespace, checkpoint_id: str) -> tuple[str, ...]:

@@ -13,77 +13,25 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import (
-    ChannelVersions,
-    Checkpoint,
-    CheckpointMetadata,
-    get_checkpoint_metadata,
-)
-
+from ..directory import entries
 from ..errors import CorruptCheckpointError
 from ..format import items, keys
-from ..format.body import Body
+from ..format.body import Body, Listed
 from ..format.expiry import MAX_GENERATION, Lifetime, new_lifetime
 from ..format.keys import ChunkRefs
-from ..runtime.context import Context, ThreadNamespace
+from ..format.thread_entries import Activity
+from ..runtime.context import Context
 from ..runtime.effects import Compute, Operation
 from ..serialization import encode, headers, limits
 from ..serialization.encode import Encoded, StoredValue
 from ..serialization.serializer import is_encrypted
-from ..serialization.snapshots import snapshot
 from ..storage import chunk_reader, chunk_writer, conditional_puts
 from . import copied_threads, fencing, memory
 from . import parent as parents
 from .ancestors import keep_ancestors
-from .fencing import Fence
 from .get import read_value
 from .memory import StoredCheckpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """A checkpoint to store: a snapshot, so the caller may change its own objects.
-
-    Attributes:
-        place: Its thread and namespace.
-        checkpoint: The checkpoint.
-        metadata: Its metadata.
-        parent_id: The checkpoint that it continues.
-        new_versions: The versions of the channels that changed.
-        fence: How it is fenced; `None` without fencing.
-        is_copy: Whether it was copied from another saver; see `copied_threads`. If it is stored
-            already, it is not replaced.
-    """
-
-    place: ThreadNamespace
-    checkpoint: Checkpoint
-    metadata: CheckpointMetadata
-    parent_id: str | None
-    new_versions: ChannelVersions
-    fence: Fence | None = None
-    is_copy: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        context: Context,
-        place: ThreadNamespace,
-        parent_id: str | None,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> Put:
-        """A snapshot of a caller's arguments, which have been checked."""
-        merged = snapshot(get_checkpoint_metadata(config, metadata))
-        fence = fencing.fence_for(context, place, config, checkpoint["id"], merged, parent_id)
-        return cls(place, snapshot(dict(checkpoint)), merged, parent_id, dict(new_versions), fence)
-
-    @property
-    def id(self) -> str:
-        """The checkpoint's id."""
-        return self.checkpoint["id"]
+from .new_checkpoint import Put
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +42,13 @@ class _Prepared:
         encoded: Its body, and the chunks that were cut for it.
         moved: Chunks of the parent that have to be copied to its generation.
         stored: What to remember of it once it is stored.
+        activity: What to write to its thread's entry in the directory, if anything.
     """
 
     encoded: Encoded
     moved: ChunkRefs
     stored: StoredCheckpoint
+    activity: Activity | None
 
 
 def put(context: Context, new: Put) -> Operation[str]:
@@ -124,6 +74,10 @@ def put(context: Context, new: Put) -> Operation[str]:
         memory.forget(context, new.place, new.parent_id)
         parent = yield from _find_parent(context, new)
         prepared = yield from _store_chunks(context, new, parent)
+    # The checkpoint's body says that the entry is written.
+    if prepared.activity is not None:
+        yield from entries.write(context, prepared.activity)
+        memory.note_listed(context, new.place.thread_id, prepared.activity.listed)
     yield from _put_item(context, new, prepared.encoded.body, prepared.stored.lifetime)
     if new.parent_id is not None:
         # The records of a long thread's checkpoints would evict its chunks from the cache. A
@@ -156,8 +110,11 @@ def _store_chunks(
         plaintext = yield from _plaintext(context, new, parent, unchanged)
         reused = {name: one for name, one in unchanged.items() if name not in plaintext}
         already = parent.known(lifetime.generation) if parent else frozenset[bytes]()
-        encoder = _Encoder(context, new, parent, lifetime, reused, plaintext, already)
-        prepared: _Prepared = yield Compute(lambda: encoder.prepare(chain), encoder.work)
+        listed = memory.listed(context, new.place, parent)
+        activity = entries.due(context, new.activity(context), lifetime, listed)
+        listed = listed if activity is None else activity.listed
+        encoder = _Encoder(context, new, parent, lifetime, reused, plaintext, already, listed)
+        prepared: _Prepared = yield Compute(lambda: encoder.prepare(chain, activity), encoder.work)
         yield from chunk_writer.store(context, scope, prepared.encoded.chunks, already)
         yield from chunk_writer.move(context, scope, prepared.moved)
     if context.counters is not None:
@@ -258,6 +215,7 @@ class _Encoder:
         reused: What the parent stores for the channels that are not stored again.
         plaintext: Values of unchanged channels that are stored again, now encrypted.
         already: Stored chunks in the checkpoint's generation that it may refer to.
+        listed: What it says of its thread's entry in the directory.
     """
 
     context: Context
@@ -267,8 +225,9 @@ class _Encoder:
     reused: Mapping[str, StoredValue]
     plaintext: Mapping[str, Any]
     already: frozenset[bytes]
+    listed: Listed | None
 
-    def prepare(self, chain: float) -> _Prepared:
+    def prepare(self, chain: float, activity: Activity | None) -> _Prepared:
         """Serialize, cut and compress; `chain` is until when its ancestors are kept."""
         context, new, parent = self.context, self.new, self.parent
         known, chunk_count = self.already, parent.chunk_count if parent else 0
@@ -285,6 +244,7 @@ class _Encoder:
             headers.checkpoint_header(context.serde, self._header(list(values))),
             tuple(value.record for value in values.values()),
             chunk_count,
+            self.listed,
         )
         encoded = encode.encode_body(body, chunks, known)
         stored = StoredCheckpoint(
@@ -296,9 +256,10 @@ class _Encoder:
             chain=min(chain, self.lifetime.kept),
             newest=parent is not None or new.parent_id is None,
             looked_at=context.now,
+            listed=self.listed,
         )
         moved = parent.locate(elsewhere) if parent else frozenset()
-        return _Prepared(encoded, moved, stored)
+        return _Prepared(encoded, moved, stored, activity)
 
     def work(self) -> int | None:
         """An estimate of the bytes to serialize; `None` if a quick look does not show it."""

@@ -116,6 +116,7 @@ def stored_checkpoint(
         chain=None if headers.has_deltas(entry.header.metadata, {}) else kept,
         newest=False,
         looked_at=context.now,
+        listed=body.listed,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
-from ..runtime.context import DEFAULT_MAX_BYTES
+from ..runtime.context import DEFAULT_MAX_BYTES, ThreadOwner
 from .known_arguments import known_arguments
 from .table_config import DynamoDBTableConfig, check_integer
 
@@ -72,6 +72,10 @@ class DynamoDBConfig:
             instead of creating a silent fork. Deliberate forks are still accepted. All
             writers of a table should use the same setting. It costs one write unit and one
             request for each checkpoint.
+        thread_owner: Who a thread belongs to, for `list_threads`: the name of a key of
+            `configurable` or of the config's metadata, such as `"user_id"`; or a function that
+            takes the checkpoint's metadata, which contains both, and returns the owner or
+            `None`. A thread keeps its first owner.
         share_puts: Send small puts of different threads in one request when they happen at
             the same moment, for processes that serve many threads at once. It needs
             `dynamodb:PartiQLInsert`; without that permission, the saver logs a warning and
@@ -106,6 +110,7 @@ class DynamoDBConfig:
     max_checkpoint_bytes: int = DEFAULT_MAX_BYTES
     allow_plaintext: bool = False
     fence: bool = False
+    thread_owner: ThreadOwner = None
     share_puts: bool = False
     observer: Observer | None = field(default=None, repr=False)
 
@@ -132,6 +137,7 @@ class DynamoDBConfig:
         self._check_credentials()
         self._check_clients()
         self._check_observer()
+        self._check_owner()
         for name, form, use in (
             ("region_name", _REGION, "use a region's name, such as 'eu-central-1'"),
             ("endpoint_url", _URL, "use a URL, such as http://localhost:8000"),
@@ -145,6 +151,14 @@ class DynamoDBConfig:
         """Whether a new session could find other credentials than the last one."""
         given = (self.aws_access_key_id, self.session, self.async_session)
         return all(one is None for one in given)
+
+    def _check_owner(self) -> None:
+        owner = self.thread_owner
+        if owner is not None and not callable(owner) and not (isinstance(owner, str) and owner):
+            raise ConfigurationError(
+                f"thread_owner={owner!r}: use the name of a key of configurable or of the "
+                "metadata, a function of the metadata, or None"
+            )
 
     def _check_observer(self) -> None:
         observer = self.observer

@@ -10,7 +10,7 @@ from typing import TypeVar
 from ..errors import ConfigurationError
 from .known_arguments import known_arguments
 
-RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "B", "M", "N", "R", "T"})
+RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "A", "B", "C", "M", "N", "O", "R", "T"})
 """The attributes of the saver's items; see `format/items.py`."""
 
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
@@ -82,6 +82,9 @@ class DynamoDBTableConfig:
             more expensive requests.
         enable_run_index: Add a sparse index by run id. `delete_for_runs` then queries it
             instead of scanning the table; each checkpoint costs one more write unit.
+        enable_thread_index: Add a sparse index of threads by owner and last activity, for
+            `list_threads`. A thread costs about three more write units an hour in which it is
+            active. Switch it off in savers of a table without the index.
         environment: Value of the table's tag `Environment`.
 
     Raises:
@@ -110,6 +113,7 @@ class DynamoDBTableConfig:
     enable_deletion_protection: bool = False
     table_class: TableClass = TableClass.STANDARD
     enable_run_index: bool = False
+    enable_thread_index: bool = False
     environment: str | None = None
 
     def __post_init__(self) -> None:
@@ -145,6 +149,7 @@ class DynamoDBTableConfig:
             "enable_ttl",
             "enable_deletion_protection",
             "enable_run_index",
+            "enable_thread_index",
         ):
             value = getattr(self, name)
             if not isinstance(value, bool):

@@ -20,7 +20,7 @@ elements that it does not know. `docs/format.md` is the full specification.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from zlib import crc32
 
 import ormsgpack
@@ -68,6 +68,18 @@ class Record:
         )
 
 
+class Listed(NamedTuple):
+    """What a checkpoint says of its thread's entry in the directory; times in epoch seconds.
+
+    Attributes:
+        at: The activity that the entry has, or a later one.
+        until: The time until which the entry is kept; 0 if it does not expire.
+    """
+
+    at: int
+    until: int
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """The content of a checkpoint or writes item.
@@ -79,12 +91,14 @@ class Body:
         chunk_count: About how many chunks the checkpoint and its ancestors have written in
             this generation. A reader uses it to decide between reading single chunks and
             querying all of them.
+        listed: The state of the thread's entry in the directory; `None` if not known.
     """
 
     generation: int
     header: Typed
     records: tuple[Record, ...]
     chunk_count: int = 0
+    listed: Listed | None = None
 
 
 def seal(packed: bytes) -> bytes:
@@ -115,7 +129,8 @@ def unseal(stored: bytes) -> bytes:
 def pack_body(body: Body) -> bytes:
     """Serialize a body; `seal` then compresses it."""
     records = [_pack_record(record) for record in body.records]
-    return ormsgpack.packb([body.generation, *body.header, records, body.chunk_count])
+    packed = [body.generation, *body.header, records, body.chunk_count]
+    return ormsgpack.packb([*packed, list(body.listed)] if body.listed else packed)
 
 
 def pack_cut_body(generation: int, record: Record) -> bytes:
@@ -150,13 +165,20 @@ def unpack_body(packed: bytes) -> Body | tuple[int, Record]:
                 bytes(header),
                 [*records],
                 int(chunk_count),
-                *_,
+                *rest,
             ] if _are_counts(generation, chunk_count):
                 unpacked = tuple(_unpack_record(record) for record in records)
-                return Body(generation, (kind, header), unpacked, chunk_count)
+                return Body(generation, (kind, header), unpacked, chunk_count, _listed(rest))
     except (ValueError, TypeError, RecursionError) as error:
         raise CorruptCheckpointError(f"a body that cannot be read: {error}") from error
     raise CorruptCheckpointError("a body of an unknown shape")
+
+
+def _listed(rest: list[Any]) -> Listed | None:
+    match rest:
+        case [[int(at), int(until), *_], *_] if _are_counts(at, until):
+            return Listed(at, until)
+    return None
 
 
 def _are_counts(*numbers: Any) -> bool:

@@ -16,6 +16,7 @@ attribute         content
                   that is kept longer than it is returned, its expiry
 the TTL attribute the time until which the item is kept, in epoch seconds; absent if it
                   does not expire
+`O`, `A`, `C`     of a thread's entry only: see `format/thread_entries.py`
 ================  ==========================================================
 """
 

@@ -5,6 +5,7 @@ The partition key is the thread id. The sort keys are
     C#<ns>#<checkpoint_id>                        a checkpoint
     C#<ns>#<checkpoint_id>#W#<task_id>            a task's regular writes
     C#<ns>#<checkpoint_id>#W#<task_id>#<channel>  a task's write to a special channel
+    D#                                            the thread's entry in the thread directory
     H#<ns>                                        the head of a namespace (`fence=True`)
     S#<generation>#<digest>                       a chunk
     M#                                            the marker of a thread that was copied
@@ -59,6 +60,8 @@ MAX_CHUNK_RANGES = 1024
 CHUNKS = "S#"
 HEADS = "H#"
 MARKER = "M#"
+THREAD_ENTRY = "D#"
+"""The sort key of a thread's entry. It comes after the checkpoints, which are deleted first."""
 
 UP_TO_CHECKPOINTS = ("\x00", "C$")
 AFTER_CHECKPOINTS = ("C$\x00", "\U0010ffff" * 256)

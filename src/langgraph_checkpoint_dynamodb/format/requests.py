@@ -93,7 +93,7 @@ def extend_ttl(table: str, item_key: Item, ttl_attribute: str, until: int, expir
     change = "SET #expiry = if_not_exists(#expiry, #ttl), #ttl = :until"
     names = {"#ttl": ttl_attribute, "#expiry": expiry}
     values = {":until": {"N": str(until)}}
-    return _update_if(table, item_key, change, "#ttl < :until", names, values)
+    return update_if(table, item_key, change, "#ttl < :until", names, values)
 
 
 def set_expiry(
@@ -118,12 +118,13 @@ def set_expiry(
         values[":until"] = {"N": str(until)}
     names = {"#ttl": ttl_attribute, "#expiry": expiry, "#b": "B"}
     item_key = key(item["PK"]["S"], item["SK"]["S"])
-    return _update_if(table, item_key, change, condition, names, values)
+    return update_if(table, item_key, change, condition, names, values)
 
 
-def _update_if(
+def update_if(
     table: str, item_key: Item, change: str, condition: str, names: dict[str, str], values: Item
 ) -> Call:
+    """Change an item if a condition holds; names and values are those of both expressions."""
     params = {"Key": item_key, "UpdateExpression": change}
     return _write_if("update_item", table, params, condition, names, values)
 
@@ -132,6 +133,12 @@ def delete_written_at(table: str, item_key: Item, written: str) -> Call:
     """Delete a chunk if it has not been written again since `written` (its `T`)."""
     target, values = {"Key": item_key}, {":written": {"N": written}}
     return _write_if("delete_item", table, target, "#t = :written", {"#t": "T"}, values)
+
+
+def delete_active_at(table: str, item_key: Item, attribute: str, activity: Item) -> Call:
+    """Delete a thread's entry if no later activity has been written to it."""
+    target, values = {"Key": item_key}, {":activity": activity}
+    return _write_if("delete_item", table, target, "#a = :activity", {"#a": attribute}, values)
 
 
 def delete_body(table: str, item_key: Item, body: bytes) -> Call:

@@ -112,7 +112,7 @@ class DynamoDBCheckpointStack(cdk.Stack):
             "ImportedTable",
             table_arn=self.included.get_resource("Table").get_att("Arn").to_string(),
             encryption_key=arn and kms.Key.from_key_arn(self, "EncryptionKey", arn),
-            grant_index_permissions=config.enable_run_index,
+            grant_index_permissions=config.enable_run_index or config.enable_thread_index,
         )
 
     def _import_policy(self, logical_id: str) -> iam.IManagedPolicy:

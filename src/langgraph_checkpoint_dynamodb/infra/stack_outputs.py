@@ -25,7 +25,7 @@ TEMPLATE_MAJOR = 1
 
 _OUTPUTS = (
     *("TableName", "TableArn", "Region", "TtlAttribute", "TtlEnabled"),
-    *("RunIndexEnabled", "TemplateVersion"),
+    *("RunIndexEnabled", "ThreadIndexEnabled", "TemplateVersion"),
 )
 _VERSION = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
 _FLAGS = {"true": True, "false": False}
@@ -70,6 +70,7 @@ def saver_config(
         ttl_attribute=outputs["TtlAttribute"],
         ttl_seconds=ttl_seconds,
         enable_run_index=_flag(outputs, "RunIndexEnabled", what),
+        enable_thread_index=_flag(outputs, "ThreadIndexEnabled", what),
     )
     region = config.region_name or outputs["Region"]
     return replace(config, table_config=table, region_name=region)

@@ -18,6 +18,7 @@ import yaml
 
 from ..errors import ConfigurationError, TemplateError
 from ..format.requests import RUN_INDEX
+from ..format.thread_entries import THREAD_INDEX
 from .intrinsics import Scope, as_text, span
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ SETTINGS: Mapping[str, str] = {
     "Environment": "environment",
     "TableClass": "table_class",
     "EnableRunIndex": "enable_run_index",
+    "EnableThreadIndex": "enable_thread_index",
     "BillingMode": "billing_mode",
     "ReadCapacity": "read_capacity",
     "WriteCapacity": "write_capacity",
@@ -59,7 +61,10 @@ SETTINGS: Mapping[str, str] = {
 }
 """The setting of `DynamoDBTableConfig` for each template parameter."""
 
-INDEXES: Mapping[str, str] = {RUN_INDEX: "enable_run_index"}
+INDEXES: Mapping[str, str] = {
+    RUN_INDEX: "enable_run_index",
+    THREAD_INDEX: "enable_thread_index",
+}
 """The setting of `DynamoDBTableConfig` that adds each index, by the index's name."""
 
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from ..checkpoints import memory
 from ..checkpoints.listing import ThreadScan
 from ..errors import ConflictError
-from ..format import items, keys, requests
-from ..format.expiry import NEVER, new_lifetime
+from ..format import items, keys, requests, thread_entries
+from ..format.expiry import NEVER, Lifetime, new_lifetime
 from ..runtime.context import Context
-from ..runtime.effects import ConditionFailed, Item, Operation
+from ..runtime.effects import Call, ConditionFailed, Item, Operation
 from ..storage import batches, chunk_writer
 from ..storage.body_reader import refs_of
 
@@ -76,7 +76,7 @@ class _Pass:
                 continue
             sort_key = items.sort_key(item)
             if not keys.is_checkpoint_or_writes(sort_key):
-                not_newest.append(item)  # a head
+                not_newest.append(item)  # a head, or the entry
                 continue
             key = keys.parse(sort_key)
             newest = self._newest.setdefault(key.namespace, [])
@@ -88,7 +88,21 @@ class _Pass:
 
     def _expires_in_time(self, item: Item) -> bool:
         """Whether an item expires no later than the TTL demands."""
+        if items.sort_key(item) == keys.THREAD_ENTRY:
+            return items.kept_until(self.context, item) <= self._entry_until
         return items.expires(self.context, item) <= new_lifetime(self.context, delta=False).expires
+
+    @property
+    def _entry_until(self) -> int:
+        """Until when the thread's entry is kept: as with a checkpoint that is put now."""
+        return thread_entries.kept_until(new_lifetime(self.context, delta=True))
+
+    def _call(self, item: Item, lifetime: Lifetime, expires: float) -> Call:
+        table, attribute = self.context.table, self.context.ttl_attribute
+        if items.sort_key(item) == keys.THREAD_ENTRY:
+            return thread_entries.limit(table, item, attribute, self._entry_until)
+        until = lifetime.generation
+        return requests.set_expiry(table, item, attribute, until, items.EXPIRY, int(expires))
 
     def _limit(self, found: Sequence[Item]) -> Operation[None]:
         """Set the expiry of some items, after copying their chunks to a generation that expires."""
@@ -107,17 +121,7 @@ class _Pass:
         scope = (self.thread_id, lifetime.generation)
         yield from chunk_writer.move(context, scope, frozenset((NEVER, ref) for ref in unmoved))
         self._moved |= unmoved
-        calls = [
-            requests.set_expiry(
-                context.table,
-                item,
-                context.ttl_attribute,
-                lifetime.generation,
-                items.EXPIRY,
-                int(expires),
-            )
-            for item in found
-        ]
+        calls = [self._call(item, lifetime, expires) for item in found]
         for start in range(0, len(calls), batches.CALLS_A_ROUND):
             replies = yield calls[start : start + batches.CALLS_A_ROUND]
             self.changed += sum(not isinstance(one, ConditionFailed) for one in replies)

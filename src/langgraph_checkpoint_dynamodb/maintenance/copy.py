@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from ..checkpoints import copied_threads
+from ..directory import entries
 from ..errors import ConflictError
 from ..format import items, keys, requests
 from ..format.keys import ALL_CHECKPOINTS, ALL_CHUNKS, ChunkRef
@@ -32,8 +33,10 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     yield from copied_threads.ensure_here(context, source)
     for _ in range(_ATTEMPTS):
         found: list[Item] = yield from batches.read_range(
-            requests.query(context.table, source, ALL_CHECKPOINTS)
+            requests.query(context.table, source, (ALL_CHECKPOINTS[0], keys.THREAD_ENTRY))
         )
+        listed = entries.copies(context, found, target)
+        found = [item for item in found if items.sort_key(item) != keys.THREAD_ENTRY]
         current = [item for item in found if not items.gone(context, item)]
         renames = yield from rename_checkpoints(context, source, target, current)
         copies = {items.sort_key(item): {**item, "PK": {"S": target}} for item in current}
@@ -48,6 +51,7 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
         remaining = yield from batches.read_keys(context, source, ALL_CHECKPOINTS)
         if copies.keys() <= set(map(items.sort_key, remaining)):
             missing = [item for key, item in copies.items() if key not in copied]
+            yield from batches.put_all(context, listed)  # before the checkpoints, as in a put
             yield from batches.put_all(context, missing)
             return
     raise ConflictError(

@@ -12,6 +12,7 @@ from itertools import chain
 
 from ..checkpoints import copied_threads, fencing
 from ..checkpoints.memory import forget_thread
+from ..directory import entries
 from ..errors import ConflictError
 from ..format import items, keys, requests
 from ..runtime.context import Context
@@ -65,6 +66,7 @@ def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]
         forget_thread(context, thread_id)
         yield from _delete_checkpoints(context, thread_id, namespaces)
         yield from sweep(context, thread_id)
+        yield from entries.delete_if_empty(context, thread_id)
 
 
 def _delete_checkpoints(

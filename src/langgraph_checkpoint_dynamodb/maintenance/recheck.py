@@ -44,7 +44,7 @@ class Suspects:
         """Add a suspected problem.
 
         Args:
-            item: The item that has it: its key, and its body or time.
+            item: The item that has it: its key, and its body, time or activity.
             checkpoint_ns: The item's namespace.
             kind: The kind of problem.
             detail: What is wrong.
@@ -79,7 +79,9 @@ class Suspects:
         item = stored.get(items.sort_key(suspect.item))
         if item is None or items.gone(self._context, item):
             return False
-        if any(item.get(name) != suspect.item[name] for name in ("B", "T") if name in suspect.item):
+        if any(
+            item.get(name) != suspect.item[name] for name in ("A", "B", "T") if name in suspect.item
+        ):
             return False
         missing = stored.get(suspect.missing_key) if suspect.missing_key is not None else None
         return missing is None or items.gone(self._context, missing)

@@ -30,6 +30,7 @@ from .delta_chains import Chain, Link
 from .garbage_collection import referred_chunks
 from .recheck import Suspects
 from .retention import GRACE_SECONDS, may_be_under_way
+from .verify_entry import ListedThread
 from .verify_report import ProblemKind, VerifyReport
 
 _CACHE_BYTES = 64 << 20
@@ -88,6 +89,7 @@ class _Thread:
         self._chunks: dict[ChunkRef, _Chunk] = {}
         self._referred: set[ChunkRef] = set()
         self._suspects = Suspects(context, thread_id)
+        self._listed = ListedThread(context, self._suspects)
         self._namespace: tuple[str, _Namespace] = ("", _Namespace())
         self._unreadable = False
         self._count = dict.fromkeys(("checkpoints", "writes", "young", "expiring", "under_way"), 0)
@@ -101,6 +103,7 @@ class _Thread:
         yield from batches.each_page(call, self._take_items)
         self._close_namespace()
         yield from self._find_orphans()
+        self._count["expiring"] += self._listed.check()
         problems = yield from self._suspects.confirmed()
         stored = bool(
             self._chunks or problems or self._count["checkpoints"] + self._count["writes"]
@@ -116,7 +119,8 @@ class _Thread:
     # Chunks
 
     def _take_chunks(self, found: Sequence[Item]) -> Operation[None]:
-        chunks = self._matching(found, lambda key: keys.chunk_ref(key) is not None)
+        rest = self._listed.take_entry(found)
+        chunks = self._matching(rest, lambda key: keys.chunk_ref(key) is not None)
         size = sum(map(items.body_size, chunks))
         yield Compute(lambda: self._take_all(chunks), lambda: size)
 
@@ -187,6 +191,7 @@ class _Thread:
                 self._suspect(item, kind, detail)
         if key.task is not None:
             return
+        self._listed.take_checkpoint(key, item, body)
         if header is not None and header.checkpoint_ns is not None:
             namespace.name = header.checkpoint_ns
         namespace.stored[key.checkpoint_id] = {

@@ -32,6 +32,11 @@ class ProblemKind(str, Enum):
     """Writes without their checkpoint that do not expire."""
     ORPHAN_CHUNK = "orphan-chunk"
     """An unreferenced chunk older than the grace time that does not expire."""
+    UNLISTED_THREAD = "unlisted-thread"
+    """A thread without the entry in the directory that its newest checkpoint says it has."""
+    EMPTY_THREAD = "empty-thread"
+    """An entry in the directory, over an hour old, of a thread without any checkpoint, that does
+    not expire. `list_threads` leaves the thread out; `delete_thread` deletes the entry."""
     UNKNOWN_ITEM = "unknown-item"
     """An item with a sort key that this package does not make."""
 

@@ -10,6 +10,8 @@ from typing import Any
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 
 from ..checkpoints import copied_threads, put, put_writes
+from ..checkpoints.new_checkpoint import Put
+from ..directory import entries
 from ..errors import ConflictError, CorruptCheckpointError
 from ..format import items, keys, requests
 from ..format.keys import ALL_CHECKPOINTS
@@ -85,8 +87,15 @@ class ThreadCopy:
             return
         versions = dict(found.checkpoint["channel_versions"])
         place = ThreadNamespace(self.thread_id, found.checkpoint_ns)
-        new = put.Put(
-            place, found.checkpoint, found.metadata, found.parent_id, versions, is_copy=True
+        owner = entries.find_owner(self._context, found.metadata)
+        new = Put(
+            place,
+            found.checkpoint,
+            found.metadata,
+            found.parent_id,
+            versions,
+            owner=owner,
+            is_copy=True,
         )
         yield from put.put(self._context, new)
 

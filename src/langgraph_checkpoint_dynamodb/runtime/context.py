@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .logs import LOG
 from .lru_cache import Cache
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from .counters import Counters
     from .effects import Operation
     from .single_flight import InFlight
+
+ThreadOwner: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
+"""The name of a key of a checkpoint's metadata, or a function of the metadata; see
+`DynamoDBConfig`."""
 
 DEFAULT_MAX_BYTES = 1 << 30
 """Upper bound of the bytes that a few crafted items can make a reader assemble."""
@@ -41,6 +46,9 @@ class Context:
         serde: The saver's serde at the time of the call.
         now: Time of the call, in epoch seconds.
         run_index: Whether the table has the index by run id.
+        thread_index: Whether the table has the index of threads, so that puts keep each thread's
+            entry in the directory.
+        thread_owner: Names the owner of a thread; see `DynamoDBConfig`.
         max_bytes: Upper bound of the values of a checkpoint and its pending writes, in bytes.
         encrypts: Whether the serde encrypts.
         allow_plaintext: Whether unencrypted values are read although the serde encrypts.
@@ -59,6 +67,8 @@ class Context:
     serde: SerializerProtocol
     now: float
     run_index: bool = False
+    thread_index: bool = False
+    thread_owner: ThreadOwner = None
     max_bytes: int = DEFAULT_MAX_BYTES
     encrypts: bool = False
     allow_plaintext: bool = False

@@ -103,6 +103,8 @@ class SaverCalls:
             ttl_attribute=table.ttl_attribute,
             ttl_seconds=table.ttl_seconds,
             run_index=table.enable_run_index,
+            thread_index=table.enable_thread_index,
+            thread_owner=self.config.thread_owner,
             max_resends=self.config.max_retries,
             cache=self._cache,
             in_flight=self._in_flight,

@@ -19,6 +19,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints import delta_history, get, put, put_writes
+from ..checkpoints.new_checkpoint import Put
 from ..config.known_arguments import known_arguments
 from ..config.saver_config import DynamoDBConfig
 from ..drivers.aws_errors import session_region
@@ -27,6 +28,7 @@ from ..runtime.context import Context
 from ..runtime.effects import Operation
 from ..serialization.snapshots import snapshot
 from . import arguments
+from .directory import ThreadDirectory
 from .lifetime import ConnectionLifetime
 from .maintenance import ThreadMaintenance
 from .migration import Source, ThreadMigration
@@ -37,6 +39,7 @@ from .versions import next_version
 @known_arguments
 class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` in the base class
     ConnectionLifetime,
+    ThreadDirectory,
     ThreadMaintenance,
     ThreadMigration,
     TableProvisioning,
@@ -269,7 +272,7 @@ class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` i
     ) -> Operation[str]:
         place, parent_id = arguments.address(config)
         arguments.checkpoint(checkpoint, metadata, new_versions)
-        new = put.Put.of(context, place, parent_id, config, checkpoint, metadata, new_versions)
+        new = Put.of(context, place, parent_id, config, checkpoint, metadata, new_versions)
         return put.put(context, new)
 
     def put_writes(

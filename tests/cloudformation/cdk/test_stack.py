@@ -120,8 +120,10 @@ def test_a_removed_stack_leaves_the_table() -> None:
 def test_what_from_stack_reads_is_there_under_its_own_name() -> None:
     app = new_app()
     outputs = template_of(app, DynamoDBCheckpointStack(app, "s"))["Outputs"]
-    names = {"TableName", "TableArn", "Region", "TtlAttribute", "TtlEnabled", "RunIndexEnabled"}
-    assert names | {"TemplateVersion"} == outputs.keys()
+    assert outputs.keys() == {
+        *("TableName", "TableArn", "Region", "TtlAttribute", "TtlEnabled", "RunIndexEnabled"),
+        *("ThreadIndexEnabled", "TemplateVersion"),
+    }
     for name, output in outputs.items():
         assert output["Export"]["Name"] == {"Fn::Sub": f"${{AWS::StackName}}-{name}"}
 
@@ -154,6 +156,7 @@ INDEX_ARN = {"Fn::Join": ["", [ARN, "/index/*"]]}
     ("settings", "resources", "key"),
     [
         ({}, [ARN], None),
+        ({"enable_thread_index": True}, [ARN, INDEX_ARN], None),
         ({"enable_run_index": True}, [ARN, INDEX_ARN], None),
         ({"kms_key_arn": KEY_ARN}, [ARN], KEY_ARN),
         ({"kms_key_arn": KEY_ARN, "enable_run_index": True}, [ARN, INDEX_ARN], KEY_ARN),

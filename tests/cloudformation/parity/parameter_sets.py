@@ -11,6 +11,7 @@ import yaml
 from hypothesis import strategies as st
 
 from langgraph_checkpoint_dynamodb import DynamoDBTableConfig
+from langgraph_checkpoint_dynamodb.config.table_config import RESERVED_ATTRIBUTES
 from parity.oracle import TEMPLATE_FILE, Parameters
 
 DECLARED: dict[str, dict[str, Any]] = yaml.safe_load(TEMPLATE_FILE.read_text("utf-8"))["Parameters"]
@@ -48,6 +49,7 @@ FACTORS: tuple[tuple[Parameters, ...], ...] = (
     ({}, {"EnableDeletionProtection": "true"}),
     ({}, {"TableClass": "STANDARD_INFREQUENT_ACCESS"}),
     ({}, {"EnableRunIndex": "true"}),
+    ({}, {"EnableThreadIndex": "true"}),
     (
         {},
         {"TableName": "some.table_-1", "Environment": "prod"},
@@ -81,6 +83,7 @@ _FIELDS = {
     "EnableDeletionProtection": "enable_deletion_protection",
     "TableClass": "table_class",
     "EnableRunIndex": "enable_run_index",
+    "EnableThreadIndex": "enable_thread_index",
 }
 TEMPLATE_ONLY = frozenset({"CreatePolicies"})
 """What `deploy=True` does not make, so that `DynamoDBTableConfig` cannot say it."""
@@ -179,12 +182,13 @@ _KEY = st.just(
 )
 _TTL_ATTRIBUTE = st.text(
     st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1
-).filter(lambda name: name not in {"PK", "SK", "B", "N", "R", "T"} and len(name.encode()) <= 255)
+).filter(lambda name: name not in RESERVED_ATTRIBUTES and len(name.encode()) <= 255)
 _SWITCHES = (
     "EnablePointInTimeRecovery",
     "EnableTtl",
     "EnableDeletionProtection",
     "EnableRunIndex",
+    "EnableThreadIndex",
     "CreatePolicies",
 )
 _OTHERS = st.fixed_dictionaries(

@@ -17,7 +17,8 @@ from langgraph_checkpoint_dynamodb.checkpoints import fencing as fence_module
 from langgraph_checkpoint_dynamodb.checkpoints.fencing import Fence, requested_checkpoints
 from langgraph_checkpoint_dynamodb.checkpoints.get import get_tuple
 from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing, Query
-from langgraph_checkpoint_dynamodb.checkpoints.put import Put, put
+from langgraph_checkpoint_dynamodb.checkpoints.new_checkpoint import Put
+from langgraph_checkpoint_dynamodb.checkpoints.put import put
 from langgraph_checkpoint_dynamodb.errors import UnavailableError
 from langgraph_checkpoint_dynamodb.format import items, keys, requests
 from langgraph_checkpoint_dynamodb.maintenance import (

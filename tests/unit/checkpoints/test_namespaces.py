@@ -12,6 +12,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from fake_table import FakeTable, context
 from langgraph_checkpoint_dynamodb.checkpoints import put, put_writes
 from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing, Query
+from langgraph_checkpoint_dynamodb.checkpoints.new_checkpoint import Put
 from langgraph_checkpoint_dynamodb.format import keys
 from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
 from langgraph_checkpoint_dynamodb.storage import subgraph_namespaces
@@ -28,7 +29,7 @@ class Thread:
         checkpoint_id = f"{made:08}"
         checkpoint = {**empty_checkpoint(), "id": checkpoint_id}
         place = ThreadNamespace("t", ns)
-        new = put.Put(place, checkpoint, metadata or {}, None, {})
+        new = Put(place, checkpoint, metadata or {}, None, {})
         self.table.run(put.put(context(), new))
         self.stored.append((checkpoint_id, ns))
 

@@ -12,6 +12,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from fake_table import FakeTable, context
 from langgraph_checkpoint_dynamodb.checkpoints import get, put, put_writes
 from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing, Query
+from langgraph_checkpoint_dynamodb.checkpoints.new_checkpoint import Put
 from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
 from langgraph_checkpoint_dynamodb.runtime.effects import Operation
 
@@ -47,7 +48,7 @@ class Thread:
         parent = f"{self.turns - 1:08}" if self.turns > 1 else None
         versions = dict(made["channel_versions"])
         around = context() if cold else self.around
-        return self.rounds(put.put(around, put.Put(PLACE, made, {}, parent, versions)))
+        return self.rounds(put.put(around, Put(PLACE, made, {}, parent, versions)))
 
     def put_writes(self, value: Any) -> int:
         checkpoint_id = f"{self.turns:08}"

@@ -20,6 +20,7 @@ SWITCHES = [
     "enable_ttl",
     "enable_deletion_protection",
     "enable_run_index",
+    "enable_thread_index",
 ]
 CAPACITIES = [
     *("read_capacity", "write_capacity"),
@@ -51,8 +52,8 @@ BAD: list[Bad] = [
     *(bad(name, value, "use True or False") for name in SWITCHES for value in (1, "true", None)),
     *(bad("ttl_attribute", name, "1 to 255 bytes") for name in ("", "x" * 256, "é" * 128, None)),
     *(
-        bad("ttl_attribute", name, "choose a name other than B, M, N, PK, R, SK, T")
-        for name in ("PK", "SK", "B", "R", "T")
+        bad("ttl_attribute", name, "choose a name other than A, B, C, M, N, O, PK, R, SK, T")
+        for name in ("PK", "SK", "A", "B", "C", "M", "O", "R", "T")
     ),
     bad("ttl_seconds", 60, "set enable_ttl=True or leave ttl_seconds out"),
     *(bad("ttl_seconds", value, "of 1 or more", enable_ttl=True) for value in (0, 1.5, "60", True)),

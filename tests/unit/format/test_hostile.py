@@ -24,6 +24,7 @@ from langgraph_checkpoint_dynamodb import (
 from langgraph_checkpoint_dynamodb.checkpoints import delta_history, put, put_writes
 from langgraph_checkpoint_dynamodb.checkpoints import get as gets
 from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing, Query
+from langgraph_checkpoint_dynamodb.checkpoints.new_checkpoint import Put
 from langgraph_checkpoint_dynamodb.chunking.boundaries import digest_of
 from langgraph_checkpoint_dynamodb.format import keys
 from langgraph_checkpoint_dynamodb.format.body import (
@@ -277,14 +278,14 @@ def test_more_than_the_bound_is_neither_read_nor_written() -> None:
     checkpoint = {**empty_checkpoint(), "id": "1", "channel_versions": {}}
     checkpoint["channel_values"] = {"small": b"s" * 4_000, "large": b"l" * 6_001}
     with pytest.raises(InvalidInputError, match="10001 bytes, most of them in channel 'large'"):
-        table.run(put.put(surroundings, put.Put(PLACE, checkpoint, {}, None, {})))  # type: ignore[arg-type]
+        table.run(put.put(surroundings, Put(PLACE, checkpoint, {}, None, {})))  # type: ignore[arg-type]
     too_much = [("a", b"a" * 5_000), ("a", b"a" * 5_001)]
     with pytest.raises(InvalidInputError, match="max_checkpoint_bytes=10000"):
         table.run(put_writes.put_writes(surroundings, PLACE, "1", too_much, "task", ""))
     assert table.calls == []
 
     checkpoint["channel_values"]["large"] = b"l" * 6_000
-    table.run(put.put(surroundings, put.Put(PLACE, checkpoint, {}, None, {})))  # type: ignore[arg-type]
+    table.run(put.put(surroundings, Put(PLACE, checkpoint, {}, None, {})))  # type: ignore[arg-type]
     table.run(put_writes.put_writes(surroundings, PLACE, "1", [("a", b"")], "task", ""))
     assert get(table, max_bytes=10_000).pending_writes == [("task", "a", b"")]
     table.run(put_writes.put_writes(surroundings, PLACE, "1", [("a", b"a")], "task 2", ""))
@@ -305,7 +306,7 @@ def test_a_list_holds_few_large_checkpoints_at_once() -> None:
     for number in range(6):
         values = {"large": b"l" * (20 << 20)}
         one = {**checkpoint, "id": str(number), "channel_values": values}
-        table.run(put.put(context(), put.Put(PLACE, one, {}, None, {})))  # type: ignore[arg-type]
+        table.run(put.put(context(), Put(PLACE, one, {}, None, {})))  # type: ignore[arg-type]
     listing = Listing(Query("t", "", None, None, {}), None)
     pages = []
     while (page := table.run(listing.page(context()))) is not None:
@@ -378,7 +379,7 @@ def test_a_chunk_under_a_key_that_is_none_of_ours_is_passed_over() -> None:
     table = FakeTable()
     value = bytes(range(256)) * 4 * 300
     one = {**empty_checkpoint(), "id": "1", "channel_values": {"v": value}, "channel_versions": {}}
-    table.run(put.put(context(), put.Put(PLACE, one, {}, None, {})))  # type: ignore[arg-type]
+    table.run(put.put(context(), Put(PLACE, one, {}, None, {})))  # type: ignore[arg-type]
     for key in ("S#0#", "S#0#x", "S#0#" + "A" * 40, "S#0#é"):
         plant(table, key, [])
     assert get(table).checkpoint["channel_values"] == {"v": value}

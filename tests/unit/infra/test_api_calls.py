@@ -19,7 +19,7 @@ from langgraph_checkpoint_dynamodb.config.table_config import (
 from langgraph_checkpoint_dynamodb.errors import TemplateError
 from langgraph_checkpoint_dynamodb.infra import api_calls
 from langgraph_checkpoint_dynamodb.infra.api_calls import TableRequests, requests_of, translate
-from langgraph_checkpoint_dynamodb.infra.template import Resource, load_template
+from langgraph_checkpoint_dynamodb.infra.template import INDEXES, Resource, load_template
 from langgraph_checkpoint_dynamodb.runtime.effects import Call
 from stacks import TEMPLATE, configs
 
@@ -67,7 +67,21 @@ def create_table(config: DynamoDBTableConfig) -> dict[str, Any]:
         "Projection": {"ProjectionType": "KEYS_ONLY"},
         **throughput,
     }
+    threads = {
+        "IndexName": "threads",
+        "KeySchema": [
+            {"AttributeName": "O", "KeyType": "HASH"},
+            {"AttributeName": "A", "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "ALL"},
+        **throughput,
+    }
+    indexes = [index] * config.enable_run_index + [threads] * config.enable_thread_index
     run_id = {"AttributeName": "R", "AttributeType": "B"}
+    of_threads = [
+        {"AttributeName": "O", "AttributeType": "S"},
+        {"AttributeName": "A", "AttributeType": "N"},
+    ]
     key = config.kms_key_arn
     tag = {"Key": "Environment", "Value": config.environment}
     return without_none(
@@ -76,8 +90,9 @@ def create_table(config: DynamoDBTableConfig) -> dict[str, Any]:
         AttributeDefinitions=[
             *KEYS["AttributeDefinitions"],
             *([run_id] if config.enable_run_index else []),
+            *(of_threads if config.enable_thread_index else []),
         ],
-        GlobalSecondaryIndexes=[index] if config.enable_run_index else None,
+        GlobalSecondaryIndexes=indexes or None,
         BillingMode=config.billing_mode.value,
         **throughput,
         TableClass=config.table_class.value,
@@ -106,13 +121,16 @@ def settings(config: DynamoDBTableConfig) -> dict[str, Any]:
 
 def scaling(config: DynamoDBTableConfig) -> dict[tuple[str, str, str], tuple[Any, ...]]:
     """What each call for scaling says, by method, resource and dimension."""
-    resources = {"table": f"table/{config.table_name}"}
-    if config.enable_run_index:
-        resources["index"] = f"table/{config.table_name}/index/run-id"
+    resources = [("table", f"table/{config.table_name}")]
+    resources += [
+        ("index", f"table/{config.table_name}/index/{name}")
+        for name, setting in INDEXES.items()
+        if getattr(config, setting)
+    ]
     found: dict[tuple[str, str, str], tuple[Any, ...]] = {}
     for kind in ("read", "write"):
         bounds = [getattr(config, f"{bound}_{kind}_capacity") for bound in ("min", "max")]
-        for level, resource in resources.items() if bounds[0] else ():
+        for level, resource in resources if bounds[0] else ():
             dimension = f"dynamodb:{level}:{kind.title()}CapacityUnits"
             metric = f"DynamoDB{kind.title()}CapacityUtilization"
             found["register_scalable_target", resource, dimension] = (*bounds,)
@@ -153,6 +171,7 @@ def test_requests_say_what_the_configuration_says(config: DynamoDBTableConfig) -
 def test_the_configurations_cover_every_switch() -> None:
     for name, values in {
         "enable_run_index": {True, False},
+        "enable_thread_index": {True, False},
         "enable_deletion_protection": {True, False},
         "enable_encryption": {True, False},
         "enable_point_in_time_recovery": {True, False},
@@ -183,8 +202,9 @@ def test_every_property_of_the_template_has_a_request() -> None:
         used.setdefault(declared["Type"], set()).update(properties(declared["Properties"]))
     assert used.pop("AWS::IAM::ManagedPolicy")  # only CloudFormation makes these
     assert used == known
-    _, (index,), _ = used_by_table["GlobalSecondaryIndexes"]["Fn::If"]
-    assert properties(index) == {*api_calls._INDEX}
+    _, both_or_one, _ = used_by_table["GlobalSecondaryIndexes"]["Fn::If"]
+    _, (runs, threads), _ = both_or_one["Fn::If"]
+    assert properties(runs) == properties(threads) == {*api_calls._INDEX}
 
 
 def table_of(**more: Any) -> dict[str, Resource]:

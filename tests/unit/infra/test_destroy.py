@@ -34,6 +34,7 @@ from langgraph_checkpoint_dynamodb.errors import (
     UnavailableError,
 )
 from langgraph_checkpoint_dynamodb.infra.destroy import destroy
+from langgraph_checkpoint_dynamodb.infra.template import INDEXES
 from langgraph_checkpoint_dynamodb.runtime.effects import (
     AUTOSCALING,
     OF_ANOTHER_PLACE,
@@ -176,7 +177,7 @@ def test_scaling_that_cannot_be_removed_is_an_error() -> None:
 
 def test_scaling_of_every_index_that_the_table_has_is_looked_for() -> None:
     (expected,) = DESCRIBE_TARGETS
-    resources = [*expected.params["ResourceIds"][:1], *map(index_id, ("by-run", "run-id"))]
+    resources = [*expected.params["ResourceIds"][:1], *map(index_id, sorted({"by-run", *INDEXES}))]
     ask = [Call(expected.method, {**expected.params, "ResourceIds": resources}, AUTOSCALING)]
     found = table(GlobalSecondaryIndexes=[{"IndexName": "by-run"}])
     play(

@@ -56,6 +56,7 @@ CHANGES: list[tuple[str, DynamoDBTableConfig, Any, dict[str, Any]]] = [
     ("environment", ON_DEMAND, None, {}),
     ("table_class", ON_DEMAND, TableClass.STANDARD_INFREQUENT_ACCESS, {}),
     ("enable_run_index", ON_DEMAND, True, {}),
+    ("enable_thread_index", ON_DEMAND, not ON_DEMAND.enable_thread_index, {}),
     ("billing_mode", WITHOUT_SETTINGS, BillingMode.PROVISIONED, PROVISIONED),
     (
         "billing_mode",

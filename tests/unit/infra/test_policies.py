@@ -22,6 +22,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBTableConfig,
 )
 from langgraph_checkpoint_dynamodb.format.requests import RUN_INDEX
+from langgraph_checkpoint_dynamodb.format.thread_entries import THREAD_INDEX
 from langgraph_checkpoint_dynamodb.infra.deploy import UNFINISHED
 from langgraph_checkpoint_dynamodb.infra.template import load_template
 from permissions import METHODS, Calls, Wire, documented, documented_of_methods
@@ -138,16 +139,20 @@ def test_a_policy_allows_what_its_methods_call_and_no_more(policy: str, rows: se
     assert sorted(actions_of(policy)) == sorted(needed(*rows))
 
 
-def test_a_policy_is_for_the_stacks_own_table_and_index() -> None:
+def test_a_policy_is_for_the_stacks_own_table_and_indexes() -> None:
     table = {"Fn::GetAtt": ["Table", "Arn"]}
-    index = {"Fn::Sub": f"${{Table.Arn}}/index/{RUN_INDEX}"}
+    runs, listed = (
+        {"Fn::Sub": f"${{Table.Arn}}/index/{name}"} for name in (RUN_INDEX, THREAD_INDEX)
+    )
+    with_runs = {"Fn::If": ["HasThreadIndex", [table, runs, listed], [table, runs]]}
+    without = {"Fn::If": ["HasThreadIndex", [table, listed], [table]]}
     resources = load_template()["Resources"]
     for policy in ("RuntimePolicy", "OperatorPolicy"):
         data = resources[policy]["Properties"]["PolicyDocument"]["Statement"][0]
-        assert data["Resource"] == {"Fn::If": ["HasRunIndex", [table, index], [table]]}
+        assert data["Resource"] == {"Fn::If": ["HasRunIndex", with_runs, without]}
     (tenants,) = resources["TenantPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    # Keys of the index are no thread ids, so a tenant has no use for it.
-    assert tenants["Resource"] == table
+    # The run-id index has keys that name no tenant; that of threads has the owners.
+    assert tenants["Resource"] == without
     assert tenants["Condition"] == {
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/TenantId}:*"]},
         "Null": {"dynamodb:LeadingKeys": "false"},

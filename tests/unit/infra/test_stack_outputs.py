@@ -31,6 +31,7 @@ OUTPUTS = {
     "TtlAttribute": "expires",
     "TtlEnabled": "true",
     "RunIndexEnabled": "false",
+    "ThreadIndexEnabled": "false",
     "TemplateVersion": "1.4.2",
 }
 
@@ -195,7 +196,7 @@ def test_every_output_is_needed(output: str, value: str | None) -> None:
         make(Scripted("sync"), stack(**{output: value}))
 
 
-@pytest.mark.parametrize("output", ["TtlEnabled", "RunIndexEnabled"])
+@pytest.mark.parametrize("output", ["TtlEnabled", "RunIndexEnabled", "ThreadIndexEnabled"])
 def test_an_output_of_another_form_is_not_ours(output: str) -> None:
     with pytest.raises(StackError, match=f"{output}='yes' is not 'true' or 'false'"):
         make(Scripted("sync"), stack(**{output: "yes"}))

@@ -23,6 +23,7 @@ from langgraph_checkpoint_dynamodb.config.table_config import (
 )
 from langgraph_checkpoint_dynamodb.errors import ConfigurationError, TemplateError
 from langgraph_checkpoint_dynamodb.format.requests import RUN_INDEX
+from langgraph_checkpoint_dynamodb.format.thread_entries import THREAD_INDEX
 from langgraph_checkpoint_dynamodb.infra import template as template_module
 from langgraph_checkpoint_dynamodb.infra.template import (
     SETTINGS,
@@ -166,6 +167,7 @@ def test_no_stack_operation_deletes_the_table() -> None:
 DEFAULTS = {
     "TableClass": "STANDARD",
     "EnableRunIndex": "false",
+    "EnableThreadIndex": "false",
     "TargetUtilization": "70",
     "PointInTimeRecoveryDays": "35",
     "EnableDeletionProtection": "false",
@@ -196,10 +198,18 @@ def test_parameters_of_a_provisioned_table() -> None:
     }
 
 
-def test_the_index_is_the_one_that_is_queried() -> None:
-    indexes = table_of({"EnableRunIndex": "true"})["GlobalSecondaryIndexes"]
-    assert [index["IndexName"] for index in indexes] == [RUN_INDEX]
-    assert "GlobalSecondaryIndexes" not in table_of({})
+def test_the_indexes_are_those_that_are_queried() -> None:
+    both = {"EnableRunIndex": "true", "EnableThreadIndex": "true"}
+    for switched_on, names in (
+        ({}, []),
+        ({"EnableRunIndex": "true"}, [RUN_INDEX]),
+        ({"EnableThreadIndex": "true"}, [THREAD_INDEX]),
+        (both, [RUN_INDEX, THREAD_INDEX]),
+    ):
+        table = table_of({"EnableThreadIndex": "false", **switched_on})
+        indexes = table.get("GlobalSecondaryIndexes", [])
+        assert [index["IndexName"] for index in indexes] == names
+        assert ("GlobalSecondaryIndexes" in table) == bool(names)
 
 
 def test_a_table_that_cloudformation_names() -> None:

@@ -20,6 +20,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from fake_table import TABLE, FakeTable, context
 from langgraph_checkpoint_dynamodb.checkpoints import get, put
+from langgraph_checkpoint_dynamodb.checkpoints.new_checkpoint import Put
 from langgraph_checkpoint_dynamodb.chunking.boundaries import Run
 from langgraph_checkpoint_dynamodb.chunking.cut import Elements, cut, cut_list
 from langgraph_checkpoint_dynamodb.chunking.msgpack_arrays import element_offsets
@@ -131,7 +132,7 @@ class Thread:
         made["channel_values"] = {"messages": value}
         made["channel_versions"] = {"messages": f"a{self.steps}"}
         parent = f"{before:08}" if before else None
-        new = put.Put(PLACE, made, {}, parent, dict(made["channel_versions"]))
+        new = Put(PLACE, made, {}, parent, dict(made["channel_versions"]))
         self.table.run(put.put(self.own, new))
 
     def read(self, around: Context | None = None) -> list[Any]:

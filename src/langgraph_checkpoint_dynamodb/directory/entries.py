@@ -1,0 +1,176 @@
+"""Writes entries of the directory: with puts, for titles, and after deletions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from ..errors import ConflictError, InvalidInputError
+from ..format import items, keys, requests, thread_entries
+from ..format.body import Body, Listed, pack_body, seal, unpack_body
+from ..format.expiry import Lifetime
+from ..format.thread_entries import NO_OWNER, Activity
+from ..runtime.context import Context
+from ..runtime.effects import ConditionFailed, Item, Operation
+from ..serialization.serializer import deserialize, serialize
+from ..storage import batches
+
+MAX_OWNER_BYTES = 2048
+"""The limit of a partition key, of an index too.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
+
+MAX_DESCRIPTION_BYTES = 2048
+"""The limit of a title and metadata, serialized. A page of 20 entries is then read for 5 units."""
+
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What users say of a thread."""
+
+    title: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+def check_owner(name: str, value: Any) -> str:
+    """An owner: a string of 1 to 2,048 bytes; an integer or a UUID is converted.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
+    owner = str(value) if isinstance(value, int | UUID) else value
+    if isinstance(value, bool) or not isinstance(owner, str) or owner == NO_OWNER:
+        raise InvalidInputError(f"{name}={value!r}: use a string other than {NO_OWNER!r}")
+    if not 0 < len(owner.encode(errors="replace")) <= MAX_OWNER_BYTES:
+        raise InvalidInputError(f"{name}={owner[:40]!r}…: use 1 to {MAX_OWNER_BYTES} bytes")
+    return owner
+
+
+def find_owner(context: Context, metadata: Mapping[str, Any]) -> str | None:
+    """The owner of a thread, from a checkpoint's metadata; see `DynamoDBConfig.thread_owner`.
+
+    LangGraph's metadata contains the keys of the run's `configurable` and metadata.
+
+    Raises:
+        InvalidInputError: The metadata names an owner that cannot be one.
+    """
+    source = context.thread_owner
+    if source is None:
+        return None
+    found = metadata.get(source) if isinstance(source, str) else source(metadata)
+    name = f"thread_owner {source!r}" if isinstance(source, str) else "thread_owner(metadata)"
+    return None if found is None else check_owner(name, found)
+
+
+def due(
+    context: Context, activity: Activity, lifetime: Lifetime, before: Listed | None
+) -> Activity | None:
+    """What to write to a thread's entry before a checkpoint; `None` if the entry is current.
+
+    Args:
+        context: The call's settings and clock.
+        activity: The activity, with no expiry yet.
+        lifetime: The checkpoint's lifetime.
+        before: What is known of the entry.
+    """
+    if not context.thread_index:
+        return None
+    if before is not None and thread_entries.is_current(before, activity.at, lifetime):
+        return None
+    return replace(activity, until=thread_entries.kept_until(lifetime))
+
+
+def write(context: Context, new: Activity) -> Operation[None]:
+    """Write a thread's entry. If a later activity is stored, another process has written it."""
+    yield [thread_entries.write(context.table, new, context.ttl_attribute)]
+
+
+def read(context: Context, thread_id: str) -> Operation[Item | None]:
+    """A thread's entry, read consistently."""
+    found = yield from batches.get_all(context, [thread_entries.key(thread_id)], consistent=True)
+    return found[0] if found else None
+
+
+def set_thread(context: Context, thread_id: str, new: Description) -> Operation[None]:
+    """Set the title or metadata of a listed thread; what is `None` stays as it is.
+
+    Raises:
+        InvalidInputError: The thread has no entry, or both together are too large.
+        ConflictError: Others changed them at each attempt.
+    """
+    for _ in range(_ATTEMPTS):
+        entry = yield from read(context, thread_id)
+        if entry is None or items.gone(context, entry):
+            raise InvalidInputError(
+                f"thread_id={thread_id!r} is not listed: put a checkpoint of the thread first; if "
+                "it has checkpoints from before the table had the index of threads, call "
+                "index_threads"
+            )
+        old = description_of(context, entry)
+        title = old.title if new.title is None else new.title
+        metadata = old.metadata if new.metadata is None else new.metadata
+        body = _encode(context, Description(title, metadata))
+        (reply,) = yield [thread_entries.describe(context.table, entry, body)]
+        if not isinstance(reply, ConditionFailed):
+            return
+    raise ConflictError(
+        f"thread {thread_id!r}: others changed its title or metadata {_ATTEMPTS} times while they "
+        "were being set; call again"
+    )
+
+
+def _encode(context: Context, new: Description) -> bytes:
+    header = serialize(context.serde, [new.title, new.metadata], "the title or metadata")
+    if len(header[1]) > MAX_DESCRIPTION_BYTES:
+        raise InvalidInputError(
+            f"title and metadata take {len(header[1])} bytes: use at most {MAX_DESCRIPTION_BYTES}, "
+            "and keep the rest in the graph's state"
+        )
+    return seal(pack_body(Body(0, header, ())))
+
+
+def description_of(context: Context, entry: Item) -> Description:
+    """The title and metadata of an entry.
+
+    Raises:
+        CorruptCheckpointError: Its body is damaged.
+        DeserializationError: The serde cannot read them.
+    """
+    if "B" not in entry:
+        return Description()
+    where = f"the entry of thread {entry['PK']['S']!r}"
+    body = unpack_body(items.packed_body(entry))
+    header = body.header if isinstance(body, Body) else ("", b"")
+    match deserialize(context, header, where, "the title or metadata"):
+        case [str() | None as title, dict() | None as metadata, *_]:
+            return Description(title, metadata)
+    return Description()
+
+
+def delete_if_empty(context: Context, thread_id: str) -> Operation[None]:
+    """Delete the entry of a thread that has no checkpoint any more."""
+    call = requests.query(
+        context.table, thread_id, keys.ALL_CHECKPOINTS, limit=1, attributes=("PK", "SK")
+    )
+    entry = (yield from read(context, thread_id)) if context.thread_index else None
+    if entry is None:
+        return
+    (reply,) = yield [call]  # read after the entry: a put writes its checkpoint after it
+    if not reply["Items"]:
+        yield [thread_entries.delete(context.table, entry)]
+
+
+def copies(context: Context, found: Sequence[Item], target: str) -> list[Item]:
+    """The entry for a copy of a thread, which is created now; empty if the source has none."""
+    now = {"N": f"{context.now:.3f}"}
+    times = {thread_entries.ACTIVITY: now, thread_entries.CREATED: now}
+    return [
+        {**entry, **thread_entries.key(target), **times}
+        for entry in found
+        if items.sort_key(entry) == keys.THREAD_ENTRY
+    ]

@@ -1,0 +1,170 @@
+"""The saver's methods on the thread directory: list, title, index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..directory import entries
+from ..directory.listing import Page, ThreadPage
+from ..errors import ConfigurationError
+from ..maintenance.index_threads import ThreadIndexing
+from ..runtime.context import Context
+from ..runtime.effects import Operation
+from . import arguments, thread_arguments
+from .calls import SaverCalls
+from .maintenance import Id
+
+
+class ThreadDirectory(SaverCalls):
+    """The part of `DynamoDBSaver` that lists threads."""
+
+    def list_threads(
+        self,
+        owner: Id | None = None,
+        *,
+        limit: int = 20,
+        cursor: str | None = None,
+        newest_first: bool = True,
+    ) -> ThreadPage:
+        """A page of an owner's threads, by last activity.
+
+        Pages are in order to the hour: a thread that was active again within an hour of its last
+        listed activity keeps its place. Within a page the order is exact. The index of threads is
+        eventually consistent, so a new thread is listed after about a second. A page reads one
+        page of the index, then the newest key of each thread: half a read unit for each thread
+        whose newest item is at most 4 KB. No state is loaded.
+
+        Args:
+            owner: The owner, as `DynamoDBConfig.thread_owner` finds it; `None` for the threads
+                without one, which are all threads if `thread_owner` is not set.
+            limit: The maximum number of threads, 1 to 100.
+            cursor: The `cursor` of the page before; `None` for the first page.
+            newest_first: `False` for the thread that was inactive for the longest time first.
+
+        Returns:
+            The page. It may have fewer threads than `limit`: the last page has no `cursor`.
+
+        Raises:
+            ConfigurationError: The saver's table has `enable_thread_index=False`.
+            InvalidInputError: An argument is invalid.
+            RequestRejectedError: The table has no index of threads.
+            StorageError: A request failed.
+        """
+        return self._call("list_threads", self._list_threads, owner, limit, cursor, newest_first)
+
+    async def alist_threads(
+        self,
+        owner: Id | None = None,
+        *,
+        limit: int = 20,
+        cursor: str | None = None,
+        newest_first: bool = True,
+    ) -> ThreadPage:
+        """Async `list_threads`."""
+        return await self._acall(
+            "list_threads", self._list_threads, owner, limit, cursor, newest_first
+        )
+
+    def _list_threads(
+        self,
+        context: Context,
+        owner: Id | None,
+        limit: int,
+        cursor: str | None,
+        newest_first: bool,
+    ) -> Operation[ThreadPage]:
+        _check_index(context)
+        name = thread_arguments.owner(owner)
+        start = thread_arguments.cursor(name, cursor)
+        size = thread_arguments.page_size(limit)
+        thread_arguments.switch("newest_first", newest_first)
+        return Page(name, size, newest_first, start).read(context)
+
+    def set_thread(
+        self,
+        thread_id: Id,
+        *,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Set the title or the metadata of a thread, for `list_threads`.
+
+        The saver's serializer stores both, so an encrypting one encrypts them.
+
+        Args:
+            thread_id: The thread. It must have a checkpoint.
+            title: Its title; `None` leaves it as it is.
+            metadata: Replaces all of its metadata; `None` leaves them as they are. Title and
+                metadata together take at most 2,048 bytes, serialized.
+
+        Raises:
+            ConfigurationError: The saver's table has `enable_thread_index=False`.
+            InvalidInputError: An argument is invalid, or the thread is not listed.
+            SerializationError: The serde cannot serialize the metadata.
+            ConflictError: Others kept changing the same thread's title or metadata.
+            StorageError: A request failed.
+        """
+        self._call("set_thread", self._set_thread, thread_id, title, metadata)
+
+    async def aset_thread(
+        self,
+        thread_id: Id,
+        *,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Async `set_thread`."""
+        await self._acall("set_thread", self._set_thread, thread_id, title, metadata)
+
+    def _set_thread(
+        self,
+        context: Context,
+        thread_id: Id,
+        title: str | None,
+        metadata: Mapping[str, Any] | None,
+    ) -> Operation[None]:
+        _check_index(context)
+        found = arguments.thread_id(thread_id)
+        return entries.set_thread(context, found, thread_arguments.description(title, metadata))
+
+    def index_threads(self) -> int:
+        """List the threads that are stored already, after the index was added to a table.
+
+        Reads every key of the table by a scan, and for each thread that is not listed its newest
+        checkpoint, whose metadata names the owner. Runs may write to the table at the same time.
+        After a failure, call it again: threads that are listed are not changed, except that an
+        owner is named for those listed without one.
+
+        Returns:
+            How many threads were listed, or given an owner.
+
+        Raises:
+            ConfigurationError: The saver's table has `enable_thread_index=False`.
+            InvalidInputError: A checkpoint's metadata names an invalid owner.
+            CorruptCheckpointError: Stored bytes of a newest checkpoint are missing or altered.
+            StorageError: A request failed; call it again.
+        """
+        with self._observed("index_threads") as counters:
+            indexing = ThreadIndexing()
+            _check_index(self._context())
+            while self._run(indexing.next_thread(self._context(counters)), counters):
+                pass
+            return indexing.changed
+
+    async def aindex_threads(self) -> int:
+        """Async `index_threads`."""
+        with self._observed("index_threads") as counters:
+            indexing = ThreadIndexing()
+            _check_index(self._context())
+            while await self._arun(indexing.next_thread(self._context(counters)), counters):
+                pass
+            return indexing.changed
+
+
+def _check_index(context: Context) -> None:
+    if not context.thread_index:
+        raise ConfigurationError(
+            "this saver's table has enable_thread_index=False, so its threads are not listed: set "
+            "DynamoDBTableConfig(enable_thread_index=True) on a table that has the index"
+        )

@@ -1,0 +1,53 @@
+"""Arguments of the methods on the thread directory, checked before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..directory import entries, listing
+from ..directory.entries import Description
+from ..errors import InvalidInputError
+from ..runtime.effects import Item
+from . import arguments
+
+_MAX_PAGE = 100
+"""Each thread of a page takes a query, and a page sends them all at once."""
+
+
+def owner(value: Any) -> str | None:
+    """An owner; `None` for the threads without one."""
+    return None if value is None else entries.check_owner("owner", value)
+
+
+def cursor(owner: str | None, value: Any) -> Item | None:
+    """The key before a page; `None` for the first page."""
+    return None if value is None else listing.start_of(owner, arguments.text("cursor", value))
+
+
+def page_size(value: Any) -> int:
+    """The maximum number of threads of a page."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_PAGE:
+        raise InvalidInputError(
+            f"limit={value!r}: use a whole number from 1 to {_MAX_PAGE}, and the cursor for more"
+        )
+    return value
+
+
+def switch(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name}={value!r}: use True or False")
+    return value
+
+
+def description(title: Any, metadata: Any) -> Description:
+    """A title, metadata, or both."""
+    if title is None and metadata is None:
+        raise InvalidInputError("title and metadata are both None: pass one of them")
+    if title is not None:
+        arguments.text("title", title)
+    if metadata is not None:
+        for name in arguments.mapping("metadata", metadata):
+            arguments.text("metadata: key", name)
+        metadata = dict(metadata)
+    return Description(title, metadata)
