@@ -201,18 +201,18 @@ def pending_writes(
     context: Context, entry: CheckpointEntry, writes: Sequence[Opened], loaded: Chunks
 ) -> list[PendingWrite]:
     """A checkpoint's writes, in the order in which LangGraph applies them."""
-    found = []
+    found, where = [], entry.where
     for item, opened in zip(entry.writes, writes, strict=True):
-        header = headers.read_writes_header(context, opened.body, entry.where)
+        header = headers.read_writes_header(context, opened.body, where)
         task = items.parse_key(item).task or ""
-        task_id = name_of(task, header.task_id, keys.task, entry.where)
+        task_id = name_of(task, header.task_id, keys.task, where)
         for index, channel, record in zip(
             header.indexes, header.channels, opened.body.records, strict=True
         ):
             found.append((writes_sort_key(header.task_path, task_id, index), channel, record))
     found.sort(key=lambda write: write[0])
     return [
-        (task_id, channel, read_value(context, loaded, record, entry.where, channel))
+        (task_id, channel, read_value(context, loaded, record, where, channel))
         for (_, task_id, _), channel, record in found
     ]
 

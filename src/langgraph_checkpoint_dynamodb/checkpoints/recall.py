@@ -102,8 +102,9 @@ def stored_checkpoint(
     """
     body = entry.opened.body
     if values is None:
+        where = entry.where
         values = {
-            channel: StoredValue(record, loaded.refs(record, entry.where))
+            channel: StoredValue(record, loaded.refs(record, where))
             for channel, record in entry.records()
         }
     kept = items.kept_until(context, entry.item)
@@ -126,10 +127,11 @@ def write_refs(entry: CheckpointEntry, writes: Sequence[Opened], loaded: Chunks)
     Without those of writes to special channels: such a write may be replaced, and then garbage
     collection deletes its chunks.
     """
+    where = entry.where
     return frozenset(
         (opened.body.generation, ref)
         for item, opened in zip(entry.writes, writes, strict=True)
         if items.parse_key(item).channel is None
         for record in opened.body.records
-        for ref in loaded.refs(record, entry.where)
+        for ref in loaded.refs(record, where)
     )
