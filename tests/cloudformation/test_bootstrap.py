@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cfnlint import api
 from cfnlint.config import ManualArgs
+from parity.oracle import run_oracle
 
 from bootstrap import BOOTSTRAP, BOOTSTRAP_FILE, granted, statements
 from resource_schemas import handler_actions, names_in, resources_by_type, schema_of
@@ -148,3 +149,40 @@ def test_cfn_lint_finds_nothing() -> None:
     text = BOOTSTRAP_FILE.read_text(encoding="utf-8")
     found = api.lint(text, config=ManualArgs(regions=["us-east-1", "eu-central-1"]))
     assert [f"{match.rule.id} {match.message}" for match in found] == []
+
+
+PROVIDER = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+
+
+def test_what_is_given_is_used_and_what_is_not_is_created_or_left_out() -> None:
+    """By ministack's engine, which resolves the conditions of the template."""
+    given = {"Repository": "octo-org/checkpoints", "Environment": "dev"}
+    more = {
+        **given,
+        "OidcProviderArn": PROVIDER,
+        "KmsKeyArn": KEY,
+        "PermissionsBoundaryArn": BOUNDARY,
+        "PolicyPath": "/chat/",
+    }
+    with run_oracle() as oracle:
+        text = BOOTSTRAP_FILE.read_text(encoding="utf-8")
+        bare, full = (answer.resources for answer in oracle.resolve([given, more], text))
+    assert bare is not None
+    assert full is not None
+    assert bare.keys() - full.keys() == {"OidcProvider"}
+    assert KEY not in str(bare)
+    for role in ROLES:
+        assert "PermissionsBoundary" not in bare[role]["properties"]
+        assert full[role]["properties"]["PermissionsBoundary"] == BOUNDARY
+    for role in ("SmokeRole", "ServiceRole"):
+        assert KEY in str(full[role]["properties"])
+    (trust,) = full["PreviewRole"]["properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Federated": PROVIDER}
+    assert trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"] == (
+        "repo:octo-org/checkpoints:environment:dev-preview"
+    )
+    policies = str(full["ServiceRole"]["properties"])
+    assert ":policy/chat/langgraph-checkpoint-dev-*" in policies
+    assert ":policy/langgraph-checkpoint-dev-*" in str(bare["ServiceRole"]["properties"])

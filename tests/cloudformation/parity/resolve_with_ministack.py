@@ -82,7 +82,12 @@ def physical(logical_id: str, kind: str, properties: dict[str, Any]) -> dict[str
         parts = ("ResourceId", "ScalableDimension", "ServiceNamespace")
         identity = "|".join(str(properties.get(part)) for part in parts)
         return {"ResourceType": kind, "PhysicalResourceId": identity, "Attributes": {}}
-    return {"ResourceType": kind, "PhysicalResourceId": logical_id, "Attributes": {}}
+    attributes = {"AWS::IAM::Role": {"Arn": f"arn:aws:iam::000000000000:role/{logical_id}"}}
+    return {
+        "ResourceType": kind,
+        "PhysicalResourceId": logical_id,
+        "Attributes": attributes.get(kind, {}),
+    }
 
 
 def check(template: dict[str, Any]) -> None:
