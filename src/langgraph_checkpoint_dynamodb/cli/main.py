@@ -7,9 +7,21 @@ import typer
 from . import doctor, migration, tables, threads, upkeep
 from .connection import command
 
+_HELP = """Look after the LangGraph checkpoints in a DynamoDB table.
+
+Each command has examples in its --help. Begin with
+
+        langgraph-dynamodb doctor --table NAME
+
+        langgraph-dynamodb threads ls --table NAME
+
+        langgraph-dynamodb threads show THREAD --table NAME
+"""
+
 app = typer.Typer(
     name="langgraph-dynamodb",
-    help="Look after the LangGraph checkpoints in a DynamoDB table.",
+    help=_HELP,
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 findings.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
