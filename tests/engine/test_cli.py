@@ -350,7 +350,7 @@ def test_a_table_is_planned_deployed_and_destroyed(endpoint_url: str, dynamodb: 
         done = cli.run("plan", "--json")
         assert (done.code, done.rows[0]["differences"]) == (
             4,
-            [{"setting": "enable_ttl", "configured": False, "found": True}],
+            [{"setting": "enable_ttl", "index": None, "configured": False, "found": True}],
         )
         assert cli.run("destroy").code == 2
         assert cli.run("destroy", "--dry-run").code == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import doctor, migration, tables, threads, upkeep
+from . import directory, doctor, migration, tables, threads, upkeep
 from .connection import command
 
 _HELP = """Look after the LangGraph checkpoints in a DynamoDB table.
@@ -26,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+threads.app.command("ls")(command(directory.ls))
+threads.app.command("index")(command(directory.index))
 threads.app.command("rm")(command(upkeep.rm))
 app.add_typer(threads.app, name="threads", help="List, inspect, export and delete threads.")
 app.add_typer(upkeep.app)

@@ -10,12 +10,17 @@ import typer
 from ..maintenance.prices import ON_DEMAND
 from ..maintenance.storage_report import StorageKind, StorageReport, StoredItems
 from .connection import FINDINGS, Connection, NotFoundError, command, confirm
+from .directory import All, Owner, chosen
 from .output import Row
 from .tables import DryRun, Yes
 
 app = typer.Typer()
 
 _READ_UNIT_BYTES = 4096
+_PRICES = (
+    f"US$ at list prices of {ON_DEMAND.region} on {ON_DEMAND.date}, on demand, without indexes and "
+    f"backups: {ON_DEMAND.source}"
+)
 
 Threads = Annotated[list[str], typer.Argument(metavar="THREAD…", help="Ids of threads.")]
 
@@ -63,7 +68,14 @@ def verify(
 
 @app.command()
 @command
-def cost(connection: Connection, thread_ids: Threads) -> None:
+def cost(
+    connection: Connection,
+    thread_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[THREAD]…", help="Ids of threads.")
+    ] = None,
+    owner: Owner = None,
+    everything: All = False,
+) -> None:
     """Price threads: what they store, a month of it, and what writing it took.
 
     `write units` are those of writing each stored item once, which deleting takes, too;
@@ -73,21 +85,28 @@ def cost(connection: Connection, thread_ids: Threads) -> None:
     Examples:
         langgraph-dynamodb cost ada --table chats
 
-        langgraph-dynamodb cost ada bob --table chats --json
+        langgraph-dynamodb cost --owner ada --table chats --json
     """
     saver, out = connection.saver, connection.output
-    reports = [saver.storage(one) for one in out.each(thread_ids, "reading")]
-    absent = [report.thread_id for report in reports if not report.total.items]
-    if absent:
+    names = chosen(saver, thread_ids or (), owner, everything=everything)
+    rows, absent = [], []
+    for name in out.each(names, "reading"):
+        report = saver.storage(name)
+        if not report.total.items:
+            absent.append(name)
+            continue
+        rows.append(priced(name, report.total))
+        if connection.json:
+            out.line({**rows[-1], **details(report)})
+    if rows and not connection.json:
+        _print_costs(connection, rows)
+        if len(names) == 1:
+            _print_parts(connection, report)
+        out.text(f"\n{_PRICES}", "dim")
+    if absent and thread_ids:
         raise NotFoundError(
             f"nothing is stored of {', '.join(map(repr, absent))}: check the id and the table"
         )
-    rows = [priced(report.thread_id, report.total) for report in reports]
-    if not connection.json:
-        _print_costs(connection, rows, reports)
-        return
-    for row, report in zip(rows, reports, strict=True):
-        out.line({**row, **details(report)})
 
 
 def priced(name: str, stored: StoredItems) -> Row:
@@ -125,25 +144,20 @@ def _counts(found: StoredItems) -> Row:
     return {"items": found.items, "bytes": found.bytes, "write_units": found.write_units}
 
 
-def _print_costs(
-    connection: Connection, rows: Sequence[Row], reports: Sequence[StorageReport]
-) -> None:
-    out = connection.output
+def _print_costs(connection: Connection, rows: Sequence[Row]) -> None:
     names = ("items", "bytes", "write_units", "read_units", "usd_written", "usd_month")
     total = {"thread_id": "total", **{name: sum(row[name] for row in rows) for name in names}}
-    out.rows([*rows, *([total] if len(rows) > 1 else [])], ("thread_id", *names))
-    if len(reports) == 1:
-        (report,) = reports
-        kinds = [{"kind": kind.value, **_counts(found)} for kind, found in report.kinds.items()]
-        out.text()
-        out.rows([row for row in kinds if row["items"]], ("kind", "items", "bytes", "write_units"))
-        out.text()
-        out.rows(_channels(report), ("channel", "bytes", "inline", "own", "shared"))
-    out.text(
-        f"\nUS$ at list prices of {ON_DEMAND.region} on {ON_DEMAND.date}, on demand, without "
-        f"indexes and backups: {ON_DEMAND.source}",
-        "dim",
-    )
+    connection.output.rows([*rows, *([total] if len(rows) > 1 else [])], ("thread_id", *names))
+
+
+def _print_parts(connection: Connection, report: StorageReport) -> None:
+    """What one thread has, by kind and by channel."""
+    out = connection.output
+    kinds = [{"kind": kind.value, **_counts(found)} for kind, found in report.kinds.items()]
+    out.text()
+    out.rows([row for row in kinds if row["items"]], ("kind", "items", "bytes", "write_units"))
+    out.text()
+    out.rows(_channels(report), ("channel", "bytes", "inline", "own", "shared"))
 
 
 def _channels(report: StorageReport) -> list[Row]:

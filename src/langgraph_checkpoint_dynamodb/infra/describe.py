@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config.table_config import DynamoDBTableConfig
 from ..errors import StorageError, TableMismatchError, TableNotFoundError
-from ..format.requests import RUN_INDEX
 from ..runtime.effects import AUTOSCALING, KMS, OF_ANOTHER_PLACE, Call, Operation
 from .template import INDEXES
 
@@ -84,7 +83,8 @@ def existing_table(table_name: str, ttl_attribute: str | None) -> Operation[Dyna
     ]
     names = {index["IndexName"] for index in table["Table"].get("GlobalSecondaryIndexes", ())}
     attribute = ttl_attribute or ttl["TimeToLiveDescription"].get("AttributeName")
-    config = DynamoDBTableConfig(table_name=table_name, enable_run_index=RUN_INDEX in names)
+    indexes: Any = {setting: name in names for name, setting in INDEXES.items()}
+    config = DynamoDBTableConfig(table_name=table_name, **indexes)
     return replace(config, enable_ttl=True, ttl_attribute=attribute) if attribute else config
 
 

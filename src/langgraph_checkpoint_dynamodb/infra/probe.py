@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import AccessDeniedError, StorageError
-from ..format import requests
+from ..format import requests, thread_entries
 from ..runtime.effects import Call, Operation
 
 NO_SORT_KEY = "?"
@@ -93,10 +93,15 @@ def probes(table: str, thread_id: str, indexes: Sequence[str]) -> list[Probe]:
         ),
         ("PartiQLInsert", "share_puts=True", _insert(table)),
     ]
+    of_indexes = {
+        requests.RUN_INDEX: ("delete_for_runs", requests.query_run(table, b"?")),
+        thread_entries.THREAD_INDEX: (
+            "list_threads",
+            thread_entries.query(table, None, newest_first=True, limit=1, start=None),
+        ),
+    }
     found += [
-        (f"Query of index {name}", "the methods that use the index", _query_index(table, name))
-        for name in indexes
-        if name == requests.RUN_INDEX
+        (f"Query of index {name}", *of_indexes[name]) for name in indexes if name in of_indexes
     ]
     return [Probe(*one) for one in found]
 
@@ -123,8 +128,3 @@ def _insert(table: str) -> Call:
         "batch_execute_statement",
         {"Statements": [{"Statement": statement, "Parameters": values}]},
     )
-
-
-def _query_index(table: str, index: str) -> Call:
-    call = requests.query_run(table, b"?")
-    return Call(call.method, {**call.params, "IndexName": index, "Limit": 1})

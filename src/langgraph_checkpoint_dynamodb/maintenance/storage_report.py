@@ -17,7 +17,8 @@ class StorageKind(str, Enum):
     CHUNKS = "chunks"
     """Chunks of larger values."""
     OTHER = "other"
-    """The heads and tombstones of fencing, and items that this package did not write."""
+    """The entry of the thread in the index, the heads and tombstones of fencing, the marker of a
+    copied thread, and items that this package did not write."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from sessions import refusal
 from stacks import create_stack
 
 ON_THE_TABLE_ITSELF = {"`deploy=True`", "`plan`", "`destroy`", "`from_stack`"}
-OF_THE_COMMAND_LINE = {"`cli`", "`cli doctor`"}
+OF_THE_COMMAND_LINE = {"`cli`", "`cli doctor`", "`cli` with `--scan` or `--all`"}
 
 
 class Account:

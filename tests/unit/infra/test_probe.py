@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from langgraph_checkpoint_dynamodb import AccessDeniedError, RequestRejectedError
-from langgraph_checkpoint_dynamodb.format.requests import RUN_INDEX
 from langgraph_checkpoint_dynamodb.infra import probe
+from langgraph_checkpoint_dynamodb.infra.template import INDEXES
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Done, advance
 
 WRITES = {"put_item", "update_item", "delete_item"}
@@ -36,8 +36,10 @@ def test_no_write_can_succeed() -> None:
 
 
 def test_an_index_is_probed_if_there_is_one() -> None:
-    names = [one.action for one in probe.probes("chats", "t", [RUN_INDEX, "of-somebody-else"])]
-    assert [name for name in names if "index" in name] == [f"Query of index {RUN_INDEX}"]
+    names = [one.action for one in probe.probes("chats", "t", [*INDEXES, "of-somebody-else"])]
+    assert [name for name in names if "index" in name] == [
+        f"Query of index {name}" for name in INDEXES
+    ]
 
 
 def test_a_graph_needs_four_of_them() -> None:

@@ -1,0 +1,167 @@
+"""`threads ls` and `threads index`: which threads a table has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from ..checkpoints.listing import ThreadScan
+from ..directory.listing import Thread
+from ..errors import ConfigurationError
+from ..format import requests
+from ..saver.saver import DynamoDBSaver
+from .connection import Connection
+from .output import Row
+from .reading import copying_serde
+
+_PAGE = 100
+"""Threads that are asked for at once, to list all of them."""
+
+Owner = Annotated[str | None, typer.Option(help="The threads of this owner, by the index.")]
+All = Annotated[bool, typer.Option("--all", help="Every thread of the table, by a scan.")]
+OwnerKey = Annotated[
+    str | None,
+    typer.Option(help="Your savers' thread_owner: the key of the metadata that names the owner."),
+]
+
+
+def ls(
+    connection: Connection,
+    owner: Annotated[
+        str | None, typer.Option(help="An owner; the threads without one if left out.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="How many threads.")] = 20,
+    cursor: Annotated[
+        str | None, typer.Option(help="Continue a list: the cursor that it ended with.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All threads, in pages.")] = False,
+    oldest_first: Annotated[
+        bool, typer.Option("--oldest-first", help="Longest inactive first.")
+    ] = False,
+    scan: Annotated[
+        bool,
+        typer.Option("--scan", help="Read every key of the table: it needs no index, but units."),
+    ] = False,
+) -> None:
+    """List threads by last activity, latest first.
+
+    Needs the table's index of threads (the parameter EnableThreadIndex). A table without it, or
+    with threads from before it, is listed by --scan, which finds ids alone.
+
+    Examples:
+        langgraph-dynamodb threads ls --table chats --owner ada
+
+        langgraph-dynamodb threads ls --table chats --scan
+    """
+    saver, out = connection.saver, connection.output
+    if scan:
+        with out.busy("scanning"):
+            rows = [{"thread_id": one} for one in scanned(saver)]
+        out.rows(rows, ("thread_id",))
+        return
+    check_index(saver)
+    more: str | None = cursor
+    found: list[Thread] = []
+    while True:
+        page = saver.list_threads(
+            owner,
+            limit=_PAGE if everything else limit,
+            cursor=more,
+            newest_first=not oldest_first,
+        )
+        found += page.threads
+        more = page.cursor
+        if not (everything and more):
+            break
+    columns = ("last_activity", "status", "owner", "thread_id", "title")
+    shown = columns if owner is None else tuple(one for one in columns if one != "owner")
+    out.rows(map(_row, found), shown)
+    if more is not None:
+        out.note(f"there are more: pass --cursor {more}")
+    elif not found and cursor is None:
+        whose = "without an owner" if owner is None else f"of owner {owner!r}"
+        out.note(f"no threads {whose}: pass --owner for those of another, --scan for all ids")
+
+
+def chosen(
+    saver: DynamoDBSaver, thread_ids: Sequence[str], owner: str | None, *, everything: bool
+) -> list[str]:
+    """The threads that a command is for: those named, an owner's, or all.
+
+    Raises:
+        ConfigurationError: None is chosen, or in more than one way.
+    """
+    if [bool(thread_ids), owner is not None, everything].count(True) != 1:
+        raise ConfigurationError("pass ids of threads, or --owner, or --all: one of the three")
+    if thread_ids:
+        return list(dict.fromkeys(thread_ids))
+    return list(scanned(saver) if owner is None else threads_of(saver, owner))
+
+
+def threads_of(saver: DynamoDBSaver, owner: str | None) -> Iterator[str]:
+    """The ids of an owner's threads, or of those without one."""
+    check_index(saver)
+    cursor: str | None = None
+    while True:
+        page = saver.list_threads(owner, limit=_PAGE, cursor=cursor)
+        yield from (thread.thread_id for thread in page.threads)
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def scanned(saver: DynamoDBSaver) -> Iterator[str]:
+    """The ids of all threads, by a scan of the keys."""
+    threads = ThreadScan(requests.scan_keys)
+    while (found := saver._run(threads.next(saver._context()))) is not None:
+        yield found
+
+
+def check_index(saver: DynamoDBSaver) -> None:
+    """Check that the table has the index of threads.
+
+    Raises:
+        ConfigurationError: It has none.
+    """
+    table = saver.config.table_config
+    if not table.enable_thread_index:
+        raise ConfigurationError(
+            f"table {table.table_name!r} has no index of threads: list its threads with `threads "
+            "ls --scan`, or add the index (the template's EnableThreadIndex) and then run `threads "
+            "index`"
+        )
+
+
+def index(connection: Connection, owner_key: OwnerKey = None) -> None:
+    """List the threads that were stored before the index was added to the table.
+
+    Reads every key of the table. Threads that are listed already are not changed, except that an
+    owner is named for those without one. `verify` reports threads that are not listed.
+
+    Examples:
+        langgraph-dynamodb threads index --table chats --owner-key user_id
+    """
+    config = replace(connection.config, thread_owner=owner_key)
+    with DynamoDBSaver(config, serde=copying_serde()) as saver:
+        check_index(saver)
+        with connection.output.busy("indexing"):
+            changed = saver.index_threads()
+    if connection.json:
+        connection.output.line({"indexed": changed})
+    else:
+        connection.output.text(f"indexed {changed:,} threads")
+
+
+def _row(thread: Thread) -> Row:
+    return {
+        "last_activity": thread.last_activity.isoformat(timespec="seconds"),
+        "status": thread.status.value,
+        "owner": thread.owner,
+        "thread_id": thread.thread_id,
+        "title": thread.title,
+        "created": thread.created and thread.created.isoformat(timespec="seconds"),
+        "metadata": dict(thread.metadata),
+    }

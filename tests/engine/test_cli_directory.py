@@ -1,0 +1,94 @@
+"""`threads ls`, `threads index` and the choice of threads by owner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import MakeSaver
+
+from command_line import CommandLine
+from either import Either
+from langgraph_checkpoint_dynamodb import DynamoDBSaver
+from threads import config_of, put
+
+
+@pytest.fixture
+def saver(make_saver: MakeSaver) -> DynamoDBSaver:
+    return make_saver(mode="sync", enable_thread_index=True, thread_owner="user_id")
+
+
+@pytest.fixture
+def cli(saver: DynamoDBSaver, endpoint_url: str) -> CommandLine:
+    return CommandLine(endpoint_url, saver.config.table_config.table_name)
+
+
+async def fill(saver: DynamoDBSaver, **owners: str | None) -> None:
+    client = Either(saver, use_async=False)
+    for thread_id, owner in owners.items():
+        metadata = {} if owner is None else {"user_id": owner}
+        await put(client, config_of(thread_id), {"n": 1}, metadata)
+
+
+def ids(rows: list[Any]) -> list[str]:
+    return [row["thread_id"] for row in rows]
+
+
+async def test_ls_lists_an_owners_threads_in_pages(saver: DynamoDBSaver, cli: CommandLine) -> None:
+    await fill(saver, a="ada", b="bob", c="ada", d=None, e="ada")
+    saver.set_thread("c", title="A\x1btitle", metadata={"n": 1})
+    rows = cli.run("threads", "ls", "--owner", "ada", "--json").rows
+    assert ids(rows) == ["e", "c", "a"]
+    assert (rows[1]["title"], rows[1]["metadata"], rows[1]["status"]) == (
+        *("A\x1btitle", {"n": 1}),
+        "idle",
+    )
+    assert ids(cli.run("threads", "ls", "--json").rows) == ["d"]
+    first = cli.run("threads", "ls", "--owner", "ada", "--limit", "2", "--oldest-first", "--json")
+    assert ids(first.rows) == ["a", "c"]
+    cursor = first.err.split("--cursor ")[1].strip()
+    rest = cli.run(
+        *("threads", "ls", "--owner", "ada", "--oldest-first", "--json", "--cursor", cursor)
+    )
+    assert ids(rest.rows) == ["e"]
+    assert ids(cli.run("threads", "ls", "--owner", "ada", "--all", "--json").rows) == ids(rows)
+    shown = cli.run("threads", "ls", "--owner", "ada").out
+    assert ("\x1b" in shown, "A\\x1btitle" in shown) == (False, True)
+    nobody = cli.run("threads", "ls", "--owner", "eve")
+    assert (nobody.code, nobody.out) == (0, "")
+    assert "no threads of owner 'eve'" in nobody.err
+
+
+async def test_a_table_without_the_index_is_scanned_or_indexed(
+    make_saver: MakeSaver, saver: DynamoDBSaver, endpoint_url: str, cli: CommandLine
+) -> None:
+    bare = make_saver(mode="sync")
+    await fill(bare, a="ada", b=None)
+    of_bare = CommandLine(endpoint_url, bare.config.table_config.table_name)
+    refused = of_bare.run("threads", "ls")
+    assert (refused.code, "--scan" in refused.err) == (2, True)
+    assert sorted(ids(of_bare.run("threads", "ls", "--scan", "--json").rows)) == ["a", "b"]
+    assert of_bare.run("threads", "index").code == 2
+
+    # Threads that were put by savers without the index.
+    name = saver.config.table_config.table_name
+    await fill(make_saver(mode="sync", table_name=name, deploy=False), a="ada", b=None)
+    assert cli.run("threads", "ls").out == ""
+    assert cli.run("threads", "index", "--owner-key", "user_id", "--json").rows == [{"indexed": 2}]
+    assert ids(cli.run("threads", "ls", "--owner", "ada", "--json").rows) == ["a"]
+    assert cli.run("verify").code == 0
+
+
+async def test_cost_of_an_owner_and_of_all(saver: DynamoDBSaver, cli: CommandLine) -> None:
+    await fill(saver, a="ada", b="bob", c="ada")
+    assert sorted(ids(cli.run("cost", "--owner", "ada", "--json").rows)) == ["a", "c"]
+    rows = cli.run("cost", "--all", "--json").rows
+    assert sorted(ids(rows)) == ["a", "b", "c"]
+    total = [line for line in cli.run("cost", "--all").table if line and line[0] == "total"]
+    assert total[0][1] == str(sum(row["items"] for row in rows))
+
+
+@pytest.mark.parametrize("arguments", [(), ("a", "--all"), ("--owner", "ada", "--all")])
+def test_threads_are_chosen_in_one_way(cli: CommandLine, arguments: tuple[str, ...]) -> None:
+    done = cli.run("cost", *arguments)
+    assert (done.code, done.out, "one of the three" in done.err) == (2, "", True)
