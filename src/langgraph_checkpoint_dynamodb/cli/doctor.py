@@ -172,9 +172,13 @@ def _ttl(driver: SyncDriver, config: DynamoDBConfig) -> Row:
         return _row("TTL", "not shown to this role", hint, UNKNOWN)
     found = outcome.reply["TimeToLiveDescription"]
     status, attribute = found.get("TimeToLiveStatus"), found.get("AttributeName")
+    wanted = config.table_config.ttl_attribute if config.table_config.enable_ttl else None
     if status not in {"ENABLED", "ENABLING"}:
-        return _row("TTL", "off: nothing expires")
-    return _row("TTL", f"on, by the attribute {attribute!r}")
+        hint = f"the stack says on: switch it on for {wanted!r}, so that DynamoDB deletes"
+        return _row("TTL", "off: DynamoDB deletes nothing", hint if wanted else None)
+    other = wanted is not None and attribute != wanted
+    hint = f"the stack says {wanted!r}: see its drift" if other else ""
+    return _row("TTL", f"on, by the attribute {attribute!r}", hint or None)
 
 
 def _permission(one: probe.Probe, outcome: probe.Outcome) -> Row:

@@ -14,6 +14,7 @@ from command_line import CommandLine, Done
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
 from langgraph_checkpoint_dynamodb.drivers import sync
 from sessions import refusal
+from stacks import create_stack
 
 
 @pytest.fixture
@@ -82,3 +83,20 @@ def test_without_credentials_it_says_how_to_give_some(monkeypatch: pytest.Monkey
 def test_without_a_region_it_says_how_to_name_one() -> None:
     done = doctor(LANGGRAPH_DYNAMODB_REGION=None, AWS_CONFIG_FILE="/nonexistent")
     assert (done.code, statuses(done)["Region"]) == (4, "problem")
+
+
+def test_the_table_of_a_stack_is_found() -> None:
+    with mock_aws():
+        create_stack("checkpoints", {"TableName": "chats", "EnableTtl": "true"})
+        done = doctor("--stack", "checkpoints", LANGGRAPH_DYNAMODB_TABLE=None)
+        found = {row["check"]: row for row in done.rows}
+        assert found["table"]["found"] == "'chats' is ACTIVE, keys PK and SK"
+        # CloudFormation of moto does not switch TTL on.
+        assert (done.code, found["TTL"]["status"]) == (4, "problem")
+        assert "the stack says on" in found["TTL"]["what_to_do"]
+        missing = doctor("--stack", "nothing", LANGGRAPH_DYNAMODB_TABLE=None)
+        assert (missing.code, missing.rows[-1]["check"]) == (4, "table")
+        show = CommandLine("").run(
+            *("threads", "show", "ada", "--stack", "nothing"), LANGGRAPH_DYNAMODB_ENDPOINT_URL=None
+        )
+        assert (show.code, show.out, "Check the name" in show.err) == (3, "", True)
