@@ -14,6 +14,7 @@ from langgraph_checkpoint_dynamodb.errors import StorageError
 from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.context import Context
 from langgraph_checkpoint_dynamodb.runtime.effects import (
+    AskSaver,
     Backoff,
     Call,
     Compute,
@@ -54,6 +55,8 @@ class FakeTable:
 
     def __init__(self, fault: Callable[[Call], Any] = lambda call: None) -> None:
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
+        self.objects: dict[tuple[str, str], bytes] = {}
+        """What is in S3, by bucket and key."""
         self.calls: list[Call] = []
         self.backoffs: list[int] = []
         self.rounds = 0
@@ -74,6 +77,8 @@ class FakeTable:
     def perform(self, effect: Any) -> Any:
         if isinstance(effect, Compute):
             return effect.function()
+        if isinstance(effect, AskSaver):
+            return effect.ask()
         if isinstance(effect, Backoff):
             self.backoffs.append(effect.attempt)
             return None
@@ -171,6 +176,8 @@ class FakeTable:
         values = params.get("ExpressionAttributeValues")
         if values is None:  # `requests.scan_keys`
             return {"Items": [{"PK": {"S": thread_id}} for thread_id, _ in sorted(self.items)]}
+        if ":v" in values:
+            return {"Items": self._of_other_savers(params)}
         prefix = values.get(":prefix", {}).get("S")
         found = [
             item
@@ -179,12 +186,29 @@ class FakeTable:
         ]
         return {"Items": found}
 
+    def _of_other_savers(self, params: dict[str, Any]) -> Any:
+        """What `requests.scan_threads` asks for."""
+        name, value = params["ExpressionAttributeNames"]["#a"], params["ExpressionAttributeValues"]
+        holds = str.startswith if "begins_with" in params["FilterExpression"] else str.__contains__
+        return [
+            {"PK": item["PK"]}
+            for _, item in sorted(self.items.items())
+            if holds(item.get(name, {}).get("S", ""), value[":v"]["S"])
+        ]
+
+    def _get_object(self, params: dict[str, Any]) -> Any:
+        return {"Body": self.objects[params["Bucket"], params["Key"]]}
+
     def _query(self, params: dict[str, Any]) -> Any:
         values = params["ExpressionAttributeValues"]
         if "IndexName" in params:
             return {"Items": [i for i in self.items.values() if i.get("R") == values[":run"]]}
-        wanted, low, high = (values[name]["S"] for name in (":pk", ":low", ":high"))
-        forward = params["ScanIndexForward"]
+        wanted = values[":pk"]["S"]
+        low, high = (
+            values.get(name, {}).get("S", last)
+            for name, last in ((":low", ""), (":high", "\U0010ffff"))
+        )
+        forward = params.get("ScanIndexForward", True)
         # Python orders strings as DynamoDB orders their UTF-8.
         found = sorted(
             (key for key in self.items if key[0] == wanted and low <= key[1] <= high),

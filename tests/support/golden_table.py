@@ -34,9 +34,16 @@ class GoldenTable(FakeTable):
         super().__init__()
         self.now = NOW
 
-    def saver(self, ttl_seconds: int | None = None, serde: Any = None, **config: Any) -> _Saver:
+    def saver(
+        self,
+        ttl_seconds: int | None = None,
+        serde: Any = None,
+        read_through: Any = None,
+        **config: Any,
+    ) -> _Saver:
         table = DynamoDBTableConfig(table_name=TABLE, enable_ttl=True, ttl_seconds=ttl_seconds)
-        made = _Saver(DynamoDBConfig(table_config=table, **config), serde=serde)
+        config_of_table = DynamoDBConfig(table_config=table, **config)
+        made = _Saver(config_of_table, serde=serde, read_through=read_through)
         made.table = self
         made.clock = lambda: self.now
         return made

@@ -18,6 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from clients import REGION, sync_session
+from golden_table import GoldenTable
 from langgraph_checkpoint_dynamodb import SourceTable
 
 _DIRECTORY = Path(__file__).parents[1] / "migration_sources"
@@ -46,8 +47,20 @@ class Dump:
         """Create the table; returns what `migrate` takes."""
         create_table(dynamodb, table)
         self.put_items(dynamodb, table)
+        return self.source(table)
+
+    def source(self, table: str) -> SourceTable:
+        """What `migrate` takes."""
         s3 = {"bucket": BUCKET, "key_prefix": PREFIX} if self.objects else {}
         return SourceTable(layout=LAYOUTS[self.name], table_name=table, **s3)
+
+    def in_memory(self) -> GoldenTable:
+        """A table in memory that has the items, at the time at which they were written."""
+        table = GoldenTable()
+        table.now = self.written_at
+        table.items = {(item["PK"]["S"], item["SK"]["S"]): item for item in self.items}
+        table.objects = {(BUCKET, key): body for key, body in self.objects.items()}
+        return table
 
     def put_items(self, dynamodb: Any, table: str) -> None:
         for start in range(0, len(self.items), _BATCH):

@@ -83,7 +83,7 @@ def _newest_group(context: Context, thread_id: str, ns: str) -> Operation[Checkp
             return None
         item = reply["Items"][0]
         if not items.sort_key(item).startswith(keys.CHECKPOINTS):
-            if keys.is_of_release_0_1_3(items.sort_key(item)):
+            if keys.is_of_0_1_3(items.sort_key(item)):
                 yield from copied_threads.refuse_release_0_1_3(context, thread_id)
             return None
         key = items.parse_key(item)

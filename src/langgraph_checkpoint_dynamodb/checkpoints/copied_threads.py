@@ -86,10 +86,9 @@ def _copied(
     is_here = newest is not None and FLAG not in newest
     if not is_here:
         is_here = (yield from read_marker(context, thread_id)) is not None
-    if not is_here:
-        yield from source.copy(context, thread_id)
+    was_found = False if is_here else (yield from source.copy(context, thread_id))
     source.note(thread_id)
-    return not is_here
+    return was_found
 
 
 def _newest_item(context: Context, thread_id: str) -> Operation[Item | None]:

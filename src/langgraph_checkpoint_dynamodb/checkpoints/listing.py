@@ -246,7 +246,7 @@ class Listing:
                 if self._query.includes(group.key.checkpoint_id)
             ]
             cursor.call = batches.next_page(call, reply)
-            if any(keys.is_of_release_0_1_3(items.sort_key(item)) for item in reply["Items"]):
+            if any(keys.is_of_0_1_3(items.sort_key(item)) for item in reply["Items"]):
                 thread_id = call.params["ExpressionAttributeValues"][":pk"]["S"]
                 yield from copied_threads.refuse_release_0_1_3(context, thread_id)
                 cursor.call = None  # they sort before all of this package

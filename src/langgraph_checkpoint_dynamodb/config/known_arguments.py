@@ -18,6 +18,7 @@ Class = TypeVar("Class", bound=type[Any])
 _PATHS = {
     "DynamoDBSaver": "DynamoDBSaver({})",
     "DynamoDBConfig": "DynamoDBConfig({})",
+    "SourceTable": "SourceTable({})",
     "DynamoDBTableConfig": "DynamoDBConfig(table_config=DynamoDBTableConfig({}))",
 }
 """Where each class's arguments are written."""

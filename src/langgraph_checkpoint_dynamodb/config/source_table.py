@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigurationError
+from .known_arguments import known_arguments
 
 AWS = "langgraph-checkpoint-aws"
 DYNAMODB_CHECKPOINT = "langgraph-dynamodb-checkpoint"
@@ -14,6 +15,7 @@ RELEASE_0_1_3 = "0.1.3"
 _TTL_ATTRIBUTES = {AWS: "ttl", DYNAMODB_CHECKPOINT: "ttl", RELEASE_0_1_3: "expireAt"}
 
 
+@known_arguments
 @dataclass(frozen=True, kw_only=True)
 class SourceTable:
     """A table of another DynamoDB saver, which `migrate` and `read_through` read as it is stored.

@@ -149,14 +149,6 @@ def is_of_0_1_3(sort_key: str) -> bool:
     return sort_key.startswith(_OF_0_1_3)
 
 
-def is_of_release_0_1_3(sort_key: str) -> bool:
-    """Whether an item in the bounds of `of_namespace` was stored by release 0.1.3.
-
-    Release 0.1.3 of this distribution is another author's, with the same table name and keys.
-    """
-    return sort_key.startswith(_OF_0_1_3)
-
-
 def task(task_id: str) -> str:
     """The key part of a task: encoded, or hashed if that is over 320 bytes."""
     return _bounded(task_id, _MAX_TASK_BYTES)

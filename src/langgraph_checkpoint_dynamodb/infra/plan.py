@@ -179,6 +179,6 @@ def _items(name: str, found: dict[str, Any]) -> Operation[None]:
     """Whether release 0.1.3 stored any of the first items."""
     (reply,) = yield [sample_sort_keys(name, _ITEMS)]
     if any(keys.is_of_0_1_3(sort_key(item)) for item in reply["Items"]):
-        found["items"] = f"of {DISTRIBUTION} 0.1.3, which it does not read"
+        found["items"] = f"of {DISTRIBUTION} 0.1.3: copy their threads with migrate()"
     else:
         found["items"] = OWN_ITEMS

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from ..checkpoints import copied_threads
 from ..checkpoints.listing import ThreadScan
 from ..config.source_table import AWS, DYNAMODB_CHECKPOINT, RELEASE_0_1_3, SourceTable
 from ..errors import (
@@ -73,7 +74,8 @@ class Migration:
         thread_id = yield from self._next(context)
         if thread_id is None:
             return False
-        copy = ThreadCopy(context, thread_id, dry_run=self._dry_run)
+        marker = yield from copied_threads.read_marker(context, thread_id)
+        copy = ThreadCopy(context, thread_id, marker=marker, dry_run=self._dry_run)
         failures: tuple[Failure, ...] = ()
         try:
             yield from _copy(context, self._source, copy, self._listed.pop(thread_id, None))
@@ -96,15 +98,17 @@ class Migration:
         return self._threads.popleft() if self._threads else None
 
 
-def copy_thread(context: Context, source: Source, thread_id: str) -> Operation[None]:
-    """Copy a thread of a source.
+def copy_thread(context: Context, source: Source, thread_id: str) -> Operation[bool]:
+    """Copy a thread that has no marker; returns whether the source has it.
 
     Raises:
         ConflictError: The thread was put here, and the source has one of this id too.
         CorruptCheckpointError: The source's items are damaged.
         DeserializationError: A value of the source cannot be read.
     """
-    yield from _copy(context, source, ThreadCopy(context, thread_id), None)
+    copy = ThreadCopy(context, thread_id, marker=None)
+    yield from _copy(context, source, copy, None)
+    return copy.report.threads > 0
 
 
 def _copy(

@@ -26,15 +26,23 @@ class ThreadCopy:
     """The copy of one thread: what is missing here is stored, what is stored is kept.
 
     So a copy that was interrupted can be repeated, and two processes may copy the same thread.
+
+    Args:
+        context: The call's settings and clock.
+        thread_id: The thread.
+        marker: What the thread's marker says; `None` if it has none.
+        dry_run: Whether to store nothing.
     """
 
-    def __init__(self, context: Context, thread_id: str, *, dry_run: bool = False) -> None:
+    def __init__(
+        self, context: Context, thread_id: str, *, marker: str | None, dry_run: bool = False
+    ) -> None:
         self._context = replace(context, read_through=None)
         self.thread_id = thread_id
         self._dry_run = dry_run
         self._stored: set[str] = set()
         self._seen: set[str] = set()
-        self._marker: str | None = None
+        self._marker = marker
         self._was_continued = False
         self._newest_seen = ""
         self._counts: Counter[str] = Counter()
@@ -42,7 +50,6 @@ class ThreadCopy:
 
     def begin(self) -> Operation[None]:
         """Read which items are here."""
-        self._marker = yield from copied_threads.read_marker(self._context, self.thread_id)
         attributes = ("PK", "SK", items.FLAG)
         call = requests.query(
             self._context.table, self.thread_id, ALL_CHECKPOINTS, attributes=attributes

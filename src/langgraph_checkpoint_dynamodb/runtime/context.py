@@ -111,10 +111,10 @@ class ReadThrough:
     """Where threads that are not in the table may be, and which ones are known to be in the table.
 
     Attributes:
-        copy: Copies a thread to the table.
+        copy: Copies a thread to the table; returns whether it was found.
     """
 
-    def __init__(self, copy: Callable[[Context, str], Operation[None]]) -> None:
+    def __init__(self, copy: Callable[[Context, str], Operation[bool]]) -> None:
         self.copy = copy
         self._known = Cache(_MAX_KNOWN_BYTES)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from ..config.source_table import SourceTable
-from ..errors import ConfigurationError, InvalidInputError
+from ..errors import CallerError, ConfigurationError, InvalidInputError
 from ..migration.migration import Migration, copy_thread
 from ..runtime.context import ReadThrough
 from . import arguments
@@ -85,10 +85,7 @@ class ThreadMigration(SaverCalls):
     def _migration(
         self, source: Source, thread_ids: Iterable[Id] | None, dry_run: Any
     ) -> Migration:
-        if not isinstance(source, SourceTable | BaseCheckpointSaver) or id(source) == id(self):
-            raise InvalidInputError(
-                f"source is {_shown(source, self)}: pass another checkpointer, or a SourceTable"
-            )
+        _check("source", source, InvalidInputError, self)
         if not isinstance(dry_run, bool):
             raise InvalidInputError(f"dry_run={dry_run!r}: use True or False")
         found = None if thread_ids is None else arguments.thread_ids("thread_ids", thread_ids)
@@ -98,13 +95,11 @@ class ThreadMigration(SaverCalls):
         """What copies threads of a source at their first use."""
         if source is None:
             return None
-        if not isinstance(source, SourceTable | BaseCheckpointSaver):
-            raise ConfigurationError(
-                f"read_through is {_shown(source, self)}: pass another checkpointer, or a "
-                "SourceTable"
-            )
+        _check("read_through", source, ConfigurationError, self)
         return ReadThrough(lambda context, thread_id: copy_thread(context, source, thread_id))
 
 
-def _shown(source: Any, saver: Any) -> str:
-    return "this saver itself" if source is saver else f"a {type(source).__name__}"
+def _check(name: str, source: Any, error: type[CallerError], saver: Any) -> None:
+    if source is saver or not isinstance(source, SourceTable | BaseCheckpointSaver):
+        shown = "this saver itself" if source is saver else f"a {type(source).__name__}"
+        raise error(f"{name} is {shown}: pass another checkpointer, or a SourceTable")
