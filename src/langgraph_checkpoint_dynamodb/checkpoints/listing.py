@@ -252,9 +252,7 @@ class Listing:
                 cursor.call = None  # they sort before all of this package
             if cursor.call is not None:
                 cursor.call.params["Limit"] = min(call.params["Limit"] * _PAGE_GROWTH, _MAX_PAGE)
-                cursor.bound = items.parse_key(
-                    cursor.call.params["ExclusiveStartKey"]
-                ).checkpoint_id
+                cursor.bound = _id_in(cursor.call.params["ExclusiveStartKey"])
             yield from self._take(context, call.params, cursor, groups)
 
     def _take(
@@ -269,6 +267,12 @@ class Listing:
             context, thread_id, groups, lambda found: read_headers(context, thread_id, found)
         )
         cursor.ready.extend(e for e in entries if self._query.matches(e.header.metadata))
+
+
+def _id_in(start: Item) -> str:
+    """The checkpoint id in a key; for an item of another program, none: it sorts before all."""
+    is_ours = items.sort_key(start).startswith(keys.CHECKPOINTS)
+    return items.parse_key(start).checkpoint_id if is_ours else ""
 
 
 def _newest(cursors: Sequence[_Cursor]) -> _Cursor | None:

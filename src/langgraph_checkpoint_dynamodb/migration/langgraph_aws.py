@@ -48,7 +48,7 @@ class LangGraphAwsReader(TableReader):
 
     def typed(self, item: Item, attribute: str) -> Typed:
         """The type and bytes of a payload."""
-        data = bytes(item[attribute]["B"])
+        data = self.binary(item, attribute)
         if "compression" in item:
             try:
                 data = gzip.decompress(data)
@@ -124,7 +124,7 @@ class LangGraphAwsReader(TableReader):
         for start in range(0, len(in_table), _AT_ONCE):
             wanted = [requests.key(one, "CHUNK") for one in in_table[start : start + _AT_ONCE]]
             read = yield from batches.get_all(self.context, wanted, consistent=True)
-            payloads.update((item["PK"]["S"], bytes(item["payload"]["B"])) for item in read)
+            payloads.update((item["PK"]["S"], self.binary(item, "payload")) for item in read)
         for item in found:
             if _is_in_s3(item):
                 yield from self._object(self.text(item, "ref_key"), payloads)

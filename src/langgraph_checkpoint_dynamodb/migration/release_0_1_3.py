@@ -58,7 +58,4 @@ class Release013Reader(PartitionReader):
 
     def typed(self, item: Item, attribute: str) -> Typed:
         """The type and bytes of a value."""
-        value = item.get(attribute, {})
-        if "B" not in value:
-            raise self.lacks(item, attribute)
-        return self.text(item, "type"), bytes(value["B"])
+        return self.text(item, "type"), self.binary(item, attribute)

@@ -141,6 +141,17 @@ class TableReader(ABC):
             raise self.lacks(item, attribute)
         return str(value)
 
+    def binary(self, item: Item, attribute: str) -> bytes:
+        """A binary attribute.
+
+        Raises:
+            CorruptCheckpointError: The item does not have it.
+        """
+        value = item.get(attribute, {}).get("B")
+        if value is None:
+            raise self.lacks(item, attribute)
+        return bytes(value)
+
     def lacks(self, item: Item, attribute: str) -> CorruptCheckpointError:
         """The error for an attribute that an item does not have."""
         return CorruptCheckpointError(

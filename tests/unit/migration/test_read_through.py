@@ -77,8 +77,14 @@ def test_a_run_continues_a_thread_of_the_source(memory: InMemorySaver) -> None:
 
 
 def test_threads_that_continue_here_cost_no_request() -> None:
-    def turn(saver: Any) -> None:
-        ask(make_graph(saver), THREADS[GRACE], 7)
+    def turn(saver: DynamoDBSaver) -> None:
+        config: Any = {"configurable": {"thread_id": "new", "checkpoint_ns": ""}}
+        found = saver.get_tuple(config)
+        checkpoint = {**empty_checkpoint(), "id": found.checkpoint["id"] + "1" if found else "1"}
+        config = saver.put(found.config if found else config, checkpoint, {}, {})
+        saver.put_writes(config, [("a", 1)], "task")
+        saver.get_delta_channel_history(config=config, channels=["a"])
+        list(saver.list(config))
 
     costs: list[Any] = []
     for settings in ({}, {"read_through": InMemorySaver()}):
@@ -86,7 +92,7 @@ def test_threads_that_continue_here_cost_no_request() -> None:
         turn(table.saver(**settings))
         new_process = partial(table.saver, **settings)
         costs.append([methods(table, lambda make=new_process: turn(make())) for _ in range(3)])
-    assert [sorted(one) for one in costs[0]] == [sorted(one) for one in costs[1]]
+    assert costs[0] == costs[1]
 
 
 def test_what_the_first_use_in_a_process_costs(memory: InMemorySaver) -> None:
@@ -94,7 +100,7 @@ def test_what_the_first_use_in_a_process_costs(memory: InMemorySaver) -> None:
     table.saver(read_through=memory).get_tuple(THREAD)
     ask(make_graph(table.saver(read_through=memory)), THREADS[GRACE], 7)
 
-    def first(thread_id: str, use: Callable[[DynamoDBSaver], Any]) -> tuple[int, int]:
+    def first(use: Callable[[DynamoDBSaver], Any]) -> tuple[int, int]:
         """Requests without the setting, and how many more there are with it."""
         (plain, more) = (
             methods(table, lambda saver=saver: use(saver))
@@ -105,11 +111,11 @@ def test_what_the_first_use_in_a_process_costs(memory: InMemorySaver) -> None:
 
     def get(thread_id: str) -> tuple[int, int]:
         config = {"configurable": {"thread_id": thread_id}}
-        return first(thread_id, lambda saver: saver.get_tuple(config))
+        return first(lambda saver: saver.get_tuple(config))
 
     def list_all(thread_id: str) -> int:
         config = {"configurable": {"thread_id": thread_id}}
-        return first(thread_id, lambda saver: list(saver.list(config)))[1]
+        return first(lambda saver: list(saver.list(config)))[1]
 
     assert (get(GRACE)[1], list_all(GRACE)) == (0, 1)  # it continues here
     assert (get(ADA)[1], list_all(ADA)) == (1, 2)  # it was copied, and nothing was put since
@@ -117,9 +123,7 @@ def test_what_the_first_use_in_a_process_costs(memory: InMemorySaver) -> None:
 
     saver = table.saver(read_through=memory)
     saver.get_tuple(THREAD)
-    assert len(methods(table, lambda: saver.get_tuple(THREAD))) == len(
-        methods(table, lambda: table.saver().get_tuple(THREAD))
-    )
+    assert methods(table, lambda: saver.get_tuple(THREAD)) == ["query", "query"]
 
 
 def test_a_deleted_thread_is_not_copied_again(memory: InMemorySaver) -> None:
