@@ -92,8 +92,10 @@ class MigrationReport:
         )
 
     def __str__(self) -> str:
-        summary = (
-            f"{self.threads} threads: {self.checkpoints} checkpoints and {self.writes} writes "
-            f"copied, {self.present} checkpoints present: {len(self.failures) or 'no'} failures"
+        counts = (
+            f"{self.threads} threads, {self.checkpoints} new checkpoints, "
+            f"{self.writes} new writes, {self.present} checkpoints present"
         )
+        failed = len(self.failures)
+        summary = f"{counts}: {failed or 'no'} failure{'' if failed == 1 else 's'}"
         return "\n".join([summary, *(f"  {one}" for one in (*self.losses, *self.failures))])

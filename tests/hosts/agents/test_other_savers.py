@@ -129,7 +129,7 @@ def test_a_thread_of_another_saver_comes_and_goes_back(
     ask(other, thread, "first")
     answer(other, thread, "yes")
     ask(other, thread, "second")
-    move(other, new_saver(), thread)
+    assert new_saver().migrate(other).checkpoints
     assert seen(new_saver(), thread) == seen(other, thread)
     answer(new_saver(), thread, "here")
     ask(new_saver(), thread, "third")

@@ -127,7 +127,7 @@ def test_another_thread_of_the_same_id_is_a_failure() -> None:
     report = table.saver().migrate(SOURCE, dry_run=True)
     assert [failure.thread_id for failure in report.failures] == [ADA]
     assert report == table.saver().migrate(SOURCE)
-    assert "1 failures" in str(report)
+    assert "1 failure" in str(report)
 
 
 def test_only_the_threads_that_are_named() -> None:
