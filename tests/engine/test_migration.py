@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from conftest import MakeSaver
 
+from clients import KEYS, REGION, sync_session
 from either import Either
-from langgraph_checkpoint_dynamodb import LossKind
+from langgraph_checkpoint_dynamodb import Loss, LossKind
 from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.effects import Call
 from migration_graph import THREADS, answer, ask, make_graph
-from migration_sources import LAYOUTS, Dump
+from migration_sources import BUCKET, LAYOUTS, PREFIX, Dump, small_table
 from play import plain
 
 NewClient = Callable[..., Either]
@@ -109,3 +110,30 @@ async def assert_same(client: Either, dump: Dump) -> None:
         assert one.pending_writes == [
             (task, channel, value) for task, _, _, channel, value in dump.writes_of(put)
         ]
+
+
+async def test_sync_and_async_from_a_table_in_s3_and_from_a_saver(
+    mode: str, new_client: NewClient, dynamodb: Any, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**KEYS, "aws_default_region": REGION}.items():
+        monkeypatch.setenv(name.upper(), value)
+    dump = Dump("0.1.3")
+    client = new_client(dump, mode)
+    source = small_table("in two places")
+    assert (await client.migrate(source, dry_run=True)).checkpoints == 2
+    sync_session().client("s3").delete_object(Bucket=BUCKET, Key=f"{PREFIX}/CHUNK_in two places##2")
+    report = await client.migrate(source)
+    assert report.losses == (Loss(LossKind.MISSING_PAYLOAD, "in two places", 1),)
+    assert report.checkpoints == 1
+
+    memory = dump.memory()
+    report = await client.migrate(memory, list(THREADS)[:1])
+    assert (report.threads, report.ok) == (1, True)
+    (first, second) = THREADS.values()
+    through = new_client(dump, mode, read_through=memory)
+    for thread in (first, second):
+        found, expected = await through.get_tuple(thread), memory.get_tuple(thread)
+        assert found.checkpoint == expected.checkpoint
+        assert found.pending_writes == expected.pending_writes
+    assert len(await through.list(second)) == len(list(memory.list(second)))
+    dynamodb.delete_table(TableName=source.table_name)

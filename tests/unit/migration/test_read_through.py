@@ -67,9 +67,14 @@ def test_every_first_use_copies_the_thread(use: Callable[[DynamoDBSaver], Any]) 
     assert (ADA, "M#") in table.items
 
 
-def test_a_run_continues_a_thread_of_the_source(memory: InMemorySaver) -> None:
+@pytest.mark.parametrize(
+    "settings", [{}, {"fence": True}, {"ttl_seconds": 3600}, {"share_puts": True}], ids=str
+)
+def test_a_run_continues_a_thread_of_the_source(
+    memory: InMemorySaver, settings: dict[str, Any]
+) -> None:
     table = GoldenTable()
-    graph = make_graph(table.saver(read_through=memory))
+    graph = make_graph(table.saver(read_through=memory, **settings))
     assert graph.get_state(THREAD).next == ("child",)
     answer(graph, THREAD, "here")
     assert len(memory.storage[ADA][""]) < len(list(graph.get_state_history(THREAD)))
