@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _without_extra(arguments: Sequence[str] | None) -> None:
-    install = f"pip install '{DISTRIBUTION}[cli]'"
+    install = f"pip install '{DISTRIBUTION}[cli]>=1.0'"
     parser = argparse.ArgumentParser(
         prog=_NAME,
         description=f"The other commands need typer and rich: {install}",

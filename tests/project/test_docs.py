@@ -41,6 +41,19 @@ def test_the_blocks_of_a_page_run_one_after_another(
     assert done.stdout.splitlines() == [line for each in said for line in each.split(", then ")]
 
 
+def test_every_install_line_asks_for_this_release() -> None:
+    """The name's 0.1.3 on PyPI is another author's package."""
+    pages = [DOCS.parent / "README.md", *DOCS.glob("*.md"), *DOCS.parent.glob("examples/**/*.md")]
+    named = [
+        line
+        for page in pages
+        for line in page.read_text().splitlines()
+        if re.search(r"install.*langgraph-checkpoint-amazon-dynamodb", line)
+    ]
+    assert len(named) >= 3
+    assert [line for line in named if ">=1.0" not in line and "==0.1.3" not in line] == []
+
+
 def test_the_start_page_leads_to_every_page() -> None:
     linked = set(re.findall(r"\]\(([a-z-]+\.md)", (DOCS / "README.md").read_text()))
     assert {page.name for page in DOCS.glob("*.md")} - linked == {"README.md"}

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 TEMPLATE = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
-INSTALL = "pip install 'langgraph-checkpoint-amazon-dynamodb[cli]'"
+INSTALL = "pip install 'langgraph-checkpoint-amazon-dynamodb[cli]>=1.0'"
 WITHOUT_EXTRA = """
 import sys
 sys.modules["typer"] = None
