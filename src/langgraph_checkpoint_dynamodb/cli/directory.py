@@ -20,8 +20,20 @@ from .reading import copying_serde
 _PAGE = 100
 """Threads that are asked for at once, to list all of them."""
 
+_COLUMNS = ("last_activity", "status", "owner", "thread_id", "title")
+_COLUMNS_OF_OWNER = ("last_activity", "status", "thread_id", "title")
+
 Owner = Annotated[str | None, typer.Option(help="The threads of this owner, by the index.")]
 All = Annotated[bool, typer.Option("--all", help="Every thread of the table, by a scan.")]
+ListedOwner = Annotated[
+    str | None, typer.Option("--owner", help="An owner; the threads without one if left out.")
+]
+Cursor = Annotated[str | None, typer.Option(help="Continue a list: the cursor that it ended with.")]
+OldestFirst = Annotated[bool, typer.Option("--oldest-first", help="Longest inactive first.")]
+Scan = Annotated[
+    bool,
+    typer.Option("--scan", help="Read every key of the table: it needs no index, but units."),
+]
 OwnerKey = Annotated[
     str | None,
     typer.Option(help="Your savers' thread_owner: the key of the metadata that names the owner."),
@@ -30,21 +42,12 @@ OwnerKey = Annotated[
 
 def ls(
     connection: Connection,
-    owner: Annotated[
-        str | None, typer.Option(help="An owner; the threads without one if left out.")
-    ] = None,
+    owner: ListedOwner = None,
     limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="How many threads.")] = 20,
-    cursor: Annotated[
-        str | None, typer.Option(help="Continue a list: the cursor that it ended with.")
-    ] = None,
+    cursor: Cursor = None,
     everything: Annotated[bool, typer.Option("--all", help="All threads, in pages.")] = False,
-    oldest_first: Annotated[
-        bool, typer.Option("--oldest-first", help="Longest inactive first.")
-    ] = False,
-    scan: Annotated[
-        bool,
-        typer.Option("--scan", help="Read every key of the table: it needs no index, but units."),
-    ] = False,
+    oldest_first: OldestFirst = False,
+    scan: Scan = False,
 ) -> None:
     """List threads by last activity, latest first.
 
@@ -63,25 +66,19 @@ def ls(
         out.rows(rows, ("thread_id",))
         return
     check_index(saver)
-    more: str | None = cursor
     found: list[Thread] = []
-    while True:
-        page = saver.list_threads(
-            owner,
-            limit=_PAGE if everything else limit,
-            cursor=more,
-            newest_first=not oldest_first,
-        )
+    more: str | None = cursor
+    while not found or (everything and more):
+        size = _PAGE if everything else limit
+        page = saver.list_threads(owner, limit=size, cursor=more, newest_first=not oldest_first)
         found += page.threads
         more = page.cursor
-        if not (everything and more):
+        if more is None:
             break
-    columns = ("last_activity", "status", "owner", "thread_id", "title")
-    shown = columns if owner is None else tuple(one for one in columns if one != "owner")
-    out.rows(map(_row, found), shown)
+    out.rows(map(_row, found), _COLUMNS if owner is None else _COLUMNS_OF_OWNER)
     if more is not None:
         out.note(f"there are more: pass --cursor {more}")
-    elif not found and cursor is None:
+    elif not found:
         whose = "without an owner" if owner is None else f"of owner {owner!r}"
         out.note(f"no threads {whose}: pass --owner for those of another, --scan for all ids")
 

@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from ..config import source_table
+from ..config.saver_config import DynamoDBConfig
 from ..config.source_table import SourceTable
 from ..errors import ConfigurationError
 from ..migration.report import MigrationReport
 from ..saver.saver import DynamoDBSaver
 from .connection import FAILED, Connection, command
+from .directory import OwnerKey
 from .reading import copying_serde
 from .tables import DryRun
 
@@ -28,32 +30,39 @@ class Layout(str, Enum):
     RELEASE_0_1_3 = source_table.RELEASE_0_1_3
 
 
+SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="The table to copy from.")]
+LayoutName = Annotated[
+    Layout, typer.Option(help="Who wrote SOURCE; 0.1.3 is that release of this package's name.")
+]
+ThreadIds = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this thread. Can be repeated; all threads if left out."),
+]
+Bucket = Annotated[
+    str | None, typer.Option(help="The bucket of its s3_offload_config, if it had one.")
+]
+KeyPrefix = Annotated[str | None, typer.Option(help="The key_prefix of its s3_offload_config.")]
+TtlAttribute = Annotated[
+    str | None, typer.Option(help="Its attribute with the expiry of items, if renamed.")
+]
+TtlSeconds = Annotated[
+    int | None,
+    typer.Option(min=1, help="When copies expire: as in your savers; never if left out."),
+]
+
+
 @app.command()
 @command
 def migrate(
     connection: Connection,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The table to copy from.")],
-    layout: Annotated[
-        Layout,
-        typer.Option(help="Who wrote SOURCE; 0.1.3 is that release of this package's name."),
-    ],
-    thread: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this thread. Can be repeated; all threads if left out."),
-    ] = None,
-    bucket: Annotated[
-        str | None, typer.Option(help="The bucket of its s3_offload_config, if it had one.")
-    ] = None,
-    key_prefix: Annotated[
-        str | None, typer.Option(help="The key_prefix of its s3_offload_config.")
-    ] = None,
-    source_ttl_attribute: Annotated[
-        str | None, typer.Option(help="Its attribute with the expiry of items, if renamed.")
-    ] = None,
-    ttl_seconds: Annotated[
-        int | None,
-        typer.Option(min=1, help="When copies expire: as in your savers; never if left out."),
-    ] = None,
+    source: SourceName,
+    layout: LayoutName,
+    thread: ThreadIds = None,
+    bucket: Bucket = None,
+    key_prefix: KeyPrefix = None,
+    source_ttl_attribute: TtlAttribute = None,
+    ttl_seconds: TtlSeconds = None,
+    owner_key: OwnerKey = None,
     dry_run: DryRun = False,
 ) -> None:
     """Copy the threads of another DynamoDB saver into the table.
@@ -74,15 +83,8 @@ def migrate(
         key_prefix=key_prefix,
         ttl_attribute=source_ttl_attribute,
     )
-    config = connection.config
-    if ttl_seconds is not None and not config.table_config.enable_ttl:
-        raise ConfigurationError(
-            f"--ttl-seconds {ttl_seconds}: TTL of table {config.table_config.table_name!r} is off; "
-            "switch it on, or leave the option out"
-        )
-    table = replace(config.table_config, ttl_seconds=ttl_seconds)
     with (
-        DynamoDBSaver(replace(config, table_config=table), serde=copying_serde()) as saver,
+        _target(connection.config, ttl_seconds, owner_key) as saver,
         connection.output.progress.status("copying") as status,
     ):
         report = saver.migrate(
@@ -94,6 +96,22 @@ def migrate(
     _print(connection, report, dry_run=dry_run)
     if not report.ok:
         raise typer.Exit(FAILED)
+
+
+def _target(
+    config: DynamoDBConfig, ttl_seconds: int | None, owner_key: str | None
+) -> DynamoDBSaver:
+    """A saver that stores copies as the graph's savers would."""
+    table = config.table_config
+    if ttl_seconds is not None and not table.enable_ttl:
+        raise ConfigurationError(
+            f"--ttl-seconds {ttl_seconds}: TTL of table {table.table_name!r} is off; switch it on, "
+            "or leave the option out"
+        )
+    changed = replace(
+        config, table_config=replace(table, ttl_seconds=ttl_seconds), thread_owner=owner_key
+    )
+    return DynamoDBSaver(changed, serde=copying_serde())
 
 
 def _print(connection: Connection, report: MigrationReport, *, dry_run: bool) -> None:

@@ -64,46 +64,35 @@ def probes(table: str, thread_id: str, indexes: Sequence[str]) -> list[Probe]:
         indexes: The indexes of the table.
     """
     item_key = requests.key(thread_id, NO_SORT_KEY)
-    named = {"TableName": table}
-    never = {**named, "ConditionExpression": _NEVER}
+    never = {"TableName": table, "ConditionExpression": _NEVER}
     update = {"UpdateExpression": "SET B = :b", "ExpressionAttributeValues": {":b": {"B": b""}}}
-    found = [
-        ("Query", "every method", requests.query(table, thread_id, ("?", "?"), limit=1)),
-        (
-            "BatchGetItem",
-            "reading values over 1 KB",
-            requests.batch_get(table, [item_key], consistent=False),
-        ),
-        ("PutItem", "put, put_writes", Call("put_item", {**never, "Item": item_key})),
-        (
-            "BatchWriteItem",
-            "put of larger values, delete_thread",
-            requests.batch_write(table, [{"DeleteRequest": {"Key": item_key}}]),
-        ),
-        ("DeleteItem", "prune", Call("delete_item", {**never, "Key": item_key})),
-        (
-            "UpdateItem",
-            "TTL with delta channels, apply_ttl",
-            Call("update_item", {**never, "Key": item_key, **update}),
-        ),
-        (
-            "Scan",
-            "verify and list of the whole table",
-            Call("scan", {**named, "Limit": 1, "ProjectionExpression": "PK"}),
-        ),
-        ("PartiQLInsert", "share_puts=True", _insert(table)),
+    query = requests.query(table, thread_id, (NO_SORT_KEY, NO_SORT_KEY), limit=1)
+    get = requests.batch_get(table, [item_key], consistent=False)
+    write = requests.batch_write(table, [{"DeleteRequest": {"Key": item_key}}])
+    put = Call("put_item", {**never, "Item": item_key})
+    delete = Call("delete_item", {**never, "Key": item_key})
+    change = Call("update_item", {**never, "Key": item_key, **update})
+    scan = Call("scan", {"TableName": table, "Limit": 1, "ProjectionExpression": "PK"})
+    return [
+        Probe("Query", "every method", query),
+        Probe("BatchGetItem", "reading values over 1 KB", get),
+        Probe("PutItem", "put, put_writes", put),
+        Probe("BatchWriteItem", "put of larger values, delete_thread", write),
+        Probe("DeleteItem", "prune", delete),
+        Probe("UpdateItem", "TTL with delta channels, apply_ttl", change),
+        Probe("Scan", "verify and list of the whole table", scan),
+        Probe("PartiQLInsert", "share_puts=True", _insert(table)),
+        *_probes_of_indexes(table, indexes),
     ]
-    of_indexes = {
+
+
+def _probes_of_indexes(table: str, indexes: Sequence[str]) -> list[Probe]:
+    of_threads = thread_entries.query(table, None, newest_first=True, limit=1, start=None)
+    queries = {
         requests.RUN_INDEX: ("delete_for_runs", requests.query_run(table, b"?")),
-        thread_entries.THREAD_INDEX: (
-            "list_threads",
-            thread_entries.query(table, None, newest_first=True, limit=1, start=None),
-        ),
+        thread_entries.THREAD_INDEX: ("list_threads", of_threads),
     }
-    found += [
-        (f"Query of index {name}", *of_indexes[name]) for name in indexes if name in of_indexes
-    ]
-    return [Probe(*one) for one in found]
+    return [Probe(f"Query of index {name}", *queries[name]) for name in indexes if name in queries]
 
 
 def attempt(call: Call) -> Operation[Outcome]:
