@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from ..format import requests
 from ..format.body import Typed
 from ..runtime.effects import Call, Item
 from .table_reader import PartitionReader, StoredWrite
+
+_INDEX = re.compile(r"-?\d{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class DynamoDBCheckpointReader(PartitionReader):
             return None
         checkpoint_id, _, rest = item["SK"]["S"].partition("$")
         task_id, _, index = rest.rpartition("$")
+        if not _INDEX.fullmatch(index):
+            raise self.lacks(item, "SK")
         path, channel = item.get("task_path", {}).get("S", ""), self.text(item, "channel")
         return StoredWrite(ns, checkpoint_id, task_id, path, int(index), channel, item)
 

@@ -101,7 +101,7 @@ class LangGraphAwsReader(TableReader):
 
     def _parse_write(self, checkpoint: tuple[str, str], item: Item) -> StoredWrite:
         task_id, path = self.text(item, "task_id"), item.get("task_path", {}).get("S", "")
-        index, channel = int(item["idx"]["N"]), self.text(item, "channel")
+        index, channel = self.whole_number(item, "idx"), self.text(item, "channel")
         return StoredWrite(*checkpoint, task_id, path, index, channel, item)
 
     def _copy_task(self, task: list[StoredWrite]) -> Operation[None]:
@@ -120,13 +120,13 @@ class LangGraphAwsReader(TableReader):
     def _payloads(self, found: list[Item]) -> Operation[list[Item]]:
         """The items with their payloads, without those whose payload is missing."""
         payloads: dict[str, bytes] = {}
-        in_table = [self.text(item, "ref_key") for item in found if not _is_in_s3(item)]
+        in_table = [self.text(item, "ref_key") for item in found if not self._is_in_s3(item)]
         for start in range(0, len(in_table), _AT_ONCE):
             wanted = [requests.key(one, "CHUNK") for one in in_table[start : start + _AT_ONCE]]
             read = yield from batches.get_all(self.context, wanted, consistent=True)
             payloads.update((item["PK"]["S"], self.binary(item, "payload")) for item in read)
         for item in found:
-            if _is_in_s3(item):
+            if self._is_in_s3(item):
                 yield from self._object(self.text(item, "ref_key"), payloads)
         whole = [
             {**item, _VALUE: {"B": payloads[item["ref_key"]["S"]]}}
@@ -154,6 +154,5 @@ class LangGraphAwsReader(TableReader):
         else:
             payloads[ref_key] = reply["Body"]
 
-
-def _is_in_s3(item: Item) -> bool:
-    return bool(item["ref_loc"]["S"] == "S3")
+    def _is_in_s3(self, item: Item) -> bool:
+        return self.text(item, "ref_loc") == "S3"

@@ -41,7 +41,7 @@ class Release013Reader(PartitionReader):
         """As for a checkpoint."""
         if "value" not in item or "idx" not in item:
             return None
-        task_id, index = self.text(item, "task_id"), int(item["idx"]["N"])
+        task_id, index = self.text(item, "task_id"), self.whole_number(item, "idx")
         of_checkpoint, separator, rest = item["SK"]["S"].rpartition(f"#{task_id}#{index:010d}")
         ns, is_write, checkpoint_id = of_checkpoint.rpartition(_WRITE)
         if not separator or rest or not is_write:

@@ -81,8 +81,9 @@ class TableReader(ABC):
         """The items that have not expired; notes what the copy lacks."""
         attribute = self.source.expiry_attribute
         for item in found:
-            if attribute in item:
-                if float(item[attribute]["N"]) <= self.context.now:
+            expiry = item.get(attribute, {}).get("N")  # DynamoDB ignores what is no number
+            if expiry is not None:
+                if float(expiry) <= self.context.now:
                     self.copy.lose(LossKind.EXPIRED)
                     continue
                 self.copy.lose(LossKind.EXPIRY)
@@ -140,6 +141,17 @@ class TableReader(ABC):
         if value is None:
             raise self.lacks(item, attribute)
         return str(value)
+
+    def whole_number(self, item: Item, attribute: str) -> int:
+        """A number attribute.
+
+        Raises:
+            CorruptCheckpointError: The item does not have it, or it is not whole.
+        """
+        try:
+            return int(item[attribute]["N"])
+        except (KeyError, ValueError):
+            raise self.lacks(item, attribute) from None
 
     def binary(self, item: Item, attribute: str) -> bytes:
         """A binary attribute.

@@ -137,6 +137,27 @@ def test_a_thread_that_cannot_be_read_does_not_keep_others_from_being_copied(nam
     assert list(table.saver().list(THREADS[GRACE]))
 
 
+@pytest.mark.parametrize(
+    ("name", "attribute"),
+    [
+        *(("aws", attribute) for attribute in ("idx", "task_id", "channel", "ref_key", "ref_loc")),
+        *(("aws", attribute) for attribute in ("ns", "id", "type")),
+        *(("0.1.3", attribute) for attribute in ("channel", "task_id", "checkpoint_id", "type")),
+        *(("dynamodb-checkpoint", attribute) for attribute in ("channel", "type", "metadata")),
+    ],
+)
+def test_an_item_that_lacks_an_attribute_is_a_failure(name: str, attribute: str) -> None:
+    dump = Dump(name)
+    table = dump.in_memory()
+    table.items = {
+        key: {one: value for one, value in item.items() if one != attribute or GRACE in key[0]}
+        for key, item in table.items.items()
+    }
+    report = table.saver().migrate(dump.source(TABLE))
+    assert [failure.thread_id for failure in report.failures] == [ADA]
+    assert f"has no '{attribute}'" in report.failures[0].error
+
+
 def test_a_checkpoint_of_another_shape_is_a_failure() -> None:
     class Odd(InMemorySaver):
         def get_tuple(self, config: Any) -> Any:
