@@ -30,7 +30,7 @@ FEW_CHUNKS = LARGE[:3000]
 
 NOT_FOR_TENANTS = {
     *("`list(None)`", "`verify` of the table", "`apply_ttl` of the table"),
-    "`migrate`",
+    *("`migrate`", "`migrate` with `enable_thread_index`"),
     *(
         "`index_threads`",
         "`delete_for_runs`",
@@ -371,12 +371,21 @@ async def _apply_ttl_everywhere(site: Site) -> None:
         assert await site.client(ttl_seconds=TTL).apply_ttl()
 
 
-@row("`migrate`")
-async def _migrate(site: Site) -> None:
+async def migrate(site: Site, **settings: Any) -> None:
     source = small_table(THREAD)
     with site.wire.open():
-        report = await site.client().migrate(source)
+        report = await site.client(**settings).migrate(source)
     assert (report.checkpoints, report.ok) == (2, True)
+
+
+@row("`migrate`")
+async def _migrate(site: Site) -> None:
+    await migrate(site)
+
+
+@row("`migrate` with `enable_thread_index`")
+async def _migrate_listed(site: Site) -> None:
+    await migrate(site, enable_thread_index=True)
 
 
 def read_through(method: str) -> None:
