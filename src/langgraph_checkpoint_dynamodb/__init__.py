@@ -28,6 +28,8 @@ from .errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
+from .maintenance.erase import EraseReport
+from .maintenance.prune_threads import PruneReport
 from .maintenance.storage_report import (
     ChannelStorage,
     StorageKind,
@@ -57,6 +59,7 @@ __all__ = [
     "DynamoDBSaver",
     "DynamoDBSaverError",
     "DynamoDBTableConfig",
+    "EraseReport",
     "Failure",
     "InvalidInputError",
     "Loss",
@@ -66,6 +69,7 @@ __all__ = [
     "Plan",
     "Problem",
     "ProblemKind",
+    "PruneReport",
     "RequestRejectedError",
     "SerializationError",
     "SourceTable",

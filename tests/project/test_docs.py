@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.parametrize("page", ["costs", "threads"])
 def test_the_blocks_of_a_page_run_one_after_another(
-    page: str, endpoint_url: str, dynamodb: Any
+    page: str, endpoint_url: str, dynamodb: Any, tmp_path: Path
 ) -> None:
     text = (DOCS / f"{page}.md").read_text()
     code = "".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
@@ -33,6 +33,7 @@ def test_the_blocks_of_a_page_run_one_after_another(
             capture_output=True,
             text=True,
             env=environment,
+            cwd=tmp_path,
             check=False,
         )
     finally:

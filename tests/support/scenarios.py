@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -33,6 +34,7 @@ NOT_FOR_TENANTS = {
     *("`migrate`", "`migrate` with `enable_thread_index`"),
     *(
         "`index_threads`",
+        "`prune_threads`",
         "`delete_for_runs`",
         "`delete_for_runs` with the index",
         "`delete_for_runs` with `fence`",
@@ -455,3 +457,42 @@ async def _index_threads(site: Site) -> None:
     await threads.put(site.client(), config_of(f"{THREAD}-wide"), many)  # a body in chunks
     with site.wire.open():
         assert await site.client(**LISTED).index_threads() == 2
+
+
+async def prune_threads(site: Site, owner: str | None) -> None:
+    for name in ("a", "b"):
+        await threads.chain(site.client(**LISTED), f"{THREAD}-{name}", 2)
+    client = site.client(**LISTED)
+    let_chunks_age(client)
+    now = client.target.clock() + 3600
+    client.target.clock = lambda: now
+    with site.wire.open():
+        kept = await client.prune_threads(owner=owner, inactive_for=0, strategy="keep_latest")
+        deleted = await client.prune_threads(owner=owner, inactive_for=0)
+    assert (kept.threads, deleted.threads) == (2, 2)
+
+
+@row("`prune_threads`")
+async def _prune_threads(site: Site) -> None:
+    await prune_threads(site, None)
+
+
+@row("`prune_threads` of an owner")
+async def _prune_threads_of_owner(site: Site) -> None:
+    await prune_threads(site, f"{TENANT}:owner")
+
+
+@row("`export_threads`")
+async def _export_threads(site: Site) -> None:
+    await threads.chain(site.client(**LISTED), THREAD, 2)
+    few = await threads.put(site.client(**LISTED), config_of(f"{THREAD}-2"), {"few": b"few"})
+    await site.client(**LISTED).put_writes(few, [("few", LARGE)], "task")
+    with site.wire.open():
+        assert await site.client(**LISTED).export_threads(f"{TENANT}:owner", io.StringIO()) == 2
+
+
+@row("`erase_owner`")
+async def _erase_owner(site: Site) -> None:
+    await threads.chain(site.client(**LISTED), THREAD, 2)
+    with site.wire.open():
+        await site.client(**LISTED).erase_owner(f"{TENANT}:owner")

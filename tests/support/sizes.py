@@ -17,7 +17,8 @@ def item_bytes(item: dict[str, Any]) -> int:
             case "B":
                 total += len(value)
             case "N":
-                total += (len(value.strip("-").rstrip("0")) + 1) // 2 + 1 + value.startswith("-")
+                digits = value.strip("-").replace(".", "").strip("0")
+                total += (len(digits) + 1) // 2 + 1 + value.startswith("-")
             case _:
                 raise NotImplementedError(kind)
     return total

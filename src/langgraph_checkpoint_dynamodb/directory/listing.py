@@ -105,7 +105,7 @@ class Page:
                 start=start,
             )
             reply = yield from query_index(call)
-            found = yield from _threads(context, reply["Items"])
+            found = yield from threads_of(context, reply["Items"])
             start = reply.get("LastEvaluatedKey")
             if found or not start:
                 found.sort(key=lambda one: one.last_activity, reverse=self.newest_first)
@@ -160,7 +160,8 @@ class _Newest:
     status: ThreadStatus | None
 
 
-def _threads(context: Context, found: Sequence[Item]) -> Operation[list[Thread]]:
+def threads_of(context: Context, found: Sequence[Item]) -> Operation[list[Thread]]:
+    """The threads of some entries, without those that have expired or have no checkpoint."""
     current = [entry for entry in found if not items.gone(context, entry)]
     newest = yield from _find_newest(context, [entry["PK"]["S"] for entry in current])
     listed = []

@@ -187,6 +187,19 @@ def query(
     return Call("query", params)
 
 
+def scan(table: str, *, before: float | None = None) -> Call:
+    """The first page of all entries, in no order.
+
+    `before`: only those whose activity is before this time, in epoch seconds.
+    """
+    params: dict[str, Any] = {"TableName": table, "IndexName": THREAD_INDEX}
+    if before is not None:
+        params["FilterExpression"] = "#a < :before"
+        params["ExpressionAttributeNames"] = {"#a": ACTIVITY}
+        params["ExpressionAttributeValues"] = {":before": {"N": f"{before:.3f}"}}
+    return Call("scan", params)
+
+
 def start_key(thread_id: str, owner: str | None, activity: str) -> Item:
     """The key of an entry in the index; `activity` is its `A`, a decimal number."""
     return {**key(thread_id), OWNER: {"S": owner or NO_OWNER}, ACTIVITY: {"N": activity}}

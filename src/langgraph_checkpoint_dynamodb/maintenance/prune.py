@@ -9,7 +9,7 @@ from ..checkpoints.memory import forget_thread
 from ..format import items, keys, requests
 from ..format.keys import ALL_CHECKPOINTS, ALL_HEADS
 from ..runtime.context import Context
-from ..runtime.effects import Operation
+from ..runtime.effects import Call, Operation
 from ..storage import batches
 from . import subgraphs
 from .garbage_collection import sweep
@@ -20,6 +20,21 @@ from .survey import Survey
 def prune(context: Context, thread_id: str, keep: RetentionPolicy) -> Operation[None]:
     """Delete a thread's checkpoints, except those to keep and the ancestors they need."""
     forget_thread(context, thread_id)
+    found, head_deletions = yield from find_deletable(context, thread_id, keep)
+    yield from batches.conditional_deletes(head_deletions)
+    yield from batches.delete_keys(context, thread_id, found)
+    yield from sweep(context, thread_id)
+
+
+def find_deletable(
+    context: Context, thread_id: str, keep: RetentionPolicy
+) -> Operation[tuple[list[str], list[Call]]]:
+    """What `prune` deletes, except chunks.
+
+    Returns:
+        The sort keys of checkpoints and writes, oldest first in each namespace, and the deletions
+        of the heads of namespaces that will be empty.
+    """
     survey = Survey(context, thread_id, lambda part: subgraphs.policies(part, keep))
     yield from survey.read([ALL_CHECKPOINTS])
     subgraphs.Subgraphs(context, survey.namespaces).resolve()
@@ -30,18 +45,17 @@ def prune(context: Context, thread_id: str, keep: RetentionPolicy) -> Operation[
         for part, namespace in survey.namespaces.items()
         if len(deletable[part]) == len(namespace.found)
     ]
-    yield from _delete_heads(context, thread_id, emptied)
+    head_deletions = yield from _head_deletions(context, thread_id, emptied)
     found = chain.from_iterable(deletable.values())
-    yield from batches.delete_keys(context, thread_id, (key.sort_key for key in found))
-    yield from sweep(context, thread_id)
+    return [key.sort_key for key in found], head_deletions
 
 
-def _delete_heads(
+def _head_deletions(
     context: Context, thread_id: str, emptied: Sequence[SurveyedNamespace]
-) -> Operation[None]:
-    """Delete the heads of namespaces that will be empty, unless a put may be under way there."""
+) -> Operation[list[Call]]:
+    """The deletions of the heads of some namespaces, unless a put may be under way there."""
     if not emptied:
-        return
+        return []
     call = requests.query(context.table, thread_id, ALL_HEADS, attributes=("PK", "SK", "B"))
     heads = {items.sort_key(head): head for head in (yield from batches.read_range(call))}
     calls = []
@@ -54,4 +68,4 @@ def _delete_heads(
             continue
         item_key = requests.key(thread_id, items.sort_key(head))
         calls.append(requests.delete_body(context.table, item_key, items.stored_bytes(head)))
-    yield from batches.conditional_deletes(calls)
+    return calls

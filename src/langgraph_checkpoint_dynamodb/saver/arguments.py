@@ -303,14 +303,15 @@ def keep(strategy: Any, keep_last: Any, older_than: Any, now: float) -> Retentio
             f"keep_last={keep_last!r}: use a whole number from 1 up; to keep nothing, use "
             "strategy='delete'"
         )
-    age = None if older_than is None else _age(older_than)
-    return RetentionPolicy(keep_last or 1, None if age is None else now - age)
+    oldest = None if older_than is None else now - age("older_than", older_than)
+    return RetentionPolicy(keep_last or 1, oldest)
 
 
-def _age(older_than: Any) -> float:
-    seconds = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
+def age(name: str, value: Any) -> float:
+    """An age in seconds, from seconds or a `timedelta`."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < inf:
-        raise InvalidInputError(f"older_than={older_than!r}: use a timedelta, or seconds from 0 up")
+        raise InvalidInputError(f"{name}={value!r}: use a timedelta, or seconds from 0 up")
     return float(seconds)
 
 

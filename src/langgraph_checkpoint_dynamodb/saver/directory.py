@@ -74,7 +74,7 @@ class ThreadDirectory(SaverCalls):
         cursor: str | None,
         newest_first: bool,
     ) -> Operation[ThreadPage]:
-        _check_index(context)
+        check_index(context)
         name = thread_arguments.owner(owner)
         start = thread_arguments.cursor(name, cursor)
         size = thread_arguments.page_size(limit)
@@ -124,7 +124,7 @@ class ThreadDirectory(SaverCalls):
         title: str | None,
         metadata: Mapping[str, Any] | None,
     ) -> Operation[None]:
-        _check_index(context)
+        check_index(context)
         found = arguments.thread_id(thread_id)
         return entries.set_thread(context, found, thread_arguments.description(title, metadata))
 
@@ -147,7 +147,7 @@ class ThreadDirectory(SaverCalls):
         """
         with self._observed("index_threads") as counters:
             indexing = ThreadIndexing()
-            _check_index(self._context())
+            check_index(self._context())
             while self._run(indexing.next_thread(self._context(counters)), counters):
                 pass
             return indexing.changed
@@ -156,13 +156,14 @@ class ThreadDirectory(SaverCalls):
         """Async `index_threads`."""
         with self._observed("index_threads") as counters:
             indexing = ThreadIndexing()
-            _check_index(self._context())
+            check_index(self._context())
             while await self._arun(indexing.next_thread(self._context(counters)), counters):
                 pass
             return indexing.changed
 
 
-def _check_index(context: Context) -> None:
+def check_index(context: Context) -> None:
+    """Refuse a saver whose table has no index of threads."""
     if not context.thread_index:
         raise ConfigurationError(
             "this saver's table has enable_thread_index=False, so its threads are not listed: set "

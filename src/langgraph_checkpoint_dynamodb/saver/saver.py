@@ -32,6 +32,7 @@ from .directory import ThreadDirectory
 from .lifetime import ConnectionLifetime
 from .maintenance import ThreadMaintenance
 from .migration import Source, ThreadMigration
+from .retention import ListedThreads
 from .table import TableProvisioning
 from .versions import next_version
 
@@ -40,6 +41,7 @@ from .versions import next_version
 class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` in the base class
     ConnectionLifetime,
     ThreadDirectory,
+    ListedThreads,
     ThreadMaintenance,
     ThreadMigration,
     TableProvisioning,

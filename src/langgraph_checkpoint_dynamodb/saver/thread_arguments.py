@@ -19,6 +19,11 @@ def owner(value: Any) -> str | None:
     return None if value is None else entries.check_owner("owner", value)
 
 
+def named_owner(value: Any) -> str:
+    """An owner, which must be named: the threads without one are of many users."""
+    return entries.check_owner("owner", value)
+
+
 def cursor(owner: str | None, value: Any) -> Item | None:
     """The key before a page; `None` for the first page."""
     return None if value is None else listing.start_of(owner, arguments.text("cursor", value))

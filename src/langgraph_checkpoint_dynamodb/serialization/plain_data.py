@@ -16,11 +16,13 @@ from functools import partial
 from typing import Any, NoReturn
 
 import ormsgpack
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import EXT_DELTA_SNAPSHOT, EXT_NUMPY_ARRAY
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 from ..format.body import Typed
-from .serializer import MSGPACK, is_encrypted
+from .serializer import MSGPACK, is_encrypted, is_langgraphs
 
 TYPE, DATA = "$type", "$data"
 """The keys of a JSON object that stands for what JSON does not have."""
@@ -133,6 +135,16 @@ def _pack_snapshot(value: Any) -> ormsgpack.Ext:
     if isinstance(value, _DeltaSnapshot):
         return ormsgpack.Ext(EXT_DELTA_SNAPSHOT, _packed(value.value))
     raise TypeError(f"a {type(value).__name__} was not loaded by this serializer")
+
+
+def reader_of(serde: SerializerProtocol) -> SerializerProtocol:
+    """A serializer that reads as data what another has stored.
+
+    For a serializer that is neither LangGraph's nor an encryption of it, it is that one itself.
+    """
+    if isinstance(serde, EncryptedSerializer):
+        return EncryptedSerializer(serde.cipher, reader_of(serde.serde))
+    return DataSerializer() if is_langgraphs(serde) else serde
 
 
 def _unpack(content: bytes, depth: int) -> Any:

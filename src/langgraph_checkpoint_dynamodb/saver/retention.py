@@ -1,0 +1,186 @@
+"""The saver's methods on the threads that the directory lists: prune, export, erase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from os import PathLike
+from typing import IO, Literal, TypeAlias
+
+from ..errors import InvalidInputError
+from ..maintenance.erase import EraseReport, OwnerErasure
+from ..maintenance.export import ThreadExport
+from ..maintenance.prune_threads import PruneReport, ThreadPruning
+from ..runtime.context import Context
+from . import arguments, thread_arguments
+from .calls import SaverCalls
+from .directory import check_index
+from .maintenance import Id
+
+Target: TypeAlias = "str | PathLike[str] | IO[str]"
+"""A path of a new file, or a file that is open for text."""
+
+
+class ListedThreads(SaverCalls):
+    """The part of `DynamoDBSaver` for operations on all threads, or those of an owner."""
+
+    def prune_threads(
+        self,
+        *,
+        owner: Id | None = None,
+        inactive_for: timedelta | float,
+        strategy: Literal["delete", "keep_latest"] = "delete",
+        dry_run: bool = False,
+    ) -> PruneReport:
+        """Delete threads that have been inactive, or all but their newest checkpoints.
+
+        The time of the last activity is written once an hour, so a thread is deleted when it was
+        inactive for `inactive_for`, or up to an hour later; never before. Only threads that are
+        listed are found (see `index_threads`). After a failure, call it again: it continues with
+        the threads that are left.
+
+        Args:
+            owner: Only the threads of this owner; `None` for all listed threads of the table, by
+                a scan of the index.
+            inactive_for: How long a thread must have been inactive, in seconds or as a `timedelta`.
+            strategy: `delete` deletes the threads. `keep_latest` does what `prune` does with
+                each of them.
+            dry_run: Delete nothing. The report has the numbers that the same call would have
+                without it.
+
+        Returns:
+            How many threads, checkpoints and bytes were deleted.
+
+        Raises:
+            ConfigurationError: The saver's table has `enable_thread_index=False`.
+            InvalidInputError: An argument is invalid.
+            RequestRejectedError: The table has no index of threads.
+            ConflictError: Other writers write to an inactive thread; call it again.
+            StorageError: A request failed; call it again.
+        """
+        with self._observed("prune_threads") as counters:
+            context = self._context(counters)
+            pruning = _pruning(context, owner, inactive_for, strategy, dry_run)
+            while self._run(pruning.next_thread(self._context(counters)), counters):
+                pass
+            return pruning.report
+
+    async def aprune_threads(
+        self,
+        *,
+        owner: Id | None = None,
+        inactive_for: timedelta | float,
+        strategy: Literal["delete", "keep_latest"] = "delete",
+        dry_run: bool = False,
+    ) -> PruneReport:
+        """Async `prune_threads`."""
+        with self._observed("prune_threads") as counters:
+            context = self._context(counters)
+            pruning = _pruning(context, owner, inactive_for, strategy, dry_run)
+            while await self._arun(pruning.next_thread(self._context(counters)), counters):
+                pass
+            return pruning.report
+
+    def export_threads(self, owner: Id, to: Target) -> int:
+        """Write all that is stored of an owner's threads as lines of JSON.
+
+        Each line is an object with a `kind`: `thread`, `message`, `checkpoint` or `write`. The
+        newest checkpoint of a thread comes first. A message is written once, and a value once for
+        each version. Values of LangGraph's serializer are read as data, so nothing that is stored
+        can run: an object becomes `{"$type": …, "$data": …}`.
+
+        Args:
+            owner: The owner.
+            to: The path of a new file, or a file that is open for text.
+
+        Returns:
+            How many threads were written.
+
+        Raises:
+            ConfigurationError: The saver's table has `enable_thread_index=False`.
+            InvalidInputError: An argument is invalid, or the file exists.
+            CorruptCheckpointError: Stored bytes are missing or altered.
+            StorageError: A request failed; delete the file and call it again.
+        """
+        with self._observed("export_threads") as counters, _opened(to) as file:
+            export = _export(self._context(), owner)
+            while lines := self._run(export.next_lines(self._context(counters)), counters):
+                file.writelines(f"{line}\n" for line in lines)
+            return export.threads
+
+    async def aexport_threads(self, owner: Id, to: Target) -> int:
+        """Async `export_threads`; it writes to the file on the event loop."""
+        with self._observed("export_threads") as counters, _opened(to) as file:
+            export = _export(self._context(), owner)
+            while lines := await self._arun(export.next_lines(self._context(counters)), counters):
+                file.writelines(f"{line}\n" for line in lines)
+            return export.threads
+
+    def erase_owner(self, owner: Id) -> EraseReport:
+        """Delete all threads of an owner, for example because a user asks for it.
+
+        Afterwards the table has no item of a thread that was listed for the owner. Threads from
+        before the index are listed by `index_threads`; call it first. Stop the owner's runs
+        before. After a failure, call it again: it continues with the threads that are left.
+
+        Returns:
+            What was deleted, and where copies may still be that this cannot reach.
+
+        Raises:
+            ConfigurationError: The saver's table has `enable_thread_index=False`.
+            InvalidInputError: `owner` is invalid.
+            RequestRejectedError: The table has no index of threads.
+            ConflictError: Other writers keep writing to the owner's threads.
+            StorageError: A request failed; call it again.
+        """
+        with self._observed("erase_owner") as counters:
+            erasure = _erasure(self._context(), owner)
+            while self._run(erasure.next_thread(self._context(counters)), counters):
+                pass
+            return self._run(erasure.report(self._context(counters)), counters)
+
+    async def aerase_owner(self, owner: Id) -> EraseReport:
+        """Async `erase_owner`."""
+        with self._observed("erase_owner") as counters:
+            erasure = _erasure(self._context(), owner)
+            while await self._arun(erasure.next_thread(self._context(counters)), counters):
+                pass
+            return await self._arun(erasure.report(self._context(counters)), counters)
+
+
+def _pruning(
+    context: Context,
+    owner: Id | None,
+    inactive_for: timedelta | float,
+    strategy: str,
+    dry_run: bool,
+) -> ThreadPruning:
+    check_index(context)
+    since = context.now - arguments.age("inactive_for", inactive_for)
+    keep = arguments.keep(strategy, None, None, context.now)
+    thread_arguments.switch("dry_run", dry_run)
+    return ThreadPruning(thread_arguments.owner(owner), since, keep, dry_run=dry_run)
+
+
+def _export(context: Context, owner: Id) -> ThreadExport:
+    check_index(context)
+    return ThreadExport(thread_arguments.named_owner(owner))
+
+
+def _erasure(context: Context, owner: Id) -> OwnerErasure:
+    check_index(context)
+    return OwnerErasure(thread_arguments.named_owner(owner))
+
+
+@contextmanager
+def _opened(to: Target) -> Iterator[IO[str]]:
+    if not isinstance(to, str | PathLike):
+        yield to
+        return
+    try:
+        file = open(to, "x", encoding="utf-8")  # noqa: SIM115, PTH123 - closed below
+    except OSError as error:
+        raise InvalidInputError(f"to={str(to)!r}: {error.strerror}; name a new file") from error
+    with file:
+        yield file

@@ -1,0 +1,257 @@
+"""Retention, export and erasure of the threads that the directory lists."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MakeSaver
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+
+from either import Either
+from langgraph_checkpoint_dynamodb import (
+    ConfigurationError,
+    DynamoDBSaver,
+    InvalidInputError,
+    PruneReport,
+)
+from langgraph_checkpoint_dynamodb.format import thread_entries
+from langgraph_checkpoint_dynamodb.maintenance import erase
+from sizes import item_bytes
+from threads import LARGE, config_of, put
+
+Scan = Callable[[str], list[dict[str, Any]]]
+
+DAY = 24 * 3600
+OWNED = {"enable_thread_index": True, "thread_owner": "user_id"}
+
+
+@pytest.fixture
+def saver(make_saver: MakeSaver, mode: str) -> DynamoDBSaver:
+    return make_saver(mode=mode, **OWNED)
+
+
+def at(client: Either, seconds: float) -> None:
+    now = time.time() + seconds
+    client.target.clock = lambda: now
+
+
+def table_of(client: Either) -> str:
+    return str(client.target.config.table_config.table_name)
+
+
+async def talk(client: Either, thread_id: str, owner: str | None, turns: int = 3) -> None:
+    named = {} if owner is None else {"user_id": owner}
+    config = config_of(thread_id, **named)
+    for turn in range(turns):
+        config = await put(client, config, {"document": LARGE, "turn": turn})
+        await client.put_writes(config, [("turn", turn)], "task")
+
+
+async def some_threads(client: Either) -> None:
+    """Two of Ada and one of Bob that are ten days old, and a younger one of Ada."""
+    for thread_id, owner in (("a1", "ada"), ("a2", "ada"), ("b", "bob")):
+        await talk(client, thread_id, owner)
+    at(client, 8 * DAY)
+    await talk(client, "young", "ada")
+    at(client, 10 * DAY)
+
+
+@pytest.mark.parametrize("strategy", ["delete", "keep_latest"])
+@pytest.mark.parametrize("owner", [None, "ada"])
+async def test_a_dry_run_says_what_the_run_then_deletes(
+    client: Either, scan: Scan, strategy: str, owner: str | None
+) -> None:
+    await some_threads(client)
+    week = {"owner": owner, "inactive_for": timedelta(days=7), "strategy": strategy}
+    before = scan(table_of(client))
+    expected = await client.prune_threads(**week, dry_run=True)
+    assert scan(table_of(client)) == before
+    assert await client.prune_threads(**week) == expected
+    after = scan(table_of(client))
+    gone = sum(map(item_bytes, before)) - sum(map(item_bytes, after))
+    threads = 3 if owner is None else 2
+    kept = 0 if strategy == "delete" else 1
+    assert expected == PruneReport(threads, threads * (3 - kept), gone)
+    assert gone > 0
+    assert await client.prune_threads(**week) == PruneReport()
+    left = {"young"} | ({"b"} if owner else set()) | ({"a1", "a2", "b"} if kept else set())
+    assert {item["PK"]["S"] for item in after} == left
+    assert (await client.verify()).ok
+
+
+async def test_a_thread_that_was_active_meanwhile_is_kept(client: Either) -> None:
+    await talk(client, "a", "ada", turns=1)
+    for hours, deleted in ((23, 0), (24.5, 0), (25.1, 1)):  # its last activity is known to the hour
+        at(client, hours * 3600)
+        report = await client.prune_threads(inactive_for=timedelta(days=1), dry_run=True)
+        assert report.threads == deleted
+    await talk(client, "a", "ada", turns=1)
+    assert await client.prune_threads(inactive_for=DAY) == PruneReport()
+
+
+async def test_the_index_may_lag_behind(client: Either, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it still says of a thread is checked with the thread itself."""
+    await talk(client, "a", "ada", turns=1)
+    at(client, 10 * DAY)
+    await talk(client, "a", "ada", turns=1)
+    older = thread_entries.scan
+    monkeypatch.setattr(thread_entries, "scan", lambda table, before: older(table))
+    assert await client.prune_threads(inactive_for=DAY) == PruneReport()
+    assert await client.get_tuple(config_of("a"))
+
+
+async def test_an_interrupted_run_continues(
+    client: Either, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some_threads(client)
+    from langgraph_checkpoint_dynamodb.maintenance import prune_threads
+
+    whole, calls = prune_threads.delete_thread, []
+
+    def fails_once(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise ConfigurationError("cut off")
+        return whole(*args)
+
+    monkeypatch.setattr(prune_threads, "delete_thread", fails_once)
+    with pytest.raises(ConfigurationError, match="cut off"):
+        await client.prune_threads(inactive_for=timedelta(days=7))
+    assert (await client.prune_threads(inactive_for=timedelta(days=7))).threads == 2
+    assert [one.thread_id for one in (await client.list_threads("ada")).threads] == ["young"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"inactive_for": -1}, "inactive_for=-1: use a timedelta"),
+        ({"inactive_for": "week"}, "inactive_for='week'"),
+        ({"inactive_for": 1, "strategy": "keep"}, "strategy='keep': use one of"),
+        ({"inactive_for": 1, "dry_run": 1}, "dry_run=1: use True or False"),
+        ({"inactive_for": 1, "owner": ""}, "owner="),
+    ],
+)
+async def test_bad_arguments_of_prune_threads(
+    make_saver: MakeSaver, arguments: dict[str, Any], message: str
+) -> None:
+    saver = make_saver(deploy=False, endpoint_url="http://localhost:1", **OWNED)
+    with pytest.raises(InvalidInputError, match=message):
+        saver.prune_threads(**arguments)
+
+
+async def test_an_owner_is_erased(client: Either, scan: Scan) -> None:
+    await some_threads(client)
+    await client.copy_thread("a1", "copy")
+    before = scan(table_of(client))
+    report = await client.erase_owner("ada")
+    after = scan(table_of(client))
+    assert {item["PK"]["S"] for item in after} == {"b"}
+    assert {item["O"]["S"] for item in after if "O" in item} == {"bob"}
+    gone = sum(map(item_bytes, before)) - sum(map(item_bytes, after))
+    assert report.deleted == PruneReport(4, 12, gone)
+    recovery, *others = report.beyond_reach
+    assert "point-in-time recovery" in recovery  # DynamoDB Local does not describe it
+    assert "on-demand backups" in others[0]
+    again = await client.erase_owner("ada")
+    assert again.deleted == PruneReport()
+    assert [one.thread_id for one in (await client.list_threads("bob")).threads] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"PointInTimeRecoveryStatus": "DISABLED"}, ()),
+        (
+            {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 7},
+            ("point-in-time recovery: for 7 days from now",),
+        ),
+    ],
+)
+def test_the_recovery_period_is_named(found: dict[str, Any], said: tuple[str, ...]) -> None:
+    class Context:
+        table = "chats"
+
+    operation = erase._recovery(Context())  # type: ignore[arg-type]
+    next(operation)
+    with pytest.raises(StopIteration) as stop:
+        description = {"PointInTimeRecoveryDescription": found}
+        operation.send([{"ContinuousBackupsDescription": description}])
+    assert len(stop.value.value) == len(said)
+    assert all(one.startswith(start) for one, start in zip(stop.value.value, said, strict=True))
+
+
+def lines_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_an_export_has_every_message_once_and_everything_else_as_data(
+    make_saver: MakeSaver, mode: str, tmp_path: Path, encrypted: bool
+) -> None:
+    key = b"0123456789abcdef"
+    serde = EncryptedSerializer.from_pycryptodome_aes(key=key) if encrypted else None
+    client = Either(make_saver(mode=mode, serde=serde, **OWNED), use_async=mode != "sync")
+    said = [
+        HumanMessage("Hello, Jürgen", id="1"),
+        AIMessage("Hi", id="2"),
+        HumanMessage("?", id="3"),
+    ]
+    config = config_of("a", user_id="ada")
+    for count in (1, 2, 3):
+        values = {"messages": said[:count], "raw": b"\x00\xff", "when": timedelta(1)}
+        config = await put(client, config, values)
+    await client.put_writes(config, [("note", {"n": 1})], "task")
+    await put(client, config_of("b", user_id="bob"), {"messages": said})
+    await client.set_thread("a", title="Greetings", metadata={"starred": True})
+
+    path = tmp_path / "ada.jsonl"
+    assert await client.export_threads("ada", path) == 1
+    found = lines_of(path.read_text(encoding="utf-8"))
+    assert "Jürgen" in path.read_text(encoding="utf-8")
+    assert {one["thread_id"] for one in found} == {"a"}
+    thread, *rest = found
+    assert (thread["kind"], thread["title"], thread["owner"]) == ("thread", "Greetings", "ada")
+    messages = [one["message"] for one in rest if one["kind"] == "message"]
+    assert messages == [
+        {"content": "Hello, Jürgen", "type": "human", "id": "1"},
+        {"content": "Hi", "type": "ai", "id": "2"},
+        {"content": "?", "type": "human", "id": "3"},
+    ]
+    checkpoints = [one for one in rest if one["kind"] == "checkpoint"]
+    assert len(checkpoints) == 3
+    assert checkpoints[0]["checkpoint_id"] == config["configurable"]["checkpoint_id"]
+    assert checkpoints[0]["values"]["raw"] == {"$type": "bytes", "$data": "AP8="}
+    assert checkpoints[0]["values"]["when"]["$type"] == "datetime.timedelta"
+    (write,) = [one for one in rest if one["kind"] == "write"]
+    assert (write["channel"], write["value"]) == ("note", {"n": 1})
+
+    with pytest.raises(InvalidInputError, match="name a new file"):
+        await client.export_threads("ada", path)
+    file = io.StringIO()
+    assert await client.export_threads("nobody", file) == 0
+    assert file.getvalue() == ""
+
+
+async def test_these_methods_need_the_index_and_a_named_owner(make_saver: MakeSaver) -> None:
+    without = make_saver(deploy=False, endpoint_url="http://localhost:1", enable_thread_index=False)
+    for call in (
+        lambda: without.prune_threads(inactive_for=1),
+        lambda: without.export_threads("ada", io.StringIO()),
+        lambda: without.erase_owner("ada"),
+    ):
+        with pytest.raises(ConfigurationError, match="enable_thread_index=True"):
+            call()
+    saver = make_saver(deploy=False, endpoint_url="http://localhost:1", **OWNED)
+    for nobody in (None, ""):
+        with pytest.raises(InvalidInputError, match="owner="):
+            saver.erase_owner(nobody)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match="owner="):
+            saver.export_threads(nobody, io.StringIO())  # type: ignore[arg-type]
