@@ -74,7 +74,10 @@ async def test_a_table_without_the_index_is_scanned_or_indexed(
     name = saver.config.table_config.table_name
     await fill(make_saver(mode="sync", table_name=name, deploy=False), a="ada", b=None)
     assert cli.run("threads", "ls").out == ""
-    assert cli.run("threads", "index", "--owner-key", "user_id", "--json").rows == [{"indexed": 2}]
+    index = ("threads", "index", "--owner-key", "user_id", "--json")
+    assert cli.run(*index, "--dry-run").rows == [{"indexed": 2, "dry_run": True}]
+    assert cli.run("threads", "ls").out == ""
+    assert cli.run(*index).rows == [{"indexed": 2, "dry_run": False}]
     assert ids(cli.run("threads", "ls", "--owner", "ada", "--json").rows) == ["a"]
     assert cli.run("verify").code == 0
 

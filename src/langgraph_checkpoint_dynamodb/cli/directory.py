@@ -16,6 +16,7 @@ from ..saver.saver import DynamoDBSaver
 from .connection import Connection
 from .output import Row
 from .reading import copying_serde
+from .tables import DryRun
 
 _PAGE = 100
 """Threads that are asked for at once, to list all of them."""
@@ -132,24 +133,26 @@ def check_index(saver: DynamoDBSaver) -> None:
         )
 
 
-def index(connection: Connection, owner_key: OwnerKey = None) -> None:
+def index(connection: Connection, owner_key: OwnerKey = None, dry_run: DryRun = False) -> None:
     """List the threads that were stored before the index was added to the table.
 
     Reads every key of the table. Threads that are listed already are not changed, except that an
     owner is named for those without one. `verify` reports threads that are not listed.
 
     Examples:
+        langgraph-dynamodb threads index --table chats --owner-key user_id --dry-run
+
         langgraph-dynamodb threads index --table chats --owner-key user_id
     """
     config = replace(connection.config, thread_owner=owner_key)
     with DynamoDBSaver(config, serde=copying_serde()) as saver:
         check_index(saver)
         with connection.output.busy("indexing"):
-            changed = saver.index_threads()
+            changed = saver.index_threads(dry_run=dry_run)
     if connection.json:
-        connection.output.line({"indexed": changed})
+        connection.output.line({"indexed": changed, "dry_run": dry_run})
     else:
-        connection.output.text(f"indexed {changed:,} threads")
+        connection.output.text(f"{'would index' if dry_run else 'indexed'} {changed:,} threads")
 
 
 def _row(thread: Thread) -> Row:

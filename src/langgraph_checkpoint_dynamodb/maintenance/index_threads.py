@@ -16,8 +16,9 @@ _ROOT = keys.below(f"{keys.CHECKPOINTS}{keys.namespace('')}")
 class ThreadIndexing:
     """One `index_threads`: call `next_thread` until it returns `False`, then take `changed`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, dry_run: bool = False) -> None:
         self._scan = ThreadScan(requests.scan_keys)
+        self._dry_run = dry_run
         self.changed = 0
 
     def next_thread(self, context: Context) -> Operation[bool]:
@@ -27,17 +28,21 @@ class ThreadIndexing:
             return False
         entry = yield from entries.read(context, thread_id)
         if entry is None or (thread_entries.owner_of(entry) is None and context.thread_owner):
-            self.changed += yield from _list(context, thread_id, entry)
+            self.changed += yield from _list(context, thread_id, entry, dry_run=self._dry_run)
         return True
 
 
-def _list(context: Context, thread_id: str, entry: Item | None) -> Operation[bool]:
-    """Write the entry of a thread, or its owner; whether anything was written."""
+def _list(
+    context: Context, thread_id: str, entry: Item | None, *, dry_run: bool
+) -> Operation[bool]:
+    """Write the entry of a thread, or its owner; whether anything was, or would be, written."""
     group = yield from get_group(context, ThreadNamespace(thread_id, ""), None)
     if group is None:
         return False
     (newest,) = yield from read_headers(context, thread_id, [group])
     owner = entries.find_owner(context, newest.header.metadata)
+    if dry_run:
+        return entry is None or owner is not None
     if entry is None:
         oldest = yield from _oldest_id(context, thread_id)
         activity = Activity(

@@ -128,13 +128,16 @@ class ThreadDirectory(SaverCalls):
         found = arguments.thread_id(thread_id)
         return entries.set_thread(context, found, thread_arguments.description(title, metadata))
 
-    def index_threads(self) -> int:
+    def index_threads(self, *, dry_run: bool = False) -> int:
         """List the threads that are stored already, after the index was added to a table.
 
         Reads every key of the table by a scan, and for each thread that is not listed its newest
         checkpoint, whose metadata names the owner. Runs may write to the table at the same time.
         After a failure, call it again: threads that are listed are not changed, except that an
         owner is named for those listed without one.
+
+        Args:
+            dry_run: Write nothing, and count what would be written.
 
         Returns:
             How many threads were listed, or given an owner.
@@ -146,16 +149,16 @@ class ThreadDirectory(SaverCalls):
             StorageError: A request failed; call it again.
         """
         with self._observed("index_threads") as counters:
-            indexing = ThreadIndexing()
+            indexing = ThreadIndexing(dry_run=thread_arguments.switch("dry_run", dry_run))
             check_index(self._context())
             while self._run(indexing.next_thread(self._context(counters)), counters):
                 pass
             return indexing.changed
 
-    async def aindex_threads(self) -> int:
+    async def aindex_threads(self, *, dry_run: bool = False) -> int:
         """Async `index_threads`."""
         with self._observed("index_threads") as counters:
-            indexing = ThreadIndexing()
+            indexing = ThreadIndexing(dry_run=thread_arguments.switch("dry_run", dry_run))
             check_index(self._context())
             while await self._arun(indexing.next_thread(self._context(counters)), counters):
                 pass
