@@ -289,6 +289,9 @@ async def test_verify_finds_problems_with_exit_code_4(
     done = cli.run("verify", "ada", "--json")
     assert done.code == 4
     assert {row["kind"] for row in done.rows} == {"missing-chunk"}
+    missing = cli.run("verify", "typo")
+    assert (missing.code, missing.out) == (3, "no thread 'typo' in the table\n")
+    await chain(client, "bob", 1)
     assert cli.run("verify", "bob").code == 0
     assert "missing-chunk: thread 'ada'" in cli.run("verify").out
 

@@ -9,7 +9,7 @@ import typer
 
 from ..maintenance.prices import ON_DEMAND
 from ..maintenance.storage_report import StorageKind, StorageReport, StoredItems
-from .connection import FINDINGS, Connection, NotFoundError, command, confirm
+from .connection import FINDINGS, NOT_FOUND, Connection, NotFoundError, command, confirm
 from .directory import All, Owner, chosen
 from .output import Row
 from .tables import DryRun, Yes
@@ -36,8 +36,8 @@ def verify(
 ) -> None:
     """Check every byte of threads, or of the table, and list the problems. Changes nothing.
 
-    Exits with 4 if there are problems. Values are read as data, so it does not find a value whose
-    class a graph can no longer import.
+    Exits with 4 if there are problems, else with 3 if a thread does not exist. Values are read as
+    data, so it does not find a value whose class a graph can no longer import.
 
     Examples:
         langgraph-dynamodb verify --table chats
@@ -62,8 +62,8 @@ def verify(
             }
         )
     (out.note if connection.json else out.text)(str(report))
-    if not report.ok:
-        raise typer.Exit(FINDINGS)
+    if report.problems or report.missing:
+        raise typer.Exit(FINDINGS if report.problems else NOT_FOUND)
 
 
 @app.command()

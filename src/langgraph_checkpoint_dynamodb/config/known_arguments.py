@@ -54,7 +54,17 @@ def _advice(owner: str, name: str) -> str:
             return f"{unknown}: {other} has it; pass {_PATHS[other].format(f'{name}=…')}"
     own = _ARGUMENTS[owner]
     for other, arguments in ((owner, own), *_ARGUMENTS.items()):
-        for meant in get_close_matches(name, arguments, n=1, cutoff=0.7):
-            where = "" if other == owner else f", in {_PATHS[other].format(f'{meant}=…')}"
-            return f"{unknown}: did you mean {meant!r}{where}?"
+        meant = _alike(name, arguments)
+        if meant:
+            shown = " or ".join(map(repr, meant))
+            where = "" if other == owner else f", in {_PATHS[other].format(f'{meant[0]}=…')}"
+            return f"{unknown}: did you mean {shown}{where}?"
     return f"{unknown}: its arguments are {', '.join(own)}"
+
+
+def _alike(name: str, arguments: list[str]) -> list[str]:
+    """The argument that differs in some letters, or those that have all words of the name."""
+    words = set(name.split("_"))
+    return get_close_matches(name, arguments, n=1, cutoff=0.8) or [
+        argument for argument in arguments if words <= set(argument.split("_"))
+    ]

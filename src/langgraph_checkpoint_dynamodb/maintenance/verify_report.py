@@ -110,8 +110,9 @@ class VerifyReport:
         )
 
     def __str__(self) -> str:
-        if self.missing and not self.threads:
-            return "\n".join(f"no thread {thread_id!r} in the table" for thread_id in self.missing)
+        missing = [f"no thread {thread_id!r} in the table" for thread_id in self.missing]
+        if missing and not self.threads:
+            return "\n".join(missing)
         counts = (
             *(counted(getattr(self, f"{noun}s"), noun) for noun in _NOUNS),
             f"{self.young} young",
@@ -120,4 +121,4 @@ class VerifyReport:
         )
         found = counted(len(self.problems), "problem") if self.problems else "no problems"
         summary = f"{', '.join(counts)}: {found}"
-        return "\n".join([summary, *(f"  {problem}" for problem in self.problems)])
+        return "\n".join([summary, *(f"  {one}" for one in (*self.problems, *missing))])

@@ -5,6 +5,12 @@ from __future__ import annotations
 from langgraph_checkpoint_dynamodb import Problem, ProblemKind, VerifyReport
 
 
+def test_threads_that_do_not_exist_are_named_beside_others() -> None:
+    none, one = VerifyReport(missing=("typo",)), VerifyReport(threads=1)
+    assert str(none) == "no thread 'typo' in the table"
+    assert str(one + none).endswith("no problems\n  no thread 'typo' in the table")
+
+
 def test_the_report_in_words() -> None:
     clean = VerifyReport(threads=1, checkpoints=2, under_way=3)
     assert str(clean) == (
