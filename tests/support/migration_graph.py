@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 from langchain_core.messages import AIMessage
 from langgraph.channels.delta import DeltaChannel
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, Send, interrupt
 
@@ -19,6 +21,12 @@ THREADS = {
     name: {"configurable": {"thread_id": name}, "metadata": {"tenant": "acme"}}
     for name in ("ada", "grace#1$2/3")
 }
+
+
+class CountingSaver(InMemorySaver):
+    """Numbers the versions of channels, as these savers do: they leave it to LangGraph."""
+
+    get_next_version = BaseCheckpointSaver.get_next_version  # type: ignore[assignment]
 
 
 def append(state: list[str] | None, writes: Sequence[list[str]]) -> list[str]:

@@ -20,6 +20,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from clients import REGION, sync_session
 from golden_table import GoldenTable
 from langgraph_checkpoint_dynamodb import SourceTable
+from migration_graph import CountingSaver
 
 _DIRECTORY = Path(__file__).parents[1] / "migration_sources"
 LAYOUTS = {
@@ -87,7 +88,7 @@ class Dump:
 
     def memory(self) -> InMemorySaver:
         """LangGraph's own saver with what the table has."""
-        saver = InMemorySaver()
+        saver = CountingSaver()
         for one in sorted(self.put, key=lambda one: one.id):
             parent = {**one.config["configurable"], "checkpoint_id": one.parent_id}
             versions = one.checkpoint["channel_versions"]

@@ -16,7 +16,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 
-from migration_graph import converse
+from migration_graph import CountingSaver, converse
 
 BLOB = b"blob " * 75_000  # over 350 KB, from which on langgraph-checkpoint-aws uses S3
 
@@ -45,7 +45,7 @@ class Both(BaseCheckpointSaver[Any]):
 
     def __init__(self, saver: Any) -> None:
         super().__init__()
-        self.saver, self.memory = saver, InMemorySaver()
+        self.saver, self.memory = saver, CountingSaver()
 
     def get_tuple(self, config: Any) -> Any:
         return self.memory.get_tuple(config)
@@ -65,7 +65,7 @@ class Both(BaseCheckpointSaver[Any]):
         return self.memory.get_delta_channel_history(**arguments)
 
     def get_next_version(self, *arguments: Any) -> Any:
-        return self.memory.get_next_version(*arguments)
+        return self.saver.get_next_version(*arguments)
 
 
 def put_in(memory: InMemorySaver) -> list[Any]:
