@@ -10,6 +10,7 @@ import pytest
 
 import chats
 import differential
+import directory
 import expiry
 import fuzz
 import kills
@@ -61,6 +62,12 @@ def check_differential(figures: dict[str, Any]) -> None:
     assert figures["turns"] > figures["cases"]
     assert figures.keys() >= differential.KINDS.keys()
     assert figures["differences"] == 0
+
+
+def check_directory(figures: dict[str, Any]) -> None:
+    assert figures["interleavings"] == directory.SHORT["interleavings"]
+    for name in ("checks", "acknowledged checkpoints", "late requests", "kills", "deletions"):
+        assert figures[name] > figures["interleavings"]
 
 
 def check_expiry(figures: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from langgraph_checkpoint_dynamodb.errors import StorageError
-from langgraph_checkpoint_dynamodb.format import requests
+from langgraph_checkpoint_dynamodb.format import keys, requests
 from langgraph_checkpoint_dynamodb.runtime.context import Context
 from langgraph_checkpoint_dynamodb.runtime.effects import (
     AskSaver,
@@ -33,6 +33,7 @@ TABLE = "fake"
 
 _CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
     "attribute_not_exists(#sk)": lambda old, values: old is None,
+    "#a = :activity": lambda old, values: old is not None and old["A"] == values[":activity"],
     "#b = :old": lambda old, values: old is not None and old["B"] == values[":old"],
     "#t = :written": lambda old, values: old is not None and old["T"] == values[":written"],
     "#n = :n": lambda old, values: old is not None and old.get("N") == values[":n"],
@@ -41,6 +42,27 @@ _CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
     ),
     "attribute_not_exists(#b) OR #b < :new": lambda old, values: (
         old is None or old["B"]["B"] < values[":new"]["B"]
+    ),
+}
+
+
+_ENTRY_CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "attribute_not_exists(#a) OR #a <= :a": lambda old, values: (
+        "A" not in old or float(old["A"]["N"]) <= float(values[":a"]["N"])
+    ),
+    "#a = :a": lambda old, values: old.get("A") == values[":a"],
+    "#o = :none": lambda old, values: old.get("O") == values[":none"],
+    "#c = :c AND #n = :n": lambda old, values: (
+        (old.get("C"), old.get("N")) == (values[":c"], values[":n"])
+    ),
+    "#c = :c AND attribute_not_exists(#n)": lambda old, values: (
+        old.get("C") == values[":c"] and "N" not in old
+    ),
+    "attribute_not_exists(#c) AND #n = :n": lambda old, values: (
+        "C" not in old and old.get("N") == values[":n"]
+    ),
+    "attribute_not_exists(#c) AND attribute_not_exists(#n) AND attribute_exists(#o)": (
+        lambda old, values: "O" in old and "C" not in old and "N" not in old
     ),
 }
 
@@ -109,7 +131,9 @@ class FakeTable:
         return {}
 
     def _update_item(self, params: dict[str, Any]) -> Any:
-        """What `requests.extend_ttl` and `requests.set_expiry` ask for."""
+        """What `requests.extend_ttl` and `requests.set_expiry` ask for, and entries of threads."""
+        if params["Key"]["SK"]["S"] == keys.THREAD_ENTRY:
+            return self._update_entry(params)
         item = self.items.get(_key(params["Key"]))
         names = params["ExpressionAttributeNames"]
         if ":expires" in params["ExpressionAttributeValues"]:
@@ -120,6 +144,22 @@ class FakeTable:
             return ConditionFailed(item)
         noted = item.get(names["#expiry"], {"N": before})
         self.items[_key(item)] = {**item, names["#ttl"]: until, names["#expiry"]: noted}
+        return {}
+
+    def _update_entry(self, params: dict[str, Any]) -> Any:
+        """What `format.thread_entries` asks for."""
+        names, values = params["ExpressionAttributeNames"], params["ExpressionAttributeValues"]
+        key = _key(params["Key"])
+        old = self.items.get(key)
+        if not _ENTRY_CONDITIONS[params["ConditionExpression"]](old or {}, values):
+            return ConditionFailed(old)
+        new = {**params["Key"], **(old or {})}
+        change, _, removed = params["UpdateExpression"].partition(" REMOVE ")
+        for name, once, value in re.findall(r"(#\w+) = (if_not_exists\(#\w+, )?(:\w+)", change):
+            if not once or names[name] not in new:
+                new[names[name]] = values[value]
+        new.pop(names.get(removed, ""), None)
+        self.items[key] = new
         return {}
 
     def _limit(self, params: dict[str, Any], item: Any) -> Any:
@@ -199,8 +239,17 @@ class FakeTable:
     def _get_object(self, params: dict[str, Any]) -> Any:
         return {"Body": self.objects[params["Bucket"], params["Key"]]}
 
+    def _of_owner(self, params: dict[str, Any]) -> Any:
+        """All that `thread_entries.query` asks for, in one page."""
+        values = params["ExpressionAttributeValues"]
+        found = [one for one in self.items.values() if one.get("O") == values[":o"]]
+        order = -1 if not params["ScanIndexForward"] else 1
+        return {"Items": sorted(found, key=lambda one: order * float(one["A"]["N"]))}
+
     def _query(self, params: dict[str, Any]) -> Any:
         values = params["ExpressionAttributeValues"]
+        if ":o" in values:
+            return self._of_owner(params)
         if "IndexName" in params:
             return {"Items": [i for i in self.items.values() if i.get("R") == values[":run"]]}
         wanted = values[":pk"]["S"]
@@ -218,6 +267,11 @@ class FakeTable:
             last = _key(start)
             found = [key for key in found if (key > last if forward else key < last)]
         page = [self.items[key] for key in found[: params.get("Limit", len(found))]]
+        if "FilterExpression" in params:  # of `directory.listing`
+            tombstone = values[":tombstone"]
+            kept = [one for one in page if one.get("B") != tombstone]
+            more = {"LastEvaluatedKey": {}} if len(page) < len(found) else {}
+            return {"Items": kept, **more}
         reply: dict[str, Any] = {"Items": page}
         if page and len(page) < len(found):
             reply["LastEvaluatedKey"] = {name: page[-1][name] for name in ("PK", "SK")}

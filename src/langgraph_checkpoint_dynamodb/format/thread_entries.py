@@ -130,18 +130,26 @@ def limit(table: str, entry: Item, ttl_attribute: str, until: int) -> Call:
 
 
 def describe(table: str, entry: Item, body: bytes) -> Call:
-    """Replace the title and metadata of an entry, if they are still those that were read."""
+    """Replace the title and metadata of an entry, if they are still those that were read.
+
+    The time of creation must be the same too: the thread may have been deleted and begun again.
+    """
     count = int(entry[requests.REPLACED]["N"]) if requests.REPLACED in entry else 0
-    names = {"#b": "B", "#n": requests.REPLACED}
+    names = {"#b": "B", "#n": requests.REPLACED, "#c": CREATED}
     values: Item = {":b": {"B": body}, ":next": {"N": str(count + 1)}}
+    conditions = ["attribute_not_exists(#c)", "attribute_not_exists(#n)"]
+    if CREATED in entry:
+        conditions[0] = "#c = :c"
+        values[":c"] = entry[CREATED]
     if count:
-        condition = "#n = :n"
+        conditions[1] = "#n = :n"
         values[":n"] = {"N": str(count)}
-    else:
-        condition = "attribute_exists(#o) AND attribute_not_exists(#n)"
+    if count == 0 and CREATED not in entry:
         names["#o"] = OWNER
+        conditions.append("attribute_exists(#o)")
     change = "SET #b = :b, #n = :next"
-    return requests.update_if(table, key(entry["PK"]["S"]), change, condition, names, values)
+    item_key = key(entry["PK"]["S"])
+    return requests.update_if(table, item_key, change, " AND ".join(conditions), names, values)
 
 
 def delete(table: str, entry: Item) -> Call:
