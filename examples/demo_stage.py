@@ -33,7 +33,7 @@ from langgraph_checkpoint_dynamodb.maintenance.prices import ON_DEMAND
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_WIDTH = 96
-MAX_SECONDS = 60
+MAX_SECONDS = 120
 INDENT = 4
 DEAR = 100
 """US$ for a million times, from which on the price of one time is shown."""
