@@ -39,6 +39,7 @@ METHODS = {
     "existing_table": "cli",
     "task_paths": "cli",
     "attempt": "cli",
+    "prune_thread": "prune",
     "ThreadScan.next": "cli",
     "TtlApplication.next_thread": "apply_ttl",
     "Migration.next_thread": "migrate",

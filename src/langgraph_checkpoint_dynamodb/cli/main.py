@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import directory, doctor, migration, tables, threads, upkeep
+from . import directory, doctor, migration, retention, tables, threads, upkeep
 from .connection import command
 
 _HELP = """Look after the LangGraph checkpoints in a DynamoDB table.
@@ -28,9 +28,11 @@ app = typer.Typer(
 )
 threads.app.command("ls")(command(directory.ls))
 threads.app.command("index")(command(directory.index))
-threads.app.command("rm")(command(upkeep.rm))
+threads.app.command("export")(command(retention.export))
+threads.app.command("rm")(command(retention.rm))
 app.add_typer(threads.app, name="threads", help="List, inspect, export and delete threads.")
 app.add_typer(upkeep.app)
+app.add_typer(retention.app)
 app.add_typer(doctor.app)
 app.add_typer(migration.app)
 app.add_typer(tables.app)

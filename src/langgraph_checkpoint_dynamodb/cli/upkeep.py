@@ -1,4 +1,4 @@
-"""`verify`, `cost` and `threads rm`: what is done to whole threads."""
+"""`verify` and `cost`: what threads have, and whether it is whole."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import typer
 
 from ..maintenance.prices import ON_DEMAND
 from ..maintenance.storage_report import StorageKind, StorageReport, StoredItems
-from .connection import FINDINGS, NOT_FOUND, Connection, NotFoundError, command, confirm
+from .connection import FINDINGS, NOT_FOUND, Connection, NotFoundError, command
 from .directory import All, Owner, chosen
 from .output import Row
-from .tables import DryRun, Yes
 
 app = typer.Typer()
 
@@ -22,7 +21,7 @@ _PRICES = (
     f"backups: {ON_DEMAND.source}"
 )
 
-Threads = Annotated[list[str], typer.Argument(metavar="THREAD…", help="Ids of threads.")]
+ThreadIds = Annotated[list[str] | None, typer.Argument(metavar="[THREAD]…", help="Ids of threads.")]
 
 
 @app.command()
@@ -70,9 +69,7 @@ def verify(
 @command
 def cost(
     connection: Connection,
-    thread_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[THREAD]…", help="Ids of threads.")
-    ] = None,
+    thread_ids: ThreadIds = None,
     owner: Owner = None,
     everything: All = False,
 ) -> None:
@@ -126,21 +123,22 @@ def priced(name: str, stored: StoredItems) -> Row:
 def details(report: StorageReport) -> Row:
     """A storage report by kind and by channel."""
     return {
-        "kinds": {kind.value: _counts(found) for kind, found in report.kinds.items()},
+        "kinds": {kind.value: counts(found) for kind, found in report.kinds.items()},
         "channels": {
             name: {
                 "inline": channel.inline,
-                "own": _counts(channel.own),
-                "shared": _counts(channel.shared),
+                "own": counts(channel.own),
+                "shared": counts(channel.shared),
             }
             for name, channel in report.channels.items()
         },
         "headers": report.headers.bytes,
-        "unreferenced": _counts(report.unreferenced),
+        "unreferenced": counts(report.unreferenced),
     }
 
 
-def _counts(found: StoredItems) -> Row:
+def counts(found: StoredItems) -> Row:
+    """Items, bytes and write units."""
     return {"items": found.items, "bytes": found.bytes, "write_units": found.write_units}
 
 
@@ -153,7 +151,7 @@ def _print_costs(connection: Connection, rows: Sequence[Row]) -> None:
 def _print_parts(connection: Connection, report: StorageReport) -> None:
     """What one thread has, by kind and by channel."""
     out = connection.output
-    kinds = [{"kind": kind.value, **_counts(found)} for kind, found in report.kinds.items()]
+    kinds = [{"kind": kind.value, **counts(found)} for kind, found in report.kinds.items()]
     out.text()
     out.rows([row for row in kinds if row["items"]], ("kind", "items", "bytes", "write_units"))
     out.text()
@@ -179,39 +177,3 @@ def _channels(report: StorageReport) -> list[Row]:
     ):
         rows += [{"channel": name, "bytes": size}] if size else []
     return rows
-
-
-def rm(
-    connection: Connection, thread_ids: Threads, yes: Yes = False, dry_run: DryRun = False
-) -> None:
-    """Delete threads with everything in them. This cannot be undone.
-
-    Asks first, unless --yes is passed.
-
-    Examples:
-        langgraph-dynamodb threads rm ada --table chats --dry-run
-
-        langgraph-dynamodb threads rm ada bob --table chats --yes
-    """
-    saver, out = connection.saver, connection.output
-    rows = [
-        {"thread_id": one, **_counts(saver.storage(one).total), "deleted": False}
-        for one in out.each(thread_ids, "reading")
-    ]
-    columns = ("thread_id", "items", "bytes", "write_units")
-    absent = [row["thread_id"] for row in rows if not row["items"]]
-    if absent:
-        raise NotFoundError(
-            f"nothing is stored of {', '.join(map(repr, absent))}, and nothing was deleted: check "
-            "the id and the table"
-        )
-    if not connection.json:
-        out.rows(rows, columns)
-    if not dry_run:
-        confirm(f"Delete {len(rows)} thread{'s' * (len(rows) > 1)}?", yes=yes)
-        for row in out.each(rows, "deleting"):
-            saver.delete_thread(row["thread_id"])
-            row["deleted"] = True
-        out.note(f"deleted {len(rows)} thread{'s' * (len(rows) > 1)}")
-    if connection.json:
-        out.rows(rows, columns)

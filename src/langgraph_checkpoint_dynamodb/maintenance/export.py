@@ -42,7 +42,7 @@ class ThreadExport:
     def __init__(self, owner: str) -> None:
         self._scan = EntryScan(owner)
         self._listing: Listing | None = None
-        self._lines = _Lines("")
+        self._lines = ThreadLines("")
         self.threads = 0
 
     def next_lines(self, context: Context) -> Operation[list[str] | None]:
@@ -65,12 +65,15 @@ class ThreadExport:
     def _begin(self, thread: Thread) -> list[str]:
         self.threads += 1
         self._listing = Listing(Query(thread.thread_id, None, None, None, {}), None)
-        self._lines = _Lines(thread.thread_id)
+        self._lines = ThreadLines(thread.thread_id)
         return [self._lines.thread(thread)]
 
 
-class _Lines:
-    """The lines of one thread; remembers what was exported."""
+class ThreadLines:
+    """The lines of one thread; remembers what was exported.
+
+    Takes checkpoints whose values were read as data.
+    """
 
     def __init__(self, thread_id: str) -> None:
         self._thread_id = thread_id

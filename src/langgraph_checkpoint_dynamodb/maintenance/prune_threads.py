@@ -79,12 +79,9 @@ class ThreadPruning:
         thread_id = entry["PK"]["S"]
         if self._before is not None and (yield from self._is_active(context, thread_id)):
             return True
-        if self._keep is None:
-            self.report += yield from _measure(context, thread_id, lambda _: True)
-            if not self._dry_run:
-                yield from delete_thread(context, thread_id)
-        else:
-            yield from self._prune(context, thread_id, self._keep)
+        self.report += yield from prune_thread(
+            context, thread_id, self._keep, dry_run=self._dry_run
+        )
         return True
 
     def _is_active(self, context: Context, thread_id: str) -> Operation[bool]:
@@ -93,14 +90,32 @@ class ThreadPruning:
         activity = thread_entries.time_of(entry, thread_entries.ACTIVITY) if entry else None
         return activity is None or self._before is None or activity >= self._before
 
-    def _prune(self, context: Context, thread_id: str, keep: RetentionPolicy) -> Operation[None]:
-        found, _ = yield from find_deletable(context, thread_id, keep)
-        chunks = yield from unreferenced(context, thread_id, frozenset(found))
-        planned = {*found, *map(items.sort_key, chunks)}
-        if planned:
-            self.report += yield from _measure(context, thread_id, planned.__contains__)
-            if not self._dry_run:
-                yield from prune(context, thread_id, keep)
+
+def prune_thread(
+    context: Context, thread_id: str, keep: RetentionPolicy | None, *, dry_run: bool
+) -> Operation[PruneReport]:
+    """Delete a thread, or what it need not keep, and count it.
+
+    Args:
+        context: The call's settings and clock.
+        thread_id: The thread.
+        keep: What to keep; `None` to delete the whole thread.
+        dry_run: Whether to delete nothing.
+    """
+    if keep is None:
+        report = yield from _measure(context, thread_id, lambda _: True)
+        if not dry_run:
+            yield from delete_thread(context, thread_id)
+        return report
+    found, _ = yield from find_deletable(context, thread_id, keep)
+    chunks = yield from unreferenced(context, thread_id, frozenset(found))
+    planned = {*found, *map(items.sort_key, chunks)}
+    if not planned:
+        return PruneReport()
+    report = yield from _measure(context, thread_id, planned.__contains__)
+    if not dry_run:
+        yield from prune(context, thread_id, keep)
+    return report
 
 
 def _measure(

@@ -1,0 +1,259 @@
+"""`prune`, `threads rm` and `threads export`: what is deleted of threads, and what is taken out."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from ..errors import ConfigurationError
+from ..maintenance.export import ThreadLines
+from ..maintenance.prune_threads import PruneReport, prune_thread
+from ..maintenance.retention import RetentionPolicy
+from ..saver import arguments
+from .connection import Connection, NotFoundError, command, confirm
+from .directory import All, Owner, chosen
+from .tables import DryRun, Yes
+from .threads import read
+from .upkeep import ThreadIds, counts
+
+app = typer.Typer()
+
+_DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+InactiveFor = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="With --owner or --all: threads inactive for 30d, 12h, …"),
+]
+Delete = Annotated[
+    bool, typer.Option("--delete", help="With --inactive-for: delete the threads themselves.")
+]
+KeepLast = Annotated[
+    int | None, typer.Option(min=1, help="With THREAD: how many checkpoints to keep, not one.")
+]
+OlderThan = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="With THREAD: keep checkpoints younger than 30d, 12h, …"),
+]
+
+
+@app.command()
+@command
+def prune(
+    connection: Connection,
+    thread_ids: ThreadIds = None,
+    owner: Owner = None,
+    everything: All = False,
+    inactive_for: InactiveFor = None,
+    delete: Delete = False,
+    keep_last: KeepLast = None,
+    older_than: OlderThan = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Delete old checkpoints of threads, or threads that are no longer used.
+
+    The newest checkpoint of each thread is kept, unless --delete is passed. Says what it would
+    delete and asks, unless --yes is passed. --owner and --all need the index of threads.
+
+    Examples:
+        langgraph-dynamodb prune ada --keep-last 10 --table chats --dry-run
+
+        langgraph-dynamodb prune --all --inactive-for 90d --delete --table chats
+    """
+    out, saver = connection.output, connection.saver
+    if thread_ids:
+        if owner is not None or everything or inactive_for is not None or delete:
+            raise ConfigurationError(
+                "with ids of threads, pass --keep-last or --older-than alone; `threads rm` deletes "
+                "threads"
+            )
+        age = None if older_than is None else duration("--older-than", older_than)
+        keep = arguments.keep("keep_latest", keep_last, age, saver.clock())
+        run = partial(_prune_each, connection, thread_ids, keep)
+    else:
+        _check_choice(owner, everything, keep_last, older_than)
+        run = partial(
+            saver.prune_threads,
+            owner=owner,
+            inactive_for=duration("--inactive-for", inactive_for or ""),
+            strategy="delete" if delete else "keep_latest",
+        )
+    if dry_run or not yes:
+        with out.busy("reading"):
+            planned = run(dry_run=True)
+        if dry_run or not planned.threads:
+            _print(connection, planned, deleted=False)
+            return
+        confirm(f"Delete {_words(planned)}?", yes=False)
+    with out.busy("deleting"):
+        report = run(dry_run=False)
+    _print(connection, report, deleted=True)
+
+
+def _check_choice(
+    owner: str | None, everything: bool, keep_last: int | None, older_than: str | None
+) -> None:
+    if (owner is not None) == everything:
+        raise ConfigurationError("pass ids of threads, or --owner, or --all: one of the three")
+    if keep_last is not None or older_than is not None:
+        raise ConfigurationError(
+            "--keep-last and --older-than are for named threads: pass --inactive-for, or ids"
+        )
+
+
+def _prune_each(
+    connection: Connection,
+    thread_ids: Sequence[str],
+    keep: RetentionPolicy | None,
+    *,
+    dry_run: bool,
+) -> PruneReport:
+    saver, report = connection.saver, PruneReport()
+    for name in thread_ids:
+        thread_id = arguments.thread_id(name)
+        read(saver, thread_id, "", None)  # raises if there is no such thread
+        report += saver._call("prune", prune_thread, thread_id, keep, dry_run=dry_run)
+    return report
+
+
+def duration(option: str, text: str) -> timedelta:
+    """A time such as `30d`.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ConfigurationError(
+            f"{option} {text!r}: pass a number and s, m, h, d or w, such as {option} 30d"
+        )
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _words(report: PruneReport) -> str:
+    checkpoints = f"{report.checkpoints:,} checkpoint{'s' * (report.checkpoints != 1)}"
+    return (
+        f"{checkpoints} ({report.bytes:,} bytes) of {report.threads:,} "
+        f"thread{'s' * (report.threads != 1)}"
+    )
+
+
+def _print(connection: Connection, report: PruneReport, *, deleted: bool) -> None:
+    if not connection.json:
+        connection.output.text(f"{'deleted' if deleted else 'would delete'} {_words(report)}")
+        return
+    row = {name: getattr(report, name) for name in ("threads", "checkpoints", "bytes")}
+    connection.output.line({**row, "deleted": deleted})
+
+
+def rm(
+    connection: Connection,
+    thread_ids: ThreadIds = None,
+    owner: Owner = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Delete threads with everything in them. This cannot be undone.
+
+    Asks first, unless --yes is passed. With --owner, it deletes all threads that are listed for an
+    owner, and says where copies may still be that it cannot reach.
+
+    Examples:
+        langgraph-dynamodb threads rm ada --table chats --dry-run
+
+        langgraph-dynamodb threads rm --owner user-7 --table chats
+    """
+    saver, out = connection.saver, connection.output
+    names = chosen(saver, thread_ids or (), owner, everything=False)
+    rows: list[Any] = [
+        {"thread_id": one, **counts(saver.storage(one).total), "deleted": False}
+        for one in out.each(names, "reading")
+    ]
+    absent = [row["thread_id"] for row in rows if not row["items"]]
+    if owner is None and absent:
+        raise NotFoundError(
+            f"nothing is stored of {', '.join(map(repr, absent))}, and nothing was deleted: check "
+            "the id and the table"
+        )
+    if not connection.json:
+        out.rows(rows, ("thread_id", "items", "bytes", "write_units"))
+    if not dry_run:
+        what = f"{len(rows)} thread{'s' * (len(rows) != 1)}"
+        whose = "" if owner is None else f" of owner {owner!r}"
+        confirm(f"Delete {what}{whose}?", yes=yes)
+        _delete(connection, rows, owner)
+        out.note(f"deleted {what}{whose}")
+    if connection.json:
+        out.rows(rows, ())
+
+
+def _delete(connection: Connection, rows: Sequence[dict[str, Any]], owner: str | None) -> None:
+    saver, out = connection.saver, connection.output
+    if owner is None:
+        for row in out.each(rows, "deleting"):
+            saver.delete_thread(row["thread_id"])
+    else:
+        with out.busy("deleting"):
+            report = saver.erase_owner(owner)
+        for place in report.beyond_reach:
+            out.note(f"not reached: {place}")
+    for row in rows:
+        row["deleted"] = True
+
+
+def export(
+    connection: Connection,
+    thread_ids: ThreadIds = None,
+    owner: Owner = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A new file; stdout if left out.")
+    ] = None,
+) -> None:
+    """Write all that is stored of threads as lines of JSON: messages, checkpoints, writes.
+
+    A message is written once, and a value once for each version. Objects are written as data.
+
+    Examples:
+        langgraph-dynamodb threads export ada --table chats > ada.jsonl
+
+        langgraph-dynamodb threads export --owner user-7 --to user-7.jsonl --table chats
+    """
+    saver = connection.saver
+    if bool(thread_ids) == (owner is not None):
+        raise ConfigurationError("pass ids of threads, or --owner: one of the two")
+    if owner is not None:
+        written = saver.export_threads(owner, sys.stdout if to is None else to)
+    else:
+        with _opened(to) as file:
+            written = sum(_export(connection, one, file) for one in thread_ids or ())
+    connection.output.note(f"exported {written} thread{'s' * (written != 1)}")
+
+
+def _export(connection: Connection, thread_id: str, file: IO[str]) -> int:
+    lines = ThreadLines(thread_id)
+    read(connection.saver, thread_id, "", None)  # raises if there is no such thread
+    for found in connection.saver.list({"configurable": {"thread_id": thread_id}}):
+        file.writelines(f"{line}\n" for line in lines.of(found))
+    return 1
+
+
+@contextmanager
+def _opened(to: Path | None) -> Iterator[IO[str]]:
+    if to is None:
+        yield sys.stdout
+        return
+    try:
+        file = to.open("x", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"--to {str(to)!r}: {error.strerror}; name a new file") from error
+    with file:
+        yield file
