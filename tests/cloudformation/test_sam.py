@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import MakeSaver
+from langgraph.checkpoint.base import empty_checkpoint
 
 from clients import KEYS, REGION
 from langgraph_checkpoint_dynamodb.infra.template import resolve
@@ -143,7 +144,8 @@ def test_the_example_imports_what_the_stack_exports() -> None:
     exports = {name: output["Export"]["Name"] for name, output in TEMPLATE["Outputs"].items()}
     found = set(imports(APP["Resources"]))
     assert found == {
-        *("TableName", "TtlEnabled", "TtlAttribute", "RunIndexEnabled", "RuntimePolicyArn")
+        *("TableName", "TtlEnabled", "TtlAttribute", "RunIndexEnabled", "ThreadIndexEnabled"),
+        *("RuntimePolicyArn", "OperatorPolicyArn"),
     }
     assert all(exports[name] == {"Fn::Sub": "${AWS::StackName}-" + name} for name in found)
     stack = APP["Parameters"]["CheckpointStack"]["Default"]
@@ -175,11 +177,12 @@ print(json.dumps([costs, answers]))
 
 def run(script: str, *arguments: str, endpoint_url: str, **variables: str) -> Any:
     """What a script prints as JSON in a new process that is set up as the function is."""
-    assert set(variables) <= set(FUNCTION["Environment"]["Variables"])
     defaults = {"TTL_ENABLED": "false", "TTL_ATTRIBUTE": "ttl", "RUN_INDEX_ENABLED": "false"}
+    defaults["THREAD_INDEX_ENABLED"] = "false"
     defaults["TTL_SECONDS"] = str(APP["Parameters"]["TtlSeconds"]["Default"])
     given = defaults | variables
-    assert set(given) == set(FUNCTION["Environment"]["Variables"])
+    own = {name for name in given if name != "RETENTION_DAYS"}
+    assert own == set(FUNCTION["Environment"]["Variables"])
     paths = (ROOT / "src", ROOT / "tests" / "support")
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
@@ -268,7 +271,7 @@ print(json.dumps({
     "longest": (config.max_retries + 1) * (connect + read)
     + config.max_retries * config.max_retry_delay,
     "ttl": [table.enable_ttl, table.ttl_attribute, table.ttl_seconds],
-    "run_index": table.enable_run_index,
+    "indexes": [table.enable_run_index, table.enable_thread_index],
 }))
 """
 
@@ -293,12 +296,47 @@ def test_a_call_without_an_answer_fails_before_lambda_stops_the_function(setting
 def test_the_function_has_the_settings_of_its_stack(settings: Any) -> None:
     found = settings()
     assert found["ttl"] == [False, "ttl", None]
-    assert found["run_index"] is False
+    assert found["indexes"] == [False, False]
     found = settings(
-        TTL_ENABLED="true", TTL_ATTRIBUTE="until", TTL_SECONDS="60", RUN_INDEX_ENABLED="true"
+        TTL_ENABLED="true",
+        TTL_ATTRIBUTE="until",
+        TTL_SECONDS="60",
+        RUN_INDEX_ENABLED="true",
+        THREAD_INDEX_ENABLED="true",
     )
     assert found["ttl"] == [True, "until", 60]
-    assert found["run_index"] is True
+    assert found["indexes"] == [True, True]
+
+
+RETENTION = """
+import json, time, retention
+now = time.time() + 40 * 86400
+retention.SAVER.clock = lambda: now
+print(json.dumps([retention.handler(event, None) for event in ({"dry_run": True}, {}, {})]))
+"""
+
+
+def test_the_scheduled_function_deletes_what_is_inactive(
+    make_saver: MakeSaver, endpoint_url: str
+) -> None:
+    saver = make_saver(enable_thread_index=True)
+    for name in ("a", "b"):
+        saver.put(
+            {"configurable": {"thread_id": name, "checkpoint_ns": ""}}, empty_checkpoint(), {}, {}
+        )
+    properties = APP["Resources"]["RetentionFunction"]["Properties"]
+    assert set(properties["Environment"]["Variables"]) == {
+        *("TABLE_NAME", "TTL_ATTRIBUTE", "RETENTION_DAYS")
+    }
+    dry, done, again = run(
+        RETENTION,
+        endpoint_url=endpoint_url,
+        TABLE_NAME=saver.config.table_config.table_name,
+        RETENTION_DAYS="30",
+    )
+    assert dry == done
+    assert (done["threads"], done["checkpoints"]) == (2, 2)
+    assert set(again.values()) == {0}
 
 
 def test_what_the_build_runs(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def make_saver() -> DynamoDBSaver:
         ttl_attribute=os.environ["TTL_ATTRIBUTE"],
         ttl_seconds=int(os.environ["TTL_SECONDS"]) if has_ttl else None,
         enable_run_index=os.environ["RUN_INDEX_ENABLED"] == "true",
+        enable_thread_index=os.environ["THREAD_INDEX_ENABLED"] == "true",
     )
     # A call without an answer fails after at most 9.6 s: three tries of 3 s, and two delays. So
     # the function logs the saver's error. Lambda stops it after the template's Timeout, and its
