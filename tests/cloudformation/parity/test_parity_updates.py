@@ -153,7 +153,8 @@ def test_another_ttl_attribute_is_refused_while_ttl_is_on(oracle: Oracle, dynamo
     on = {"EnableTtl": "true", "TableName": "ttl-attribute"}
     old, new = resolved(oracle, on, on | {"TtlAttribute": "expires"})
     (change,) = update_requests(old, new)
-    create, enable = requests_of_stack(old)
+    requests = {request.operation: request for request in requests_of_stack(old)}
+    create, enable = requests["CreateTable"], requests["UpdateTimeToLive"]
     dynamodb.create_table(**{k: v for k, v in create.params.items() if k != "SSESpecification"})
     try:
         dynamodb.update_time_to_live(**enable.params)
