@@ -232,8 +232,9 @@ async def test_no_command_imports_what_the_table_names(
     await client.put_writes(config, [("messages", "forged")], "task")
     cli = CommandLine(endpoint_url, saver.config.table_config.table_name)
     for arguments in (
-        *(("threads", name, "ada") for name in ("show", "history", "diff", "messages")),
-        *(("cost", "ada"), ("verify", "ada"), ("threads", "rm", "ada", "--dry-run")),
+        *(("threads", name, "ada") for name in ("show", "history", "diff", "messages", "export")),
+        *(("cost", "ada"), ("verify", "ada"), ("prune", "ada", "--dry-run")),
+        ("threads", "rm", "ada", "--dry-run"),
     ):
         assert cli.run(*arguments).code == 0
         assert cli.run(*arguments, "--json").code == 0
