@@ -135,6 +135,11 @@ class Connection:
         """A saver that reads values as data."""
         return DynamoDBSaver(self.config, serde=reading_serde())
 
+    def close(self) -> None:
+        """Close the saver, if a command has used it."""
+        if "saver" in vars(self):
+            self.saver.close()
+
     def _existing(self, name: str) -> DynamoDBTableConfig:
         DynamoDBTableConfig(table_name=name)  # raises if it is no table's name
         driver = SyncDriver(replace(self.reach, table_config=DynamoDBTableConfig(table_name=name)))
@@ -159,7 +164,10 @@ def command(function: Command[P]) -> Callable[..., None]:
     @wraps(function)
     def run(**values: Any) -> None:
         connection = Connection(**{name: values.pop(name) for name in shared})
-        exit_on_error(lambda: function(connection, **values))  # type: ignore[call-arg]
+        try:
+            exit_on_error(lambda: function(connection, **values))  # type: ignore[call-arg]
+        finally:
+            connection.close()
 
     parameters = [*own, *shared.values()]
     keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
