@@ -86,9 +86,10 @@ async def test_chat_of_100_turns(
 
 
 async def test_a_chat_of_100_turns_in_three_hours_pays_8_write_units_to_be_listed(
-    make_saver: MakeSaver, mode: str, costs: Costs
+    make_saver: MakeSaver, costs: Costs
 ) -> None:
     """2 for the entry and its place in the index, then 3 an hour, because its place changes."""
+    mode = "async"
     saver = make_saver(mode=mode, costs=costs, enable_thread_index=True)
     start, turns = time.time(), itertools.count()
 

@@ -33,6 +33,11 @@ DAY = 24 * 3600
 OWNED = {"enable_thread_index": True, "thread_owner": "user_id"}
 
 
+@pytest.fixture(params=["sync", pytest.param("async", marks=pytest.mark.aio)])
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
 def saver(make_saver: MakeSaver, mode: str) -> DynamoDBSaver:
     return make_saver(mode=mode, **OWNED)
