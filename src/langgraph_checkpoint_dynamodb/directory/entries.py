@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from ..errors import ConflictError, InvalidInputError
+from ..errors import (
+    ConflictError,
+    CorruptCheckpointError,
+    InvalidInputError,
+    UnsupportedFormatError,
+)
 from ..format import items, keys, requests, thread_entries
 from ..format.body import Body, Listed, pack_body, seal, unpack_body
 from ..format.expiry import Lifetime
@@ -138,18 +143,22 @@ def description_of(context: Context, entry: Item) -> Description:
     """The title and metadata of an entry.
 
     Raises:
-        CorruptCheckpointError: Its body is damaged.
+        CorruptCheckpointError: Its body is damaged, or is not one of an entry.
+        UnsupportedFormatError: A later release wrote it.
         DeserializationError: The serde cannot read them.
     """
     if "B" not in entry:
         return Description()
     where = f"the entry of thread {entry['PK']['S']!r}"
-    body = unpack_body(items.packed_body(entry))
-    header = body.header if isinstance(body, Body) else ("", b"")
-    match deserialize(context, header, where, "the title or metadata"):
-        case [str() | None as title, dict() | None as metadata, *_]:
-            return Description(title, metadata)
-    return Description()
+    try:
+        body = unpack_body(items.packed_body(entry))
+    except (CorruptCheckpointError, UnsupportedFormatError) as error:
+        raise type(error)(f"{where}: {error}") from error
+    if isinstance(body, Body):
+        match deserialize(context, body.header, where, "the title or metadata"):
+            case [str() | None as title, dict() | None as metadata, *_]:
+                return Description(title, metadata)
+    raise CorruptCheckpointError(f"{where}: a body of an unknown shape")
 
 
 def delete_if_empty(context: Context, thread_id: str) -> Operation[None]:

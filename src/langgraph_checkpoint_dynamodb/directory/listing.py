@@ -18,7 +18,7 @@ from typing import Any
 
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT
 
-from ..errors import InvalidInputError, RequestRejectedError, StorageError
+from ..errors import CorruptCheckpointError, InvalidInputError, RequestRejectedError, StorageError
 from ..format import items, keys, requests, thread_entries
 from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
@@ -183,14 +183,19 @@ def _thread(context: Context, entry: Item, newest: _Newest) -> Thread:
         owner=thread_entries.owner_of(entry),
         title=said.title,
         metadata=dict(said.metadata or {}),
-        created=None if created is None else _datetime(created),
-        last_activity=_datetime(active),
+        created=None if created is None else _datetime(entry, created),
+        last_activity=_datetime(entry, active),
         status=newest.status or ThreadStatus.IDLE,
     )
 
 
-def _datetime(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, timezone.utc)
+def _datetime(entry: Item, seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc)
+    except (OverflowError, ValueError, OSError) as error:
+        raise CorruptCheckpointError(
+            f"the entry of thread {entry['PK']['S']!r} has no time: {seconds}"
+        ) from error
 
 
 def _find_newest(context: Context, thread_ids: Sequence[str]) -> Operation[dict[str, _Newest]]:
