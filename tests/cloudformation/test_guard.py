@@ -54,10 +54,15 @@ def statement(template: Any, policy: str = "RuntimePolicy", index: int = 0) -> A
     return document["Statement"][index]
 
 
+def expiry(template: Any) -> Any:
+    """A statement that a condition adds."""
+    return statement(template, "RuntimePolicy", 1)["Fn::If"][1]
+
+
 VIOLATIONS: list[tuple[str, Callable[[Any], Any]]] = [
     ("HAS_A_TABLE", lambda t: t["Resources"].pop("Table")),
     ("TABLE_IS_RETAINED", lambda t: table(t).pop("DeletionPolicy")),
-    ("TABLE_IS_RETAINED", lambda t: table(t).update(DeletionPolicy="RetainExceptOnCreate")),
+    ("TABLE_IS_RETAINED", lambda t: table(t).update(DeletionPolicy="Snapshot")),
     ("TABLE_IS_RETAINED", lambda t: table(t).update(UpdateReplacePolicy="Delete")),
     ("ENCRYPTION_IS_STATED", lambda t: table(t)["Properties"].pop("SSESpecification")),
     (
@@ -96,11 +101,24 @@ VIOLATIONS: list[tuple[str, Callable[[Any], Any]]] = [
     ("POLICIES_NAME_RESOURCES", lambda t: statement(t, "OperatorPolicy", 1).pop("Resource")),
     (
         "POLICIES_NAME_RESOURCES",
-        lambda t: statement(t)["Resource"]["Fn::If"][1][1].update(
+        lambda t: statement(t, "ReadOnlyPolicy")["Resource"][1].update(
             {"Fn::Sub": "${Table.Arn}/index/*"}
         ),
     ),
-    ("POLICIES_NAME_RESOURCES", lambda t: statement(t)["Resource"]["Fn::If"][2].append("*")),
+    (
+        "POLICIES_NAME_RESOURCES",
+        lambda t: statement(t, "ReadOnlyPolicy")["Resource"].append("*"),
+    ),
+    ("POLICIES_NAME_RESOURCES", lambda t: expiry(t).update(Resource="*")),
+    ("POLICIES_ALLOW_NAMED_ACTIONS", lambda t: expiry(t)["Action"].append("kms:*")),
+    (
+        "DATA_POLICIES_CANNOT_CHANGE_THE_TABLE",
+        lambda t: expiry(t)["Action"].append("dynamodb:UpdateTable"),
+    ),
+    (
+        "RECOVERY_IS_STATED",
+        lambda t: t["Parameters"]["EnablePointInTimeRecovery"].update(Default="false"),
+    ),
     (
         "POLICIES_NAME_RESOURCES",
         lambda t: statement(t, "OperatorPolicy", 3).update(Resource={"Fn::Sub": "arn:aws:*"}),

@@ -22,7 +22,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from clients import KEYS, REGION
 from langgraph_checkpoint_dynamodb.infra.template import resolve
 from samconfig import DEPLOYMENTS, ROOT, read_toml, template_parameters
-from stacks import TEMPLATE, TEMPLATE_FILE
+from stacks import STACK_ONLY, TEMPLATE, TEMPLATE_FILE
 from tools import tool
 
 EXAMPLE = ROOT / "examples" / "sam"
@@ -66,6 +66,7 @@ def table_of(environment: str) -> dict[str, Any]:
     given = template_parameters(environment)
     # The policies are CloudFormation's alone: the evaluator in the package makes none.
     assert given.pop("CreatePolicies") in TEMPLATE["Parameters"]["CreatePolicies"]["AllowedValues"]
+    assert STACK_ONLY - {"CreatePolicies"} < given.keys()
     # Fails on a parameter that the template has not, and on a value that it refuses.
     table: dict[str, Any] = resolve(TEMPLATE, given)["Table"].properties
     return table

@@ -19,7 +19,7 @@ from langgraph_checkpoint_dynamodb.format.thread_entries import THREAD_INDEX
 from langgraph_checkpoint_dynamodb.infra.deploy import deploy
 from langgraph_checkpoint_dynamodb.infra.template import parameters_of
 from recorder import Recorder
-from stacks import TABLE_NAME, TEMPLATE, configs, create_stack, table_of
+from stacks import KMS_KEY, POLICIES, TABLE_NAME, TEMPLATE, configs, create_stack, table_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..ApplicationAutoScaling")
 
@@ -135,9 +135,6 @@ def test_cloudformation_chooses_the_name_if_none_is_given() -> None:
     assert outputs["TableArn"] == ARN + outputs["TableName"]
 
 
-POLICIES = {"RuntimePolicy", "OperatorPolicy", "TenantPolicy"}
-
-
 def policies() -> dict[str, dict[str, Any]]:
     """The documents of the policies of this account, by ARN."""
     client = boto3.client("iam", "eu-central-1")
@@ -157,20 +154,18 @@ def test_no_policy_is_made_unless_asked_for() -> None:
     }
 
 
-@pytest.mark.parametrize("runs", ["true", "false"])
-@pytest.mark.parametrize("threads", ["true", "false"])
-def test_policies_are_of_this_table_alone(runs: str, threads: str) -> None:
-    indexes = {"EnableRunIndex": runs, "EnableThreadIndex": threads}
-    parameters = {"TableName": "", "CreatePolicies": "true", **indexes}
+@pytest.mark.parametrize("ttl", ["true", "false"])
+@pytest.mark.parametrize("key", ["", KMS_KEY])
+def test_policies_are_of_this_table_alone(ttl: str, key: str) -> None:
+    parameters = {"TableName": "", "CreatePolicies": "true", "EnableTtl": ttl, "KmsKeyArn": key}
     outputs = outputs_of(create_stack("chats-stack", parameters))
     assert outputs.keys() == TEMPLATE["Outputs"].keys()
     found = policies()
     assert found.keys() == {outputs[f"{name}Arn"] for name in POLICIES}
 
     table = outputs["TableArn"]
-    listed = [f"{table}/index/{THREAD_INDEX}"] if threads == "true" else []
-    with_runs = [f"{table}/index/{requests.RUN_INDEX}"] if runs == "true" else []
-    with_index = [table, *with_runs, *listed]
+    threads = f"{table}/index/{THREAD_INDEX}"
+    with_indexes = [table, f"{table}/index/{requests.RUN_INDEX}", threads]
     granted = {
         (name, statement["Sid"]): statement["Resource"]
         for name in POLICIES
@@ -178,10 +173,15 @@ def test_policies_are_of_this_table_alone(runs: str, threads: str) -> None:
     }
     (stack,) = boto3.client("cloudformation", "eu-central-1").describe_stacks()["Stacks"]
     assert granted == {
-        ("RuntimePolicy", "Checkpoints"): with_index,
-        ("OperatorPolicy", "Checkpoints"): with_index,
+        ("RuntimePolicy", "Checkpoints"): [table, threads],
+        ("ReadOnlyPolicy", "Checkpoints"): with_indexes,
+        ("MaintenancePolicy", "Checkpoints"): with_indexes,
+        ("OperatorPolicy", "Checkpoints"): with_indexes,
         ("OperatorPolicy", "Settings"): table,
         ("OperatorPolicy", "Scaling"): "*",
         ("OperatorPolicy", "Stack"): stack["StackId"],
-        ("TenantPolicy", "ThreadsOfTheTenant"): [table, *listed],
+        ("OperatorPolicy", "WhichKeyIsManagedByAWS"): "*",
+        ("TenantPolicy", "ThreadsOfTheTenant"): [table, threads],
+        **({("RuntimePolicy", "Updates"): table} if ttl == "true" else {}),
+        **({(name, "KeyThroughDynamoDB"): key for name in POLICIES} if key else {}),
     }

@@ -17,6 +17,16 @@ TEMPLATE_FILE = Path(__file__).parents[2] / "template.yaml"
 TEMPLATE = load_template()
 TABLE_NAME = "some.table_-1"
 
+STACK_ONLY = frozenset(
+    {"CreatePolicies", "PolicyPath"}
+    | {"AlarmTopicArn", "AlarmThrottledRequests", "AlarmUtilization"}
+)
+"""Parameters of what a stack creates and `deploy=True` does not."""
+
+POLICIES = frozenset(
+    f"{name}Policy" for name in ("Runtime", "ReadOnly", "Maintenance", "Operator", "Tenant")
+)
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
 KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/0b283bba-3170-481d-a1fd-c5850f7a13b0"
 PROVISIONED: dict[str, Any] = {
     "billing_mode": BillingMode.PROVISIONED,

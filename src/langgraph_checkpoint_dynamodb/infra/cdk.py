@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.table_config import DynamoDBTableConfig
+from ..errors import ConfigurationError
 from .intrinsics import Scope, as_text
-from .template import load_template, parameters_of
+from .template import SETTINGS, load_template, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,8 +53,9 @@ class DynamoDBCheckpointStack(cdk.Stack):
         id: The construct's id, and the stack's name unless `stack_name` is given.
         table_config: The table; the defaults if left out. All values must be known when the
             app runs, so none can be a CDK token.
-        create_policies: Create the managed policies too. They do not include a customer
-            managed KMS key; use a grant of `table` for that.
+        create_policies: Create the managed policies too.
+        parameters: Values of the template's parameters that are not settings of the table, such
+            as `{"AlarmTopicArn": topic.topic_arn}`.
         tags: Tags of the stack. CloudFormation also adds them to its resources.
         stack_arguments: Other arguments of `aws_cdk.Stack`, such as `env`,
             `stack_name` and `termination_protection`.
@@ -62,10 +64,11 @@ class DynamoDBCheckpointStack(cdk.Stack):
         table: The table, for its `grant_…` methods. They include the run-id
             index and the customer managed KMS key if the configuration has them, but
             not `dynamodb:PartiQLInsert`, which `share_puts` needs.
-        runtime_policy: For applications that run graphs: only the saver's data calls, which
-            are mostly fewer than those of `table.grant_read_write_data`. `None` without
-            `create_policies`, like the next two.
-        operator_policy: For operators of the table, without changes to its settings.
+        runtime_policy: For applications that run graphs: four data calls, fewer than those of
+            `table.grant_read_write_data`. `None` without `create_policies`, like the next four.
+        read_only_policy: For readers of the table.
+        maintenance_policy: For programs that delete, copy, prune and verify threads.
+        operator_policy: For operators, who read the table and its settings.
         tenant_policy: For applications that run the graphs of one tenant.
         included: The template's elements, by their logical ids.
     """
@@ -77,24 +80,30 @@ class DynamoDBCheckpointStack(cdk.Stack):
         *,
         table_config: DynamoDBTableConfig | None = None,
         create_policies: bool = False,
+        parameters: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
         **stack_arguments: Any,
     ) -> None:
         super().__init__(scope, id, tags=None if tags is None else dict(tags), **stack_arguments)
         config = DynamoDBTableConfig() if table_config is None else table_config
         template = load_template()
-        parameters = {
+        values = {
             **{name: as_text(given["Default"]) for name, given in template["Parameters"].items()},
             **parameters_of(config),
             "CreatePolicies": as_text(create_policies),
+            **_checked(parameters or {}, template),
         }
-        self.included: CfnInclude = self._include(
-            _without_conditions(template, parameters), parameters
-        )
+        self.included: CfnInclude = self._include(_without_conditions(template, values), values)
         self.table: dynamodb.ITable = self._import_table(config)
-        self.runtime_policy, self.operator_policy, self.tenant_policy = (
-            self._import_policy(logical_id) if create_policies else None
-            for logical_id in ("RuntimePolicy", "OperatorPolicy", "TenantPolicy")
+        (
+            self.runtime_policy,
+            self.read_only_policy,
+            self.maintenance_policy,
+            self.operator_policy,
+            self.tenant_policy,
+        ) = (
+            self._import_policy(f"{name}Policy") if create_policies else None
+            for name in ("Runtime", "ReadOnly", "Maintenance", "Operator", "Tenant")
         )
 
     def _include(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> CfnInclude:
@@ -118,6 +127,22 @@ class DynamoDBCheckpointStack(cdk.Stack):
     def _import_policy(self, logical_id: str) -> iam.IManagedPolicy:
         arn = self.included.get_resource(logical_id).ref
         return iam.ManagedPolicy.from_managed_policy_arn(self, f"Imported{logical_id}", arn)
+
+
+def _checked(parameters: Mapping[str, str], template: Mapping[str, Any]) -> Mapping[str, str]:
+    """The parameters, if the template has them and no other argument gives them.
+
+    Raises:
+        ConfigurationError: It has not, or another argument does.
+    """
+    others = sorted(template["Parameters"].keys() - SETTINGS.keys() - {"CreatePolicies"})
+    for name in parameters:
+        if name not in others:
+            raise ConfigurationError(
+                f"parameters={{{name!r}: …}}: use {', '.join(others)}; the others are settings of "
+                "table_config, and create_policies"
+            )
+    return parameters
 
 
 def _without_conditions(
@@ -144,7 +169,8 @@ def _without_conditions(
 def _without_ifs(node: Any, scope: Scope) -> Any:
     """Replace each `Fn::If` of a node by its branch, and remove what is `AWS::NoValue`."""
     if isinstance(node, list):
-        return [_without_ifs(member, scope) for member in node]
+        members = [_without_ifs(member, scope) for member in node]
+        return [member for member in members if member != _NO_VALUE]
     if not isinstance(node, dict):
         return node
     if "Fn::If" in node:

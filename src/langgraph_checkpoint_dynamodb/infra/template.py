@@ -130,8 +130,8 @@ def load_template(text: str | None = None) -> dict[str, Any]:
 def parameters_of(config: DynamoDBTableConfig) -> dict[str, str]:
     """The template parameters of a configuration.
 
-    Two settings have no counterpart: the configuration's `ttl_seconds`, which the saver applies to
-    each item, and the template's `CreatePolicies`, which needs the permission to create policies.
+    Some have no counterpart: the configuration's `ttl_seconds`, which the saver applies to each
+    item, and the template's parameters for policies and alarms, which only a stack creates.
     If a setting is `None`, its parameter keeps the default, which has the same meaning.
     """
     settings = {parameter: getattr(config, name) for parameter, name in SETTINGS.items()}

@@ -8,6 +8,7 @@ from typing import Any
 from langgraph_checkpoint_dynamodb import BillingMode, DynamoDBTableConfig, TableClass
 
 KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
 _PROVISIONED = {
     "billing_mode": BillingMode.PROVISIONED,
     "read_capacity": 5,
@@ -43,6 +44,7 @@ _CHOICES: list[list[dict[str, Any]]] = [
     [{}, {"environment": "prod"}],
     [{}, {"table_name": "chats"}],
     [{}, {"create_policies": True}],
+    [{}, {"parameters": {"AlarmTopicArn": TOPIC, "PolicyPath": "/teams/"}}],
 ]
 
 
@@ -78,5 +80,6 @@ def _arguments_of(row: list[int]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for choices, choice in zip(_CHOICES, row, strict=True):
         settings |= choices[choice]
-    create_policies = settings.pop("create_policies", False)
-    return {"table_config": DynamoDBTableConfig(**settings), "create_policies": create_policies}
+    stack = settings.keys() & {"create_policies", "parameters"}
+    others = {name: settings.pop(name) for name in stack}
+    return {"table_config": DynamoDBTableConfig(**settings), **others}

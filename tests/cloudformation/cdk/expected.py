@@ -54,7 +54,8 @@ def _value(node: Any, parameters: dict[str, str]) -> Any:
         chosen = when_true if _holds({"Condition": name}, parameters) else when_false
         return _value(chosen, parameters)
     if node.keys() == {"Fn::Sub"}:
-        assert not set(re.findall(r"\$\{(\w+)\}", node["Fn::Sub"])) & parameters.keys()
+        text = node["Fn::Sub"] if isinstance(node["Fn::Sub"], str) else node["Fn::Sub"][0]
+        assert not set(re.findall(r"\$\{(\w+)\}", text)) & parameters.keys()
     entries = {key: _value(child, parameters) for key, child in node.items()}
     return {key: child for key, child in entries.items() if child is not _NOTHING}
 

@@ -23,7 +23,7 @@ from parity.oracle import Resources
 
 Convert = Callable[[Any], Any]
 
-NOT_DEPLOYED = frozenset({"AWS::IAM::ManagedPolicy"})
+NOT_DEPLOYED = frozenset({"AWS::CloudWatch::Alarm", "AWS::IAM::ManagedPolicy"})
 """What a stack makes and `deploy=True` does not."""
 
 

@@ -8,11 +8,17 @@ from typing import Any
 
 from parity.oracle import Parameters
 from parity.parameter_sets import DECLARED, FACTORS, KEY_ARN
+from stacks import TOPIC
 
 BASES = FACTORS[0]
 """One accepted set for each way to give capacities."""
 
-_KMS = "arn:aws:kms:eu-central-1:123456789012:key/"
+_LONG = {
+    "KmsKeyArn": ("arn:aws:kms:eu-central-1:123456789012:key/", ""),
+    "AlarmTopicArn": (TOPIC, ""),
+    "PolicyPath": ("/", "/"),
+}
+"""How a value begins and ends whose parameter has a pattern."""
 
 
 def edges(name: str) -> Sequence[str]:
@@ -26,8 +32,10 @@ def edges(name: str) -> Sequence[str]:
         return ["", "five", *map(str, sorted(numbers))]
     longest = rules["MaxLength"]
     texts = ["a" * length for length in (0, 1, 2, 3, longest, longest + 1)]
-    if name == "KmsKeyArn":
-        texts += [KEY_ARN, _KMS, *(_KMS.ljust(length, "a") for length in (longest, longest + 1))]
+    if name in _LONG:
+        before, after = _LONG[name]
+        widths = [length - len(before) - len(after) for length in (1, longest, longest + 1)]
+        texts += [before + "a" * width + after for width in (0, *widths)]
     return [*texts, "PK", "SK", "B", "N", "R", "T", "a*b", "a b", "a\n", "\u00e9", "\u00e9" * 128]
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from langgraph_checkpoint_dynamodb import DynamoDBTableConfig
 from langgraph_checkpoint_dynamodb.config.table_config import RESERVED_ATTRIBUTES
 from parity.oracle import TEMPLATE_FILE, Parameters
+from stacks import POLICIES, STACK_ONLY, TOPIC
 
 DECLARED: dict[str, dict[str, Any]] = yaml.safe_load(TEMPLATE_FILE.read_text("utf-8"))["Parameters"]
 
@@ -35,8 +36,8 @@ FACTORS: tuple[tuple[Parameters, ...], ...] = (
     ({}, {"TargetUtilization": "55"}),
     (
         {},
-        {"EnablePointInTimeRecovery": "true"},
-        {"EnablePointInTimeRecovery": "true", "PointInTimeRecoveryDays": "6"},
+        {"EnablePointInTimeRecovery": "false"},
+        {"EnablePointInTimeRecovery": "false", "PointInTimeRecoveryDays": "6"},
         {"PointInTimeRecoveryDays": "6"},
     ),
     ({}, {"EnableEncryption": "false"}, {"KmsKeyArn": KEY_ARN}),
@@ -54,6 +55,7 @@ FACTORS: tuple[tuple[Parameters, ...], ...] = (
         {},
         {"TableName": "some.table_-1", "Environment": "prod"},
         {"TableName": "", "CreatePolicies": "true"},
+        {"AlarmTopicArn": TOPIC},
     ),
 )
 """Each is the ways to set parameters that belong together; what is missing takes its default."""
@@ -85,8 +87,8 @@ _FIELDS = {
     "EnableRunIndex": "enable_run_index",
     "EnableThreadIndex": "enable_thread_index",
 }
-TEMPLATE_ONLY = frozenset({"CreatePolicies"})
-"""What `deploy=True` does not make, so that `DynamoDBTableConfig` cannot say it."""
+_OTHER_DEFAULTS = {"EnablePointInTimeRecovery": "true"}
+"""Defaults of the template that `DynamoDBTableConfig` does not have."""
 
 _NOT_GIVEN = {"Environment": "", "KmsKeyArn": ""} | {
     name: "0" for name in _FIELDS if name.startswith(("Read", "Write", "Min", "Max"))
@@ -136,10 +138,25 @@ def config_of(parameters: Parameters) -> DynamoDBTableConfig:
     return DynamoDBTableConfig(
         **{
             _FIELDS[name]: _setting(name, value)
-            for name, value in parameters.items()
-            if name not in TEMPLATE_ONLY
+            for name, value in {**_OTHER_DEFAULTS, **parameters}.items()
+            if name not in STACK_ONLY
         }
     )
+
+
+def stack_only(parameters: Parameters) -> set[str]:
+    """The logical ids of what a stack creates and `deploy=True` does not."""
+    found = set(POLICIES) if parameters.get("CreatePolicies") == "true" else set()
+    if parameters.get("AlarmTopicArn"):
+        found |= {"ReadThrottleAlarm", "WriteThrottleAlarm", "SystemErrorAlarm"}
+        for index in ("Run", "Thread"):
+            if parameters.get(f"Enable{index}Index") == "true":
+                found.add(f"{index}IndexThrottleAlarm")
+        for kind in ("Read", "Write"):
+            provisioned = parameters.get("BillingMode") == "PROVISIONED"
+            if provisioned or parameters.get(f"Max{kind}RequestUnits", "0") != "0":
+                found.add(f"{kind}UseAlarm")
+    return found
 
 
 def _setting(name: str, value: str) -> Any:
@@ -199,6 +216,7 @@ _OTHERS = st.fixed_dictionaries(
         "TargetUtilization": st.integers(20, 90).map(str),
         "PointInTimeRecoveryDays": st.integers(1, 35).map(str),
         "TtlAttribute": _TTL_ATTRIBUTE,
+        "AlarmTopicArn": st.sampled_from(["", TOPIC]),
         **dict.fromkeys(_SWITCHES, _BOOLEAN),
     }
 )

@@ -8,9 +8,14 @@ from parity.cfn_to_api import NOT_DEPLOYED, Request, canonical, requests_of_stac
 from parity.deployed import deployed, without_mark
 from parity.moto_runs import Account
 from parity.oracle import Answer, Oracle, Parameters
-from parity.parameter_sets import FACTORS, accepted, config_of, every_combination, pairwise
-
-POLICIES = {"RuntimePolicy", "OperatorPolicy", "TenantPolicy"}
+from parity.parameter_sets import (
+    FACTORS,
+    accepted,
+    config_of,
+    every_combination,
+    pairwise,
+    stack_only,
+)
 
 
 def requests_of(answer: Answer, parameters: Parameters) -> list[Request]:
@@ -20,7 +25,7 @@ def requests_of(answer: Answer, parameters: Parameters) -> list[Request]:
         for logical_id, resource in answer.resources.items()
         if resource["type"] in NOT_DEPLOYED
     }
-    assert others == (POLICIES if parameters.get("CreatePolicies") == "true" else set())
+    assert others == stack_only(parameters)
     return requests_of_stack(answer.resources)
 
 

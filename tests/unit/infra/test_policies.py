@@ -28,7 +28,7 @@ from langgraph_checkpoint_dynamodb.infra.template import load_template
 from permissions import METHODS, Calls, Wire, documented, documented_of_methods
 from scenarios import NOT_FOR_TENANTS, SCENARIOS
 from sessions import refusal
-from stacks import create_stack
+from stacks import POLICIES, create_stack
 
 ON_THE_TABLE_ITSELF = {"`deploy=True`", "`plan`", "`destroy`", "`from_stack`"}
 OF_THE_COMMAND_LINE = {"`cli`", "`cli doctor`", "`cli` with `--scan` or `--all`"}
@@ -116,9 +116,27 @@ def test_the_page_lists_every_variant_and_no_other() -> None:
     assert set(documented_of_methods()) == set(METHODS.values())
 
 
-def actions_of(policy: str) -> list[str]:
+CALLS = {"`get_tuple`", "`list`", "`get_delta_channel_history`", "`warm`", "`list_threads`"}
+RUNTIME = CALLS | {"`put`", "`put` with `fence`", "`put_writes`"}
+UPDATES = {
+    "`get_delta_channel_history` with `ttl_seconds`",
+    "`put` with delta channels and `ttl_seconds`",
+    *("`put` with `enable_thread_index`", "`set_thread`"),
+}
+READ_ONLY = CALLS | {"`list(None)`", "`verify`", "`storage`", "`verify` of the table"}
+SHARED = {name for name in SCENARIOS if "share_puts" in name}
+
+
+def statements_of(policy: str) -> dict[str, Any]:
+    """The statements by their ids, also those that a condition adds."""
     document = load_template()["Resources"][policy]["Properties"]["PolicyDocument"]
-    return [action for statement in document["Statement"] for action in statement["Action"]]
+    found = [one["Fn::If"][1] if "Fn::If" in one else one for one in document["Statement"]]
+    return {statement["Sid"]: statement for statement in found}
+
+
+def actions_of(policy: str, *without: str) -> list[str]:
+    kept = [one for sid, one in statements_of(policy).items() if sid not in without]
+    return [action for statement in kept for action in statement["Action"]]
 
 
 def needed(*names: str) -> set[str]:
@@ -127,36 +145,60 @@ def needed(*names: str) -> set[str]:
     return {action for action in actions if not action.startswith("s3:")}
 
 
+KEY = "KeyThroughDynamoDB"
+
+
 @pytest.mark.parametrize(
-    ("policy", "rows"),
+    ("policy", "without", "rows"),
     [
-        ("RuntimePolicy", SCENARIOS.keys()),
-        ("OperatorPolicy", SCENARIOS.keys() | {"`plan`", "`from_stack`"}),
-        ("TenantPolicy", SCENARIOS.keys() - NOT_FOR_TENANTS),
+        ("RuntimePolicy", [KEY, "Updates"], RUNTIME),
+        ("RuntimePolicy", [KEY], RUNTIME | UPDATES),
+        ("ReadOnlyPolicy", [KEY], READ_ONLY),
+        ("MaintenancePolicy", [KEY], SCENARIOS.keys() - SHARED),
+        ("OperatorPolicy", [KEY], READ_ONLY | {"`plan`", "`from_stack`"}),
+        ("TenantPolicy", [KEY], SCENARIOS.keys() - NOT_FOR_TENANTS),
     ],
 )
-def test_a_policy_allows_what_its_methods_call_and_no_more(policy: str, rows: set[str]) -> None:
-    assert sorted(actions_of(policy)) == sorted(needed(*rows))
+def test_a_policy_allows_what_its_methods_call_and_no_more(
+    policy: str, without: list[str], rows: set[str]
+) -> None:
+    assert set(actions_of(policy, *without)) == needed(*rows)
+
+
+def test_a_graph_needs_four_actions() -> None:
+    assert len(needed(*RUNTIME)) == 4
 
 
 def test_a_policy_is_for_the_stacks_own_table_and_indexes() -> None:
     table = {"Fn::GetAtt": ["Table", "Arn"]}
-    runs, listed = (
+    runs, threads = (
         {"Fn::Sub": f"${{Table.Arn}}/index/{name}"} for name in (RUN_INDEX, THREAD_INDEX)
     )
-    with_runs = {"Fn::If": ["HasThreadIndex", [table, runs, listed], [table, runs]]}
-    without = {"Fn::If": ["HasThreadIndex", [table, listed], [table]]}
-    resources = load_template()["Resources"]
-    for policy in ("RuntimePolicy", "OperatorPolicy"):
-        data = resources[policy]["Properties"]["PolicyDocument"]["Statement"][0]
-        assert data["Resource"] == {"Fn::If": ["HasRunIndex", with_runs, without]}
-    (tenants,) = resources["TenantPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    for policy in ("ReadOnlyPolicy", "MaintenancePolicy", "OperatorPolicy"):
+        assert statements_of(policy)["Checkpoints"]["Resource"] == [table, runs, threads]
+    runtime = statements_of("RuntimePolicy")
+    assert runtime["Checkpoints"]["Resource"] == [table, threads]
+    assert runtime["Updates"]["Resource"] == table
+    tenants = statements_of("TenantPolicy")["ThreadsOfTheTenant"]
     # The run-id index has keys that name no tenant; that of threads has the owners.
-    assert tenants["Resource"] == without
+    assert tenants["Resource"] == [table, threads]
     assert tenants["Condition"] == {
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/TenantId}:*"]},
         "Null": {"dynamodb:LeadingKeys": "false"},
     }
+
+
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_a_policy_allows_the_stacks_key_through_dynamodb_only(policy: str) -> None:
+    statement = statements_of(policy)[KEY]
+    assert statement["Resource"] == {"Ref": "KmsKeyArn"}
+    through = {"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}
+    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": through}}
+    reads = {"kms:Decrypt", "kms:DescribeKey"}
+    writes = {"kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"}
+    writes |= {"kms:ReEncryptFrom", "kms:ReEncryptTo"}
+    is_reader = policy in {"ReadOnlyPolicy", "OperatorPolicy"}
+    assert set(statement["Action"]) == (reads if is_reader else reads | writes)
 
 
 def test_a_call_that_is_not_documented_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

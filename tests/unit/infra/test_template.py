@@ -31,7 +31,7 @@ from langgraph_checkpoint_dynamodb.infra.template import (
     resolve,
     template_text,
 )
-from stacks import KMS_KEY, TEMPLATE, TEMPLATE_FILE, configs, table_of
+from stacks import KMS_KEY, STACK_ONLY, TEMPLATE, TEMPLATE_FILE, configs, table_of
 
 PARAMETERS = TEMPLATE["Parameters"]
 
@@ -59,7 +59,7 @@ def test_a_missing_template_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_every_parameter_is_a_setting() -> None:
-    assert SETTINGS.keys() | {"CreatePolicies"} == PARAMETERS.keys()
+    assert SETTINGS.keys() | STACK_ONLY == PARAMETERS.keys()
     settings = {field.name for field in fields(DynamoDBTableConfig)}
     assert {*SETTINGS.values()} | {"ttl_seconds"} == settings
     assert len({*SETTINGS.values()}) == len(SETTINGS)
@@ -68,8 +68,11 @@ def test_every_parameter_is_a_setting() -> None:
 def test_defaults_are_those_of_the_configuration() -> None:
     """`None` is 0 or nothing in the template."""
     defaults = {name: str(parameter["Default"]) for name, parameter in PARAMETERS.items()}
-    assert defaults.pop("CreatePolicies") == "false"
-    stated = parameters_of(DynamoDBTableConfig())
+    assert [defaults.pop(name) for name in ("CreatePolicies", "AlarmTopicArn")] == ["false", ""]
+    defaults = {name: value for name, value in defaults.items() if name not in STACK_ONLY}
+    # A stack keeps backups unless it is told otherwise; deploy=True is for development too.
+    assert defaults["EnablePointInTimeRecovery"] == "true"
+    stated = parameters_of(DynamoDBTableConfig(enable_point_in_time_recovery=True))
     unstated = {name: default for name, default in defaults.items() if name not in stated}
     assert stated == {name: default for name, default in defaults.items() if name in stated}
     assert set(unstated.values()) == {"0", ""}
@@ -89,7 +92,11 @@ CHOICES: dict[str, type[Enum] | type[bool]] = {
     "BillingMode": BillingMode,
     "TableClass": TableClass,
 }
-NUMBERS = {name: found for name, found in PARAMETERS.items() if found["Type"] == "Number"}
+NUMBERS = {
+    name: found
+    for name, found in PARAMETERS.items()
+    if found["Type"] == "Number" and name in SETTINGS
+}
 PROVISIONED = {"billing_mode": "PROVISIONED", "read_capacity": 1, "write_capacity": 1}
 
 
@@ -126,7 +133,7 @@ def test_numbers_have_the_bounds_of_the_configuration(name: str) -> None:
 
 def test_texts_have_the_bounds_of_the_configuration() -> None:
     """The template's pattern also takes nothing, where the configuration has `None`."""
-    texts = {name for name in PARAMETERS if name not in CHOICES and name not in NUMBERS}
+    texts = SETTINGS.keys() - CHOICES.keys() - NUMBERS.keys()
     assert texts == {"TableName", "Environment", "KmsKeyArn", "TtlAttribute"}
     pattern = {name: PARAMETERS[name].get("AllowedPattern") for name in texts}
     assert pattern == {
@@ -161,7 +168,10 @@ def test_every_parameter_is_bounded_described_and_grouped() -> None:
 
 def test_no_stack_operation_deletes_the_table() -> None:
     table = TEMPLATE["Resources"]["Table"]
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == (
+        "RetainExceptOnCreate",
+        "Retain",
+    )
 
 
 DEFAULTS = {
