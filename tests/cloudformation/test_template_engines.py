@@ -28,7 +28,10 @@ ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/"
 
 @pytest.fixture(autouse=True)
 def _moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Moto, but with CloudFormation's `Fn::Equals`: to moto a parameter 0 is not '0'."""
+    """Moto, but with CloudFormation's `Fn::Equals` and `AWS::NoValue`.
+
+    To moto a parameter 0 is not '0', and a member of a list that is no value is null.
+    """
     original = parsing.parse_condition
 
     def by_text(condition: Any, resources: Any, conditions: Any) -> bool:
@@ -37,6 +40,15 @@ def _moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             return str(left) == str(right)
         return original(condition, resources, conditions)
 
+    clean = parsing.clean_json
+
+    def without_nothing(node: Any, resources: Any) -> Any:
+        cleaned = clean(node, resources)
+        if isinstance(cleaned, list):
+            return [member for member in cleaned if member is not None]
+        return cleaned
+
+    monkeypatch.setattr(parsing, "clean_json", without_nothing)
     monkeypatch.setattr(parsing, "parse_condition", by_text)
     for loader in ("Loader", "SafeLoader"):  # the same in C: most of the time is YAML's
         monkeypatch.setattr(yaml, loader, getattr(yaml, f"C{loader}"))

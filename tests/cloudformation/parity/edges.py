@@ -36,7 +36,21 @@ def edges(name: str) -> Sequence[str]:
         before, after = _LONG[name]
         widths = [length - len(before) - len(after) for length in (1, longest, longest + 1)]
         texts += [before + "a" * width + after for width in (0, *widths)]
-    return [*texts, "PK", "SK", "B", "N", "R", "T", "a*b", "a b", "a\n", "\u00e9", "\u00e9" * 128]
+    return [
+        *texts,
+        "PK",
+        "SK",
+        "B",
+        "M",
+        "N",
+        "R",
+        "T",
+        "a*b",
+        "a b",
+        "a\n",
+        "\u00e9",
+        "\u00e9" * 128,
+    ]
 
 
 def with_edges(names: Sequence[str]) -> Iterator[Parameters]:
