@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from moto.cloudformation import parsing
 
 from langgraph_checkpoint_dynamodb.config.table_config import BillingMode, DynamoDBTableConfig
 from langgraph_checkpoint_dynamodb.infra.template import load_template, resolve
@@ -126,6 +127,18 @@ def table_of(parameters: dict[str, str]) -> dict[str, Any]:
     table = resolve(TEMPLATE, parameters)["Table"]
     assert table.type == "AWS::DynamoDB::Table"
     return table.properties
+
+
+def _without_nothing(node: Any, resources: Any) -> Any:
+    cleaned = _clean(node, resources)
+    if isinstance(cleaned, list):
+        return [member for member in cleaned if member is not None]
+    return cleaned
+
+
+_clean = parsing.clean_json
+parsing.clean_json = _without_nothing
+"""To moto, a member of a list that is `AWS::NoValue` is null; CloudFormation removes it."""
 
 
 def create_stack(name: str, parameters: dict[str, str]) -> dict[str, Any]:

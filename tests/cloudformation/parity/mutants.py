@@ -16,8 +16,8 @@ Path = tuple[str | int, ...]
 Edit = tuple[Path, str, Any]
 """Where, what is done in words, and what then stands there."""
 
-_THRESHOLDS = frozenset({"AlarmThrottledRequests", "AlarmUtilization"})
-"""Parameters that only resources of `NOT_DEPLOYED` use; see `test_alarms.py`."""
+_OF_OTHERS = frozenset({"AlarmThrottledRequests", "AlarmUtilization", "HasUpdates"})
+"""What only resources of `NOT_DEPLOYED` use: `test_alarms.py` and `test_template_engines.py`."""
 
 REMOVED = object()
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -62,9 +62,10 @@ def _edits(template: Template) -> Iterator[Edit]:
                 yield (*path, "Condition"), f"now {other}", other
         yield from names.of_value((*path, "Properties"), resource["Properties"], removable=False)
     for name, node in template["Conditions"].items():
-        yield from names.of_condition(("Conditions", name), node)
+        if name not in _OF_OTHERS:
+            yield from names.of_condition(("Conditions", name), node)
     for name, rules in template["Parameters"].items():
-        if name in _THRESHOLDS:
+        if name in _OF_OTHERS:
             continue
         for other in _other_defaults(rules):
             yield ("Parameters", name, "Default"), f"now {other!r}", other
