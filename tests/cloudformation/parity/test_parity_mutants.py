@@ -20,6 +20,8 @@ EQUIVALENT = {
     "Resources.Table.Properties.TimeToLiveSpecification.Enabled.Fn::If.2: nothing",
     # Without point-in-time recovery nothing is asked, so its period is not either.
     "Resources.Table.Properties.PointInTimeRecoverySpecification.RecoveryPeriodInDays: always",
+    # Without the index by run id, an index is that of threads.
+    "Resources.Table.Properties.AttributeDefinitions.Fn::If.2.Fn::If.0: now HasIndex",
     # Rules refuse bounds of autoscaling without PROVISIONED, and one bound without the other.
     "Conditions.HasReadScaling: only operand 1",
     "Conditions.HasReadScaling.Fn::And.1.Fn::Not.0.Fn::Equals.0: now MinReadCapacity",
