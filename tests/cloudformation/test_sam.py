@@ -146,7 +146,7 @@ def test_the_example_imports_what_the_stack_exports() -> None:
     found = set(imports(APP["Resources"]))
     assert found == {
         *("TableName", "TtlEnabled", "TtlAttribute", "RunIndexEnabled", "ThreadIndexEnabled"),
-        *("RuntimePolicyArn", "OperatorPolicyArn"),
+        *("RuntimePolicyArn", "MaintenancePolicyArn"),
     }
     assert all(exports[name] == {"Fn::Sub": "${AWS::StackName}-" + name} for name in found)
     stack = APP["Parameters"]["CheckpointStack"]["Default"]
