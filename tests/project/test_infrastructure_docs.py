@@ -113,8 +113,17 @@ def test_the_parameters_in_the_commands_exist_and_their_values_are_allowed() -> 
 
 
 def test_the_key_policy_is_json_and_goes_through_dynamodb() -> None:
-    (policy,) = map(json.loads, blocks("json"))
+    policy, _ = map(json.loads, blocks("json"))
     assert policy["Condition"] == {"StringLike": {"kms:ViaService": "dynamodb.*.amazonaws.com"}}
+
+
+def test_the_stack_policy_is_json_and_protects_the_table() -> None:
+    _, policy = map(json.loads, blocks("json"))
+    allowed, denied = policy["Statement"]
+    assert (allowed["Effect"], allowed["Resource"]) == ("Allow", "*")
+    assert (denied["Effect"], denied["Resource"]) == ("Deny", "LogicalResourceId/Table")
+    assert denied["Action"] == ["Update:Replace", "Update:Delete"]
+    assert "\n  Table:\n    Type: AWS::DynamoDB::Table\n" in (ROOT / "template.yaml").read_text()
 
 
 async def test_the_index_costs_what_is_told(make_saver: MakeSaver) -> None:
