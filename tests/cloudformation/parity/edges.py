@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from langgraph_checkpoint_dynamodb.config.table_config import RESERVED_ATTRIBUTES
 from parity.oracle import Parameters
 from parity.parameter_sets import DECLARED, FACTORS, KEY_ARN
 from stacks import TOPIC
@@ -38,13 +39,7 @@ def edges(name: str) -> Sequence[str]:
         texts += [before + "a" * width + after for width in (0, *widths)]
     return [
         *texts,
-        "PK",
-        "SK",
-        "B",
-        "M",
-        "N",
-        "R",
-        "T",
+        *sorted(RESERVED_ATTRIBUTES),
         "a*b",
         "a b",
         "a\n",
