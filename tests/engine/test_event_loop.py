@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,3 +77,18 @@ async def test_a_chat_that_grows_and_is_read_by_a_new_process(
         config = await put(client, config, {"messages": list(messages)})
     fresh._cache.clear()  # as a new process
     assert (await client.get_tuple(config)).checkpoint["channel_values"] == {"messages": messages}
+
+
+async def test_an_export_uses_its_file_in_threads(
+    make_saver: MakeSaver, mode: str, tmp_path: Path
+) -> None:
+    saver = make_saver(mode=mode, enable_thread_index=True, thread_owner="user_id")
+    client = Either(saver, use_async=True)
+    await put(client, config_of("thread", user_id="ada"), {"value": "x" * 100_000})
+    guard = BlockBuster()
+    guard.activate()
+    try:
+        assert await client.export_threads("ada", tmp_path / "ada.jsonl") == 1
+    finally:
+        guard.deactivate()
+    assert (tmp_path / "ada.jsonl").stat().st_size > 100_000

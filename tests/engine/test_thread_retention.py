@@ -22,8 +22,11 @@ from langgraph_checkpoint_dynamodb import (
     InvalidInputError,
     PruneReport,
 )
+from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing
 from langgraph_checkpoint_dynamodb.format import thread_entries
 from langgraph_checkpoint_dynamodb.maintenance import erase
+from langgraph_checkpoint_dynamodb.runtime.context import Context
+from langgraph_checkpoint_dynamodb.runtime.effects import Operation
 from sizes import item_bytes
 from threads import LARGE, config_of, put
 
@@ -243,6 +246,25 @@ async def test_an_export_has_every_message_once_and_everything_else_as_data(
     file = io.StringIO()
     assert await client.export_threads("nobody", file) == 0
     assert file.getvalue() == ""
+
+
+async def test_an_export_goes_on_after_a_page_whose_checkpoints_were_deleted(
+    saver: DynamoDBSaver, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Either(saver, use_async=mode != "sync")
+    for thread_id in ("a", "b"):
+        await put(client, config_of(thread_id, user_id="ada"), {"value": thread_id})
+    page = Listing.page
+    empty = [True]
+
+    def first_empty(self: Listing, context: Context) -> Operation[Any]:
+        return [] if empty and empty.pop() else (yield from page(self, context))
+
+    monkeypatch.setattr(Listing, "page", first_empty)
+    file = io.StringIO()
+    assert await client.export_threads("ada", file) == 2
+    kinds = [(one["thread_id"], one["kind"]) for one in lines_of(file.getvalue())]
+    assert sorted(kinds) == [(name, kind) for name in "ab" for kind in ("checkpoint", "thread")]
 
 
 async def test_these_methods_need_the_index_and_a_named_owner(make_saver: MakeSaver) -> None:

@@ -45,7 +45,7 @@ METHODS = {
     "Migration.next_thread": "migrate",
     "Page.read": "list_threads",
     "ThreadPruning.next_thread": "prune_threads",
-    "ThreadExport.next_lines": "export_threads",
+    "_Export.write_next": "export_threads",
     "OwnerErasure.next_thread": "erase_owner",
     "OwnerErasure.report": "erase_owner",
     "set_thread": "set_thread",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from os import PathLike
 from typing import IO, Literal, TypeAlias
@@ -13,6 +11,7 @@ from ..maintenance.erase import EraseReport, OwnerErasure
 from ..maintenance.export import ThreadExport
 from ..maintenance.prune_threads import PruneReport, ThreadPruning
 from ..runtime.context import Context
+from ..runtime.effects import Compute, Operation
 from . import arguments, thread_arguments
 from .calls import SaverCalls
 from .directory import check_index
@@ -103,18 +102,26 @@ class ListedThreads(SaverCalls):
             CorruptCheckpointError: Stored bytes are missing or altered.
             StorageError: A request failed; delete the file and call it again.
         """
-        with self._observed("export_threads") as counters, _opened(to) as file:
-            export = _export(self._context(), owner)
-            while lines := self._run(export.next_lines(self._context(counters)), counters):
-                file.writelines(f"{line}\n" for line in lines)
+        with self._observed("export_threads") as counters:
+            export = _Export(self._context(), owner, to)
+            self._run(export.open(), counters)
+            try:
+                while self._run(export.write_next(self._context(counters)), counters):
+                    pass
+            finally:
+                self._run(export.close(), counters)
             return export.threads
 
     async def aexport_threads(self, owner: Id, to: Target) -> int:
-        """Async `export_threads`; it writes to the file on the event loop."""
-        with self._observed("export_threads") as counters, _opened(to) as file:
-            export = _export(self._context(), owner)
-            while lines := await self._arun(export.next_lines(self._context(counters)), counters):
-                file.writelines(f"{line}\n" for line in lines)
+        """Async `export_threads`; it uses the file in worker threads."""
+        with self._observed("export_threads") as counters:
+            export = _Export(self._context(), owner, to)
+            await self._arun(export.open(), counters)
+            try:
+                while await self._arun(export.write_next(self._context(counters)), counters):
+                    pass
+            finally:
+                await self._arun(export.close(), counters)
             return export.threads
 
     def erase_owner(self, owner: Id) -> EraseReport:
@@ -163,24 +170,53 @@ def _pruning(
     return ThreadPruning(thread_arguments.owner(owner), since, keep, dry_run=dry_run)
 
 
-def _export(context: Context, owner: Id) -> ThreadExport:
-    check_index(context)
-    return ThreadExport(thread_arguments.named_owner(owner))
-
-
 def _erasure(context: Context, owner: Id) -> OwnerErasure:
     check_index(context)
     return OwnerErasure(thread_arguments.named_owner(owner))
 
 
-@contextmanager
-def _opened(to: Target) -> Iterator[IO[str]]:
-    if not isinstance(to, str | PathLike):
-        yield to
-        return
-    try:
-        file = open(to, "x", encoding="utf-8")  # noqa: SIM115, PTH123 - closed below
-    except OSError as error:
-        raise InvalidInputError(f"to={str(to)!r}: {error.strerror}; name a new file") from error
-    with file:
-        yield file
+class _Export:
+    """The steps of `export_threads`. An async driver runs those on the file in a thread."""
+
+    def __init__(self, context: Context, owner: Id, to: Target) -> None:
+        check_index(context)
+        self._lines = ThreadExport(thread_arguments.named_owner(owner))
+        self._to = to
+        self._file: IO[str] | None = None
+
+    @property
+    def threads(self) -> int:
+        """How many threads were written."""
+        return self._lines.threads
+
+    def open(self) -> Operation[None]:
+        """Open a new file, if the caller named a path."""
+        self._file = yield Compute(self._opened, _no_size)
+
+    def _opened(self) -> IO[str]:
+        if not isinstance(self._to, str | PathLike):
+            return self._to
+        try:
+            return open(self._to, "x", encoding="utf-8")  # noqa: PTH123 - closed by `close`
+        except OSError as error:
+            raise InvalidInputError(
+                f"to={str(self._to)!r}: {error.strerror}; name a new file"
+            ) from error
+
+    def write_next(self, context: Context) -> Operation[bool]:
+        """Write the next lines; false after the last."""
+        file, lines = self._file, (yield from self._lines.next_lines(context))
+        if file is None or lines is None:
+            return False
+        yield Compute(lambda: file.writelines(f"{line}\n" for line in lines), _no_size)
+        return True
+
+    def close(self) -> Operation[None]:
+        """Close a file that `open` has opened."""
+        file = self._file
+        if file is not None and file is not self._to:
+            yield Compute(file.close, _no_size)
+
+
+def _no_size() -> None:
+    """The size of work that waits for a disk: it never runs on an event loop."""
