@@ -137,5 +137,9 @@ def _errors_name(variables: Mapping[str, str], *names: str) -> Iterator[None]:
     try:
         yield
     except (ConfigurationError, InvalidInputError) as error:
-        given = ", ".join(f"{name}={variables[name]!r}" for name in names if name in variables)
+        given = ", ".join(
+            name if "@" in variables[name] else f"{name}={variables[name]!r}"  # a password's URL
+            for name in names
+            if name in variables
+        )
         raise ConfigurationError(f"{given}: {error}") from None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..runtime.context import DEFAULT_MAX_BYTES, ThreadOwner
+from .endpoints import check_endpoint
 from .known_arguments import known_arguments
 from .table_config import DynamoDBTableConfig, check_integer
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from ..observability.events import Observer
 
 
-_URL = re.compile(r"https?://[^/?#\s]+\S*")
+_CREDENTIALS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+_CREDENTIAL = re.compile("[!-~]+")
+"""Printable ASCII without spaces: what a header can hold, and all that AWS issues."""
 _REGION = re.compile(r"(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
 """What botocore accepts (`botocore.utils.validate_region_name`)."""
 _OF_CLIENTS = {
@@ -45,7 +48,7 @@ class DynamoDBConfig:
         region_name: AWS region; `None` uses the region of the session or environment.
         endpoint_url: An endpoint to use instead of AWS's, such as DynamoDB Local's. Calls to
             the other services that `deploy=True` needs go there too, unless it is a host of
-            AWS, such as a VPC endpoint.
+            AWS, such as a VPC endpoint. It has no user name and password.
         max_retries: How often a call is retried after a throttle, a timeout, a dropped
             connection or a 5xx response. Only the saver retries: botocore's own retries are
             switched off.
@@ -138,13 +141,13 @@ class DynamoDBConfig:
         self._check_clients()
         self._check_observer()
         self._check_owner()
-        for name, form, use in (
-            ("region_name", _REGION, "use a region's name, such as 'eu-central-1'"),
-            ("endpoint_url", _URL, "use a URL, such as http://localhost:8000"),
-        ):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and form.fullmatch(value)):
-                raise ConfigurationError(f"{name}={value!r}: {use}, or None for AWS's default")
+        region = self.region_name
+        if region is not None and not (isinstance(region, str) and _REGION.fullmatch(region)):
+            raise ConfigurationError(
+                f"region_name={region!r}: use a region's name, such as 'eu-central-1', or None for "
+                "AWS's default"
+            )
+        check_endpoint("endpoint_url", self.endpoint_url)
 
     @property
     def may_find_other_credentials(self) -> bool:
@@ -200,13 +203,18 @@ class DynamoDBConfig:
             )
 
     def _check_credentials(self) -> None:
-        given = [
-            name
-            for name in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-            if getattr(self, name) is not None
-        ]
+        given = [name for name in _CREDENTIALS if getattr(self, name) is not None]
         if not given:
             return
+        for name in given:
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise ConfigurationError(f"{name} is a {type(value).__name__}: pass a string")
+            if not _CREDENTIAL.fullmatch(value):
+                raise ConfigurationError(
+                    f"{name} (not shown) is empty or contains a space, a line end or another "
+                    "character that no credential has: pass it without, such as by strip()"
+                )
         if self.aws_access_key_id is None or self.aws_secret_access_key is None:
             raise ConfigurationError(
                 f"{', '.join(given)} alone: pass both aws_access_key_id and aws_secret_access_key"

@@ -6,7 +6,6 @@ Messages name the call, its table, region and host; a credential never stands in
 from __future__ import annotations
 
 import asyncio
-import re
 import traceback
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,6 +58,8 @@ from ..runtime.effects import (
     ConditionFailed,
     Reply,
 )
+from .faulty_settings import fault_of
+from .secrets import hide_secrets, without_secrets
 
 _ERRORS: dict[str, type[StorageError]] = {
     "AccessDenied": AccessDeniedError,
@@ -162,8 +163,6 @@ _EXPIRED = frozenset(
     }
 )
 """Tokens that have expired, and keys that were rotated or deleted."""
-_USER_OF_URL = re.compile(r"//[^/@\s]*@")
-"""The name and password in the URL of an endpoint, which botocore's messages may quote."""
 _EXCERPT = 200
 """Characters of a body that is not DynamoDB's."""
 
@@ -204,6 +203,7 @@ def translate(
         call: The call.
         host: Where it was sent; `None` if no client could be made.
     """
+    hide_secrets(error)
     if isinstance(error, ClientError):
         if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
             return ConditionFailed(error.response.get("Item"))  # type: ignore[arg-type]
@@ -216,9 +216,11 @@ def translate(
             f"{what}: {str(error).rstrip('.')}; set DynamoDBConfig(region_name=…, session=…), or "
             "correct the environment (AWS_DEFAULT_REGION, AWS_PROFILE) or the files in ~/.aws"
         )
-    text = f"{type(error).__name__}: {_USER_OF_URL.sub('//', str(error))}"
+    text = f"{type(error).__name__}: {error}"
     if isinstance(error, _NO_ANSWER) or _is_of_reply(error):
-        return UnavailableError(f"{what}: no answer ({text})")
+        fault = fault_of(error, host)
+        no_answer = UnavailableError(f"{what}: no answer ({text})")
+        return ConfigurationError(f"{what}: {fault}") if fault else no_answer
     return RequestRejectedError(f"{what}: {text}")
 
 
@@ -278,7 +280,7 @@ def _client_error(
     error: ClientError, config: DynamoDBConfig, call: Call, host: str | None
 ) -> StorageError:
     details = error.response.get("Error", {})
-    code, text = details.get("Code", ""), details.get("Message", "")
+    code, text = details.get("Code", ""), without_secrets(details.get("Message", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     what = subject(config, call, host)
     message = f"{what}: {code}: {text}"

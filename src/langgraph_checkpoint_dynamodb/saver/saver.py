@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -99,13 +98,9 @@ class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` i
     def __repr__(self) -> str:
         config = self.config
         region = config.region_name or session_region(config)
-        endpoint = config.endpoint_url
-        if endpoint is not None:  # which may hold a password
-            url = urlsplit(endpoint)
-            endpoint = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
         return (
             f"{type(self).__name__}(table={config.table_config.table_name!r}, region={region!r}, "
-            f"endpoint={endpoint!r})"
+            f"endpoint={config.endpoint_url!r})"
         )
 
     # Reading

@@ -30,6 +30,13 @@ BAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "async session of none": ("async_session is a str", {"async_session": "default"}),
     "settings of no library": ("botocore_config is a dict", {"botocore_config": {"retries": 1}}),
     "empty endpoint": ("endpoint_url=''", {"endpoint_url": ""}),
+    **{
+        f"endpoint {url}": (f"endpoint_url={url!r}: use a URL", {"endpoint_url": url})
+        for url in (
+            *("http://[::1", "http://[zz]:1", "http://:80", "http://h:99999", "http://h:port"),
+            *("http://a b", "http://a_b", "http://a..b", "ftp://h", "h:8000", 5),
+        )
+    },
 }
 
 
@@ -79,3 +86,41 @@ def test_a_session_of_the_other_kind_is_refused() -> None:
 def test_a_second_layer_of_retries_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="max_retries"):
         DynamoDBConfig(botocore_config=Config(retries={"total_max_attempts": 5}))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://user:SHOWN@h:8000", "http://user:SHOWN@[::1", "http://user:SH/SHOWN@h"),
+        *("https://SHOWN@h", "user:SHOWN@h"),
+    ],
+)
+def test_a_password_in_an_endpoint_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="remove all up to the '@'") as caught:
+        DynamoDBConfig(endpoint_url=url)
+    assert "SHOWN" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:8000/",
+        "https://vpce-1.dynamodb.eu-west-1.vpce.amazonaws.com",
+        "http://[::1]:8000",
+    ],
+)
+def test_an_endpoint_that_botocore_takes_is_kept(url: str) -> None:
+    assert DynamoDBConfig(endpoint_url=url).endpoint_url == url
+
+
+@pytest.mark.parametrize(
+    "name", ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"]
+)
+@pytest.mark.parametrize(
+    "value", ["SHOWN\n", "SHOWN SHOWN", "\x00SHOWN", "SHOWN€", b"SHOWN", 5, ""]
+)
+def test_what_no_credential_can_be_is_refused_and_not_shown(name: str, value: Any) -> None:
+    keys: dict[str, Any] = {"aws_access_key_id": "AKIA", "aws_secret_access_key": "s", name: value}
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        DynamoDBConfig(**keys)
+    assert "SHOWN" not in str(caught.value)

@@ -243,7 +243,7 @@ def test_an_error_about_items_names_their_table(
     saver = scripted.saver(
         lambda call: {"Items": []},
         table_config=DynamoDBTableConfig(table_name="chats"),
-        endpoint_url="http://user:secret@localhost:8000",
+        endpoint_url="http://localhost:8000",
     )
     with pytest.raises(kind) as raised:
         scripted.run(saver, fail())

@@ -196,7 +196,7 @@ def test_the_repr_shows_where_the_table_is_and_no_credentials(
     config = DynamoDBConfig(
         table_config=DynamoDBTableConfig(table_name="chats"),
         region_name="eu-west-1",
-        endpoint_url="http://user:password@localhost:8000",
+        endpoint_url="http://localhost:8000",
         aws_access_key_id="AKIDEXAMPLE",
         aws_secret_access_key="secret",
     )
