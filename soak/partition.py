@@ -1,8 +1,10 @@
 """Large states on a partition that takes 1,000 write units and 3,000 read units a second.
 
 A proxy in front of the engine models AWS's documented limit (`tests/support/partition_limits.py`).
-Beside each save a 1 KB state is put into the same thread again and again, and others into other
-threads. Figures are seconds, and seconds divided by what the units take at the limit.
+A save is what LangGraph does after a task: the task's writes and the checkpoint with the same value
+are stored at once. Beside each save a 1 KB state is put into the same thread again and again, and
+others into other threads. Figures are seconds, and seconds divided by what the units take at the
+limit.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ class _Case:
 
     def save(self, mode: str, beside: int) -> dict[str, float]:
         with self._opened() as (saver, partitions), _small_puts(saver, self._name, beside) as took:
-            seconds, _ = _timed(mode, saver.put, saver.aput, *_put(self._config, self._value))
+            parent = saver.put(*_put(self._config, None))
+            seconds = _save(mode, saver, parent, self._value)
         twice = [key for key, count in partitions.written.items() if count > 1]
         assert not twice, f"{self._name}: {len(twice)} items written twice, such as {twice[0]}"
         least = partitions.units_of(self._name, "write") / _WRITES
@@ -101,6 +104,22 @@ def _put(config: Any, value: Any) -> tuple[Any, ...]:
     checkpoint["channel_values"] = {"value": value}
     checkpoint["channel_versions"] = {"value": "1"}
     return config, checkpoint, {}, {"value": "1"}
+
+
+def _save(mode: str, saver: DynamoDBSaver, parent: Any, value: Any) -> float:
+    writes, put = (parent, [("value", value)], "task"), _put(parent, value)
+
+    async def both() -> None:
+        await asyncio.gather(saver.aput_writes(*writes), saver.aput(*put))
+
+    began = time.monotonic()
+    if mode == "async":
+        asyncio.run(both())
+    else:
+        with ThreadPoolExecutor(2) as pool:
+            for one in (pool.submit(saver.put_writes, *writes), pool.submit(saver.put, *put)):
+                one.result()
+    return time.monotonic() - began
 
 
 def _timed(mode: str, sync: Any, aio: Any, *arguments: Any) -> tuple[float, Any]:

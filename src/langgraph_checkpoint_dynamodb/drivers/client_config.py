@@ -18,9 +18,10 @@ SMALL_COMPUTE_BYTES = 64 * 1024
 """Work on up to this many bytes takes about a millisecond on an event loop, as much CPU time as
 handing it to a thread."""
 
-JOIN_SECONDS = 5.0
-"""How long an operation waits for another one. That one may never complete: its event loop was
-stopped, or is blocked by the thread that waits."""
+JOIN_SECONDS = 10.0
+"""How long an operation waits for another one to write a part of a value: 100 chunks, for which a
+partition of AWS takes up to five seconds. That one may never complete: its event loop was stopped,
+or is blocked by the thread that waits."""
 
 MAX_CONCURRENT_CALLS = 16
 """Calls of one round that run at once, and the size of a client's connection pool."""

@@ -20,6 +20,9 @@ from .fork import reset_after_fork
 ChunkScope: TypeAlias = tuple[str, int]
 """The thread and the generation of chunks."""
 
+Claim: TypeAlias = "Future[bool]"
+"""Done when its chunks were written or given up: whether they were written."""
+
 MAX_AGE = 600
 """Seconds after which fulfilled claims are dropped, even if operations still overlap. Garbage
 collection keeps chunks for an hour."""
@@ -29,7 +32,7 @@ collection keeps chunks for an hour."""
 class _Scope:
     begun: float
     operations: int = 0
-    claims: dict[bytes, Future[bool]] = field(default_factory=dict)
+    claims: dict[bytes, Claim] = field(default_factory=dict)
 
     def forget_written(self) -> None:
         self.claims = {one: claim for one, claim in self.claims.items() if not claim.done()}
@@ -62,7 +65,7 @@ class InFlight:
 
     def claim(
         self, scope: ChunkScope, digests: Iterable[bytes]
-    ) -> tuple[list[bytes], dict[bytes, Future[bool]]]:
+    ) -> tuple[list[bytes], dict[bytes, Claim]]:
         """The chunks that the caller must write, and the claims of those that others write.
 
         The caller must `settle` its claims, even if there are none. An operation settles its own
@@ -70,7 +73,7 @@ class InFlight:
         """
         mine = []
         others = {}
-        own: Future[bool] = Future()  # one for all: a large value has thousands of chunks
+        own: Claim = Future()  # one for all: a large value has thousands of chunks
         with self._lock:
             claims = self._scopes[scope].claims
             for digest in digests:

@@ -11,7 +11,7 @@ from ..format import items, keys, requests
 from ..format.keys import ChunkRefs
 from ..runtime.context import Context
 from ..runtime.effects import Compute, Item, Join, Operation
-from ..runtime.single_flight import ChunkScope
+from ..runtime.single_flight import ChunkScope, Claim
 from . import batches, chunk_cache
 from .chunk_cache import remember_chunk
 
@@ -40,23 +40,46 @@ def store(
         return
     for digest in missing.keys() & chunk_cache.stored(context, scope):
         del missing[digest]
-    claimed, others = context.in_flight.claim(scope, missing)
-    acknowledged: set[bytes] = set()
+    parts, others = _claim(context, scope, missing)
+    acknowledged: list[bytes] = []
     try:
-        yield from _write(context, scope, [(one, missing[one]) for one in claimed], acknowledged)
+        while parts:
+            yield from _write(context, scope, [(one, missing[one]) for one in parts[0]])
+            acknowledged += parts[0]
+            context.in_flight.settle(scope, parts.pop(0), written=True)
     finally:
-        written = len(acknowledged) == len(claimed)
-        if acknowledged and not written:
-            chunk_cache.note_stored(context, scope, acknowledged)
-        context.in_flight.settle(scope, claimed, written=written)
-    if others:
-        claims = list(set(others.values()))
-        arrived = yield Join(claims)
-        failed = {claim for claim, there in zip(claims, arrived, strict=True) if not there}
-        unwritten = [digest for digest, claim in others.items() if claim in failed]
-        yield from _write(
-            context, scope, [(digest, missing[digest]) for digest in unwritten], set()
-        )
+        if parts and acknowledged:
+            chunk_cache.note_stored(context, scope, {*acknowledged})
+        for part in parts:
+            context.in_flight.settle(scope, part, written=False)
+    unwritten = yield from _wait_for(others)
+    yield from _write(context, scope, [(one, missing[one]) for one in unwritten])
+
+
+def _claim(
+    context: Context, scope: ChunkScope, missing: Mapping[bytes, bytes]
+) -> tuple[list[list[bytes]], dict[bytes, Claim]]:
+    """The chunks to write, in parts with a claim each, and the claims of other operations."""
+    parts = []
+    others: dict[bytes, Claim] = {}
+    for part in batches.rounds(list(missing)):
+        mine, elsewhere = context.in_flight.claim(scope, part)
+        parts.append(mine)
+        others |= elsewhere
+    return parts, others
+
+
+def _wait_for(others: Mapping[bytes, Claim]) -> Operation[list[bytes]]:
+    """The chunks that others have not written, although they claimed them.
+
+    A large value takes a partition many seconds, so the wait is bounded for each part of it, and
+    not for the whole: an operation that makes progress is waited for to its end.
+    """
+    for claim in dict.fromkeys(others.values()):
+        (arrived,) = yield Join([claim])
+        if not arrived and not claim.done():
+            break
+    return [one for one, claim in others.items() if not (claim.done() and claim.result())]
 
 
 def move(context: Context, scope: ChunkScope, refs: ChunkRefs) -> Operation[None]:
@@ -90,13 +113,11 @@ def _write(
     context: Context,
     scope: ChunkScope,
     chunks: Sequence[tuple[bytes, bytes]],
-    acknowledged: set[bytes],
 ) -> Operation[None]:
     # One round at a time, to bound how many chunks are in memory twice.
     for part in batches.rounds(chunks):
         made = yield _compute_on(part, partial(_build_items, context, scope, part))
         yield from batches.put_all(context, made)
-        acknowledged.update(digest for digest, _ in part)
         yield _compute_on(part, partial(_remember, context, scope[0], part))
 
 

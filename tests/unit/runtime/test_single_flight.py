@@ -66,6 +66,38 @@ def test_the_second_waits_and_sends_nothing() -> None:
     assert isinstance(until_calls(second, [True]), Done)
 
 
+def test_a_large_value_is_waited_for_part_by_part() -> None:
+    """AWS takes 1 MB a second for a thread: no bound of seconds would fit every value."""
+    many = {n.to_bytes(2, "big") * 8: b"x" for n in range(1000)}
+    around, table = context(), FakeTable()
+    first, second = store(around, many), store(around, many)
+    calls = until_calls(first)
+    waiting, rounds = until_calls(second), 0
+    while not isinstance(calls, Done):
+        assert isinstance(waiting, Join)
+        calls = until_calls(first, [table.answer(call) for call in calls])
+        waiting, rounds = until_calls(second, [waiting.futures[0].result(0)]), rounds + 1
+    assert isinstance(waiting, Done)
+    assert rounds == 10
+
+
+def test_who_stops_waiting_writes_what_is_not_written_by_then() -> None:
+    many = {n.to_bytes(2, "big") * 8: b"x" for n in range(300)}
+    around, table = context(), FakeTable()
+    first, second = store(around, many), store(around, many)
+    calls = until_calls(first)
+    waiting = until_calls(second)
+    until_calls(first, [table.answer(call) for call in calls])
+    waiting = until_calls(second, [True])
+    assert isinstance(waiting, Join)
+    calls = until_calls(second, [False])  # no part was written in time
+    sent = [one for call in calls for one in call.params["RequestItems"][TABLE]]
+    assert len(sent) == 100
+    effect = until_calls(second, [table.answer(call) for call in calls])
+    assert isinstance(until_calls(second, [table.answer(call) for call in effect]), Done)
+    assert len(table.items) == 300
+
+
 def test_each_sends_its_own_before_it_waits_for_the_other() -> None:
     around = context()
     first = store(around, {name: DATA[name] for name in NAMES[:20]})
