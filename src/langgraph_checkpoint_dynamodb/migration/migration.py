@@ -22,6 +22,7 @@ from ..errors import (
 )
 from ..runtime.context import Context
 from ..runtime.effects import Operation
+from ..serialization.plain_data import unchanged
 from . import other_saver
 from .dynamodb_checkpoint import DynamoDBCheckpointReader
 from .langgraph_aws import LangGraphAwsReader
@@ -93,7 +94,7 @@ class Migration:
             found = yield from self._scan.next(context)
             return None if found is None else found[len(reader.PREFIX) :]
         if self._threads is None and not isinstance(source, SourceTable):
-            self._listed = yield from other_saver.list_all(source)
+            self._listed = yield from other_saver.list_all(other_saver.unchanged(context, source))
             self._threads = deque(self._listed)
         return self._threads.popleft() if self._threads else None
 
@@ -116,8 +117,15 @@ def _copy(
 ) -> Operation[None]:
     yield from copy.begin()
     if isinstance(source, SourceTable):
-        of_source = replace(context, table=source.table_name)
+        of_source = replace(context, table=source.table_name, serde=_reading_serde(context, source))
         yield from _READERS[source.layout](of_source, source, copy).read()
     else:
-        yield from other_saver.read(source, copy, listed)
+        yield from other_saver.read(other_saver.unchanged(context, source), copy, listed)
     yield from copy.finish()
+
+
+def _reading_serde(context: Context, source: SourceTable) -> Any:
+    """What reads the table's values: unchanged, if both serializers are LangGraph's."""
+    target = unchanged(context.serde)
+    own = target if source.serde is None else unchanged(source.serde)
+    return own if own and target else source.serde or context.serde

@@ -6,14 +6,17 @@ So one checkpoint is in memory at a time, and those that are here already are no
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy as shallow_copy
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 
+from ..runtime.context import Context
 from ..runtime.effects import AskSaver, Operation
+from ..serialization import plain_data
+from .blocked_types import refuse_blocked_types
 from .entries import SourceCheckpoint, SourceWrites
 from .thread_copy import ThreadCopy
 
@@ -43,6 +46,19 @@ class Listed:
         """Its namespace and id."""
         configurable = self.config["configurable"]
         return configurable.get("checkpoint_ns", ""), configurable["checkpoint_id"]
+
+
+def unchanged(context: Context, source: BaseCheckpointSaver[Any]) -> BaseCheckpointSaver[Any]:
+    """The source with a serializer that keeps objects as they are stored, if both have LangGraph's.
+
+    A shallow clone with another `serde`, as LangGraph makes one in `with_allowlist`.
+    """
+    serde = plain_data.unchanged(source.serde)
+    if serde is None or plain_data.unchanged(context.serde) is None:
+        return source
+    clone = shallow_copy(source)
+    clone.serde = serde
+    return clone
 
 
 def list_all(source: BaseCheckpointSaver[Any]) -> Operation[dict[str, list[Listed]]]:
@@ -81,15 +97,30 @@ def read(
         ]
         if is_here and not missing:
             continue
-        found: CheckpointTuple | None = yield AskSaver(
-            partial(source.get_tuple, one.config), partial(source.aget_tuple, one.config)
-        )
+        found = yield from _get(source, copy.thread_id, one)
         if found is None:  # deleted since it was listed
             continue
         if not is_here:
             yield from copy.checkpoint(_checkpoint(found))
         for writes in _writes(found):
             yield from copy.writes(writes)
+
+
+def _get(
+    source: BaseCheckpointSaver[Any], thread_id: str, one: Listed
+) -> Operation[CheckpointTuple | None]:
+    where = f"thread {thread_id!r}, checkpoint {one.name[1]!r} of the source"
+
+    def get() -> CheckpointTuple | None:
+        with refuse_blocked_types(where):
+            return source.get_tuple(one.config)
+
+    async def aget() -> CheckpointTuple | None:
+        with refuse_blocked_types(where):
+            return await source.aget_tuple(one.config)
+
+    found: CheckpointTuple | None = yield AskSaver(get, aget)
+    return found
 
 
 def _checkpoint(found: CheckpointTuple) -> SourceCheckpoint:

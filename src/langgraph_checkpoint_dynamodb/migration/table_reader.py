@@ -15,6 +15,7 @@ from ..format.body import Typed
 from ..runtime.context import Context
 from ..runtime.effects import Call, Compute, Item, Operation
 from ..storage import batches
+from .blocked_types import refuse_blocked_types
 from .entries import SourceCheckpoint, SourceWrites
 from .report import LossKind
 from .thread_copy import ThreadCopy
@@ -121,9 +122,12 @@ class TableReader(ABC):
         Raises:
             DeserializationError: The serializer cannot read it.
         """
-        serde = self.source.serde or self.context.serde
+        serde = self.context.serde
         try:
-            return serde.loads_typed(value)
+            with refuse_blocked_types(self.where(item)):
+                return serde.loads_typed(value)
+        except DeserializationError:
+            raise
         except Exception as error:
             raise DeserializationError(
                 f"{self.where(item)}: {type(serde).__name__} cannot read a value that is stored as "

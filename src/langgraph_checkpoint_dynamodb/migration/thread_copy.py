@@ -17,6 +17,7 @@ from ..format import items, keys, requests
 from ..format.keys import ALL_CHECKPOINTS
 from ..runtime.context import Context, ThreadNamespace
 from ..runtime.effects import Operation
+from ..serialization.plain_data import unchanged
 from ..storage import batches
 from .entries import SourceCheckpoint, SourceWrites
 from .report import Loss, LossKind, MigrationReport
@@ -37,7 +38,9 @@ class ThreadCopy:
     def __init__(
         self, context: Context, thread_id: str, *, marker: str | None, dry_run: bool = False
     ) -> None:
-        self._context = replace(context, read_through=None)
+        self._loading_serde = context.serde
+        serde = unchanged(context.serde) or context.serde
+        self._context = replace(context, read_through=None, serde=serde)
         self.thread_id = thread_id
         self._dry_run = dry_run
         self._stored: set[str] = set()
@@ -94,7 +97,7 @@ class ThreadCopy:
             return
         versions = dict(found.checkpoint["channel_versions"])
         place = ThreadNamespace(self.thread_id, found.checkpoint_ns)
-        owner = entries.find_owner(self._context, found.metadata)
+        owner = entries.find_owner(self._context, self._loaded(found.metadata))
         new = Put(
             place,
             found.checkpoint,
@@ -105,6 +108,13 @@ class ThreadCopy:
             is_copy=True,
         )
         yield from put.put(self._context, new)
+
+    def _loaded(self, metadata: Any) -> Any:
+        """Metadata as the saver's users know it, with its objects."""
+        context = self._context
+        if context.thread_owner is None or context.serde is self._loading_serde:
+            return metadata
+        return self._loading_serde.loads_typed(context.serde.dumps_typed(metadata))
 
     def needs_writes(self, ns: str, checkpoint_id: str, task_id: str, channels: list[str]) -> int:
         """How many of a task's writes are not here."""

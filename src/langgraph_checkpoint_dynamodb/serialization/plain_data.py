@@ -8,6 +8,7 @@ name and the data.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from base64 import b64encode
@@ -117,6 +118,25 @@ class UnchangedSerializer:
             case NamedData(kind, content):
                 return kind, content
         return MSGPACK, _packed(obj)
+
+
+def unchanged(serde: SerializerProtocol) -> SerializerProtocol | None:
+    """A serializer for copies: reads what another stores, with its objects as `ormsgpack.Ext`.
+
+    So no class is imported, and none is turned into its data because it is missing or not in the
+    serializer's allowlist. What is read is stored as it was.
+
+    Returns:
+        The serializer; `None` for one that is neither LangGraph's nor an encryption of it.
+    """
+    if isinstance(serde, EncryptedSerializer):
+        inner = unchanged(serde.serde)
+        return None if inner is None else EncryptedSerializer(serde.cipher, inner)
+    if not is_langgraphs(serde):
+        return None
+    made = copy.copy(serde)
+    made._custom_unpack_ext_hook, made._unpack_ext_hook = True, _kept  # type: ignore[attr-defined]
+    return made
 
 
 def _kept(code: int, content: bytes) -> Any:
