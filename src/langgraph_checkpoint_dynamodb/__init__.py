@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from .config.saver_config import DynamoDBConfig
 from .config.source_table import SourceTable
 from .config.table_config import BillingMode, DynamoDBTableConfig, TableClass
-from .directory.listing import Thread, ThreadPage, ThreadStatus
+from .directory.listing import Thread, ThreadPage
+from .directory.newest_checkpoints import ThreadStatus
 from .errors import (
     AccessDeniedError,
     CallerError,

@@ -267,12 +267,12 @@ class FakeTable:
             last = _key(start)
             found = [key for key in found if (key > last if forward else key < last)]
         page = [self.items[key] for key in found[: params.get("Limit", len(found))]]
-        if "FilterExpression" in params:  # of `directory.listing`
+        if "FilterExpression" in params:  # of `directory.newest_checkpoints`
             tombstone = values[":tombstone"]
             kept = [one for one in page if one.get("B") != tombstone]
-            more = {"LastEvaluatedKey": {}} if len(page) < len(found) else {}
-            return {"Items": kept, **more}
-        reply: dict[str, Any] = {"Items": page}
+            reply: dict[str, Any] = {"Items": kept}
+        else:
+            reply = {"Items": page}
         if page and len(page) < len(found):
             reply["LastEvaluatedKey"] = {name: page[-1][name] for name in ("PK", "SK")}
         return reply

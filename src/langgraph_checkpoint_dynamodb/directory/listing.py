@@ -1,8 +1,8 @@
 """`list_threads`: the threads of an owner, by last activity.
 
-The index gives a page of entries. Then the newest key of each thread tells the time of its last
+The index gives a page of entries. Then the newest keys of each thread tell the time of its last
 activity and its status: one small query for each thread, all in one round. No state is loaded. A
-thread whose newest key is that of a finished task's writes, or of a resume, takes one more query.
+thread whose newest checkpoint has several writes takes one more query for each 16 of them.
 """
 
 from __future__ import annotations
@@ -13,32 +13,14 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from enum import Enum
 from typing import Any
 
-from langgraph.checkpoint.serde.types import ERROR, INTERRUPT
-
 from ..errors import CorruptCheckpointError, InvalidInputError, RequestRejectedError, StorageError
-from ..format import items, keys, requests, thread_entries
+from ..format import items, keys, thread_entries
 from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
-from . import entries
-
-_MORE_KEYS = 16
-"""How many keys are read of a thread whose newest key shows no checkpoint."""
-
-_ROOT = keys.below(f"{keys.CHECKPOINTS}{keys.namespace('')}")
-
-
-class ThreadStatus(str, Enum):
-    """What the newest checkpoint of a thread says, as far as its keys tell it."""
-
-    IDLE = "idle"
-    """Finished, running, or stopped by `interrupt_before` or `interrupt_after`."""
-    INTERRUPTED = "interrupted"
-    """A task waits in `interrupt()`."""
-    ERROR = "error"
-    """A task has failed."""
+from . import entries, newest_checkpoints
+from .newest_checkpoints import NewestCheckpoint, ThreadStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +134,11 @@ def start_of(owner: str | None, cursor: str) -> Item:
     raise InvalidInputError(f"cursor={cursor[:60]!r}: pass the cursor of a page of list_threads")
 
 
-@dataclass(slots=True)
-class _Newest:
-    """The newest checkpoint of a thread, as far as it is known."""
-
-    checkpoint_id: str
-    status: ThreadStatus | None
-
-
 def threads_of(context: Context, found: Sequence[Item]) -> Operation[list[Thread]]:
     """The threads of some entries, without those that have expired or have no checkpoint."""
     current = [entry for entry in found if not items.gone(context, entry)]
-    newest = yield from _find_newest(context, [entry["PK"]["S"] for entry in current])
+    thread_ids = [entry["PK"]["S"] for entry in current]
+    newest = yield from newest_checkpoints.find(context, thread_ids)
     listed = []
     for entry in current:
         one = newest.get(entry["PK"]["S"])
@@ -172,7 +147,7 @@ def threads_of(context: Context, found: Sequence[Item]) -> Operation[list[Thread
     return listed
 
 
-def _thread(context: Context, entry: Item, newest: _Newest) -> Thread:
+def _thread(context: Context, entry: Item, newest: NewestCheckpoint) -> Thread:
     said = entries.description_of(context, entry)
     # A copy was active when it was made.
     written = thread_entries.time_of(entry, thread_entries.ACTIVITY) or 0
@@ -185,7 +160,7 @@ def _thread(context: Context, entry: Item, newest: _Newest) -> Thread:
         metadata=dict(said.metadata or {}),
         created=None if created is None else _datetime(entry, created),
         last_activity=_datetime(entry, active),
-        status=newest.status or ThreadStatus.IDLE,
+        status=newest.status,
     )
 
 
@@ -196,71 +171,3 @@ def _datetime(entry: Item, seconds: float) -> datetime:
         raise CorruptCheckpointError(
             f"the entry of thread {entry['PK']['S']!r} has no time: {seconds}"
         ) from error
-
-
-def _find_newest(context: Context, thread_ids: Sequence[str]) -> Operation[dict[str, _Newest]]:
-    """The newest checkpoint of each thread that has one which has not expired."""
-    found: dict[str, _Newest] = {}
-    unclear: dict[str, Call] = {}
-    if not thread_ids:
-        return found
-    replies = yield [_keys(context, one, _ROOT, limit=1) for one in thread_ids]
-    for thread_id, reply in zip(thread_ids, replies, strict=True):
-        newest = _of_newest_key(reply["Items"])
-        if newest is None:
-            # A tombstone hides the newest; else the thread has subgraphs alone, or nothing.
-            bounds = _ROOT if "LastEvaluatedKey" in reply else keys.ALL_CHECKPOINTS
-            unclear[thread_id] = _keys(context, thread_id, bounds, limit=_MORE_KEYS)
-        elif newest.status is None:
-            bounds = keys.below(keys.checkpoint(keys.namespace(""), newest.checkpoint_id))
-            unclear[thread_id] = _keys(context, thread_id, bounds, limit=None)
-        elif not items.expired(context, reply["Items"][0]):  # else all have expired
-            found[thread_id] = newest
-    if unclear:
-        replies = yield list(unclear.values())
-        for thread_id, reply in zip(unclear, replies, strict=True):
-            current = [one for one in reply["Items"] if not items.expired(context, one)]
-            if current:
-                found[thread_id] = _of_all_keys([items.parse_key(one) for one in current])
-    return found
-
-
-def _keys(context: Context, thread_id: str, bounds: tuple[str, str], limit: int | None) -> Call:
-    """The last keys within bounds, without tombstones; at half a unit for 4 KB of items."""
-    call = requests.query(
-        context.table,
-        thread_id,
-        bounds,
-        newest_first=True,
-        limit=limit,
-        consistent=False,
-        attributes=("PK", "SK", context.ttl_attribute, items.EXPIRY),
-    )
-    params = call.params
-    params["FilterExpression"] = "#b <> :tombstone"
-    params["ExpressionAttributeNames"]["#b"] = "B"
-    params["ExpressionAttributeValues"][":tombstone"] = {"B": items.TOMBSTONE}
-    return call
-
-
-def _of_newest_key(page: Sequence[Item]) -> _Newest | None:
-    """What the greatest key says; its status is `None` if it does not tell."""
-    if not page:
-        return None
-    key = items.parse_key(page[0])
-    status = ThreadStatus.IDLE if key.task is None else _STATUSES.get(key.channel or "")
-    return _Newest(key.checkpoint_id, status)
-
-
-def _of_all_keys(found: Sequence[keys.CheckpointKey]) -> _Newest:
-    """What all keys of the newest checkpoint say: a failed task comes before a waiting one."""
-    newest = max(found, key=lambda key: (key.namespace == "", key.checkpoint_id))
-    of_newest = [key for key in found if key[:2] == newest[:2]]
-    finished = {key.task for key in of_newest if key.channel is None}
-    waiting = {key.channel for key in of_newest if key.task not in finished}
-    status = next((_STATUSES[name] for name in _STATUSES if name in waiting), ThreadStatus.IDLE)
-    return _Newest(newest.checkpoint_id, status)
-
-
-_STATUSES = {ERROR: ThreadStatus.ERROR, INTERRUPT: ThreadStatus.INTERRUPTED}
-"""What a task's write to a special channel says of the thread."""

@@ -32,8 +32,9 @@ class ThreadDirectory(SaverCalls):
         Pages are in order to the hour: a thread that was active again within an hour of its last
         listed activity keeps its place. Within a page the order is exact. The index of threads is
         eventually consistent, so a new thread is listed after about a second. A page reads one
-        page of the index, then the newest key of each thread: half a read unit for each thread
-        whose newest item is at most 4 KB. No state is loaded.
+        page of the index, then the two newest keys of each thread: half a read unit for each thread
+        whose two newest items take at most 4 KB. A thread with several pending writes takes another
+        query. No state is loaded.
 
         Args:
             owner: The owner, as `DynamoDBConfig.thread_owner` finds it; `None` for the threads
