@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -89,6 +90,27 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Either], Any]]] = {
         "older_than=datetime.timedelta(days=-1)",
         lambda client: client.prune(["1"], older_than=timedelta(days=-1)),
     ),
+    "older_than over all floats": (
+        "older_than=1000",
+        lambda client: client.prune(["1"], older_than=10**400),
+    ),
+    "metadata of the config that is no mapping": (
+        "config['metadata']=5.5: use a mapping",
+        lambda client: client.put({**thread(), "metadata": 5.5}, empty_checkpoint(), {}, {}),
+    ),
+    **{
+        f"run_id of the {where} that is no Unicode": (
+            "run_id='\\ud800' contains a lone surrogate",
+            lambda client, config=config, metadata=metadata: client.put(
+                config, empty_checkpoint(), metadata, {}
+            ),
+        )
+        for where, config, metadata in (
+            ("metadata", thread(), {"run_id": "\ud800"}),
+            ("config's metadata", {**thread(), "metadata": {"run_id": "\ud800"}}, {}),
+            ("configurable", {"configurable": {"thread_id": "1", "run_id": "\ud800"}}, {}),
+        )
+    },
     "verify of nothing": ("thread_id", lambda client: client.verify("")),
     "prune of one string": ("thread_ids", lambda client: client.prune("thread")),
     "prune of an empty thread": ("thread_id", lambda client: client.prune(["1", ""])),
@@ -244,3 +266,12 @@ async def test_channel_values_that_cannot_be_read_back_are_refused(
     with pytest.raises(InvalidInputError, match="channel_values"):
         await client.put(config_of("t"), checkpoint, {}, {})
     assert await client.get_tuple(config_of("t")) is None
+
+
+@pytest.mark.parametrize("limit", [10**9, sys.maxsize, 10**30])
+async def test_a_limit_over_all_pages_lists_everything(client: Either, limit: int) -> None:
+    config = config_of("t")
+    for step in range(3):
+        config = await put(client, config, {"a": step})
+    for one in (config_of("t"), None, {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}):
+        assert len(await client.list(one, limit=limit)) == 3

@@ -132,7 +132,8 @@ class Listing:
     def __init__(self, query: Query, limit: int | None) -> None:
         self._query = query
         self._left = limit
-        self._page_items = _FIRST_PAGE if limit is None else _ITEMS_A_CHECKPOINT * limit + 4
+        needed = _FIRST_PAGE if limit is None else _ITEMS_A_CHECKPOINT * limit + 4
+        self._page_items = min(needed, _MAX_PAGE)
         self._breadth = limit
         self._cursors: list[_Cursor] | None = None
         self._threads = ThreadScan(requests.scan_checkpoints, query.thread_id)

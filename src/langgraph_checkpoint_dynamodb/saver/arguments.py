@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from math import inf
+from sys import float_info
 from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -224,8 +224,9 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
-def checkpoint(value: Any, metadata: Any, new_versions: Any) -> None:
+def checkpoint(config: Any, value: Any, metadata: Any, new_versions: Any) -> None:
     """Check that a checkpoint has an id, values and versions, and that the rest are mappings."""
+    mapping("config['metadata']", config.get("metadata") or {})
     mapping("metadata", metadata)
     mapping("new_versions", new_versions)
     for name in ("id", "channel_values", "channel_versions"):
@@ -238,6 +239,13 @@ def checkpoint(value: Any, metadata: Any, new_versions: Any) -> None:
         mapping(f"checkpoint[{name!r}]", value[name])
     for channel in value["channel_values"]:
         text("checkpoint['channel_values']: channel", channel)
+
+
+def run_id(metadata: Mapping[str, Any]) -> None:
+    """Check the run's id in a checkpoint's metadata: an item has the digest of a string."""
+    found = metadata.get("run_id")
+    if isinstance(found, str):
+        text("run_id", found)
 
 
 def stored_config(config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
@@ -310,7 +318,8 @@ def keep(strategy: Any, keep_last: Any, older_than: Any, now: float) -> Retentio
 def age(name: str, value: Any) -> float:
     """An age in seconds, from seconds or a `timedelta`."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < inf:
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds <= float_info.max:
         raise InvalidInputError(f"{name}={value!r}: use a timedelta, or seconds from 0 up")
     return float(seconds)
 

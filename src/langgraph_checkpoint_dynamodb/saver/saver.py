@@ -268,8 +268,9 @@ class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` i
         new_versions: ChannelVersions,
     ) -> Operation[str]:
         place, parent_id = arguments.address(config)
-        arguments.checkpoint(checkpoint, metadata, new_versions)
+        arguments.checkpoint(config, checkpoint, metadata, new_versions)
         new = Put.of(context, place, parent_id, config, checkpoint, metadata, new_versions)
+        arguments.run_id(new.metadata)
         return put.put(context, new)
 
     def put_writes(
