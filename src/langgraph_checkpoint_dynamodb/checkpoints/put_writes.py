@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langgraph.checkpoint.base import WRITES_IDX_MAP
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from ..errors import ConflictError, CorruptCheckpointError
 from ..format import items, keys, requests
@@ -21,7 +22,7 @@ from ..runtime.effects import Compute, ConditionFailed, Item, Operation
 from ..runtime.single_flight import ChunkScope
 from ..serialization import encode, headers, limits
 from ..serialization.encode import Encoded, Write
-from ..serialization.serializer import serialize
+from ..serialization.serializer import deserialize, serialize
 from ..storage import chunk_reader, chunk_writer, conditional_puts
 from ..storage.body_reader import open_bodies
 from . import copied_threads, memory
@@ -36,7 +37,7 @@ def put_writes(
     task_id: str,
     task_path: str,
     *,
-    is_copy: bool = False,
+    copies: Copies | None = None,
 ) -> Operation[None]:
     """Store a task's writes: one item for the regular ones, one for each special channel.
 
@@ -51,8 +52,7 @@ def put_writes(
         writes: Channels and values.
         task_id: The task.
         task_path: Its path, which sets the order of replay.
-        is_copy: Whether they were copied from another saver; see `copied_threads`. Stored writes
-            are then kept.
+        copies: How to store writes of another saver; see `copied_threads`.
 
     Raises:
         ConflictError: Others kept changing an item while it was replaced.
@@ -86,8 +86,8 @@ def put_writes(
     known_refs = known.known(lifetime.generation) if known else frozenset[bytes]()
     task = _Task(context, place, checkpoint_id, task_path, hidden, lifetime, known_refs)
     with context.in_flight.operation(task.scope, context.now):
-        if is_copy:
-            yield from _store_copies(context, task, groups)
+        if copies is not None:
+            yield from _store_copies(context, task, groups, copies)
         else:
             yield from _store(context, task, groups, task_key)
 
@@ -125,13 +125,43 @@ def _store(
 
 
 def _store_copies(
-    context: Context, task: _Task, groups: Mapping[str, list[Write]]
+    context: Context, task: _Task, groups: Mapping[str, list[Write]], copies: Copies
 ) -> Operation[None]:
     """Store items that are not stored yet; those that are may have been changed by a run here."""
     for sort_key, group in groups.items():
-        if group:
-            item, _ = yield from task.item(sort_key, group)
-            yield from conditional_puts.put_new(context, [{**item, items.FLAG: {"N": "1"}}])
+        if not group:
+            continue
+        made, _ = yield from task.item(sort_key, group)
+        item, old = {**made, items.FLAG: {"N": "1"}}, copies.replaced.get(sort_key)
+        if old is None:
+            yield from conditional_puts.put_new(context, [item])
+        else:  # unless a run here, or another copy, has replaced it
+            yield [requests.put_if_body(context.table, item, items.stored_bytes(old))]
+
+
+def is_stored(context: Context, place: ThreadNamespace, item: Item, value: Any) -> Operation[bool]:
+    """Whether the item of a write to a special channel has this value."""
+    where = f"{place}, writes {items.sort_key(item)!r}"
+    (write,) = yield from _writes_in(context, place, item, where)
+    what = f"channel {write.channel!r}"
+    if serialize(context.serde, value, what) == write.value:
+        return True
+    # A serializer that encrypts does not return the same bytes twice.
+    serde = context.serde
+    plain = serde.serde if isinstance(serde, EncryptedSerializer) else serde
+    stored = deserialize(context, write.value, where, what)
+    return serialize(plain, stored, what) == serialize(plain, value, what)
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Writes of another saver. What is stored is kept.
+
+    Attributes:
+        replaced: Items of earlier copies that are replaced nevertheless, by sort key.
+    """
+
+    replaced: Mapping[str, Item]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +212,13 @@ class _Task:
     ) -> Operation[None]:
         """Add the writes whose index is not stored yet to the task's stored item."""
         context = self.context
+        where = f"{self.place}, checkpoint {self.checkpoint_id!r}, writes {sort_key!r}"
         for _ in range(conditional_puts.ATTEMPTS):
             found = yield from conditional_puts.existing(context, item, found)
             merged: list[Write] = list(writes)
             if found is not None and not items.gone(context, found):
                 try:
-                    old = yield from self._writes_in(found)
+                    old = yield from _writes_in(context, self.place, found, where)
                 except CorruptCheckpointError:
                     now = yield from conditional_puts.existing(context, item, None)
                     if now == found:
@@ -214,17 +245,18 @@ class _Task:
             f"writes {conditional_puts.ATTEMPTS} times during the merge; call put_writes again"
         )
 
-    def _writes_in(self, item: Item) -> Operation[list[Write]]:
-        context, place = self.context, self.place
-        where = f"{place}, checkpoint {self.checkpoint_id!r}, writes {items.sort_key(item)!r}"
-        (opened,) = yield from open_bodies(context, place.thread_id, [item], where)
-        records = encode.records_of([opened.body])
-        limits.check_size(context, records, where)
-        loaded = yield from chunk_reader.load(context, place.thread_id, records)
-        header = headers.read_writes_header(context, opened.body, where)
-        return [
-            Write(index, channel, (record.type, loaded.join(record, where)))
-            for index, channel, record in zip(
-                header.indexes, header.channels, opened.body.records, strict=True
-            )
-        ]
+
+def _writes_in(
+    context: Context, place: ThreadNamespace, item: Item, where: str
+) -> Operation[list[Write]]:
+    (opened,) = yield from open_bodies(context, place.thread_id, [item], where)
+    records = encode.records_of([opened.body])
+    limits.check_size(context, records, where)
+    loaded = yield from chunk_reader.load(context, place.thread_id, records)
+    header = headers.read_writes_header(context, opened.body, where)
+    return [
+        Write(index, channel, (record.type, loaded.join(record, where)))
+        for index, channel, record in zip(
+            header.indexes, header.channels, opened.body.records, strict=True
+        )
+    ]

@@ -64,7 +64,7 @@ class MigrationReport:
     Attributes:
         threads: Threads of the source that have checkpoints.
         checkpoints: Checkpoints that were copied.
-        writes: Pending writes that were copied.
+        writes: Pending writes that were copied, or replaced because the source has changed them.
         present: Checkpoints that were copied before.
         losses: What the copies lack, by kind and thread.
         failures: The threads that failed. `migrate` tries them again when it is called again.

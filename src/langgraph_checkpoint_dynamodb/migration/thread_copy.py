@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..errors import ConflictError, CorruptCheckpointError
 from ..format import items, keys, requests
 from ..format.keys import ALL_CHECKPOINTS
 from ..runtime.context import Context, ThreadNamespace
-from ..runtime.effects import Operation
+from ..runtime.effects import Item, Operation
 from ..serialization.plain_data import unchanged
 from ..storage import batches
 from .entries import SourceCheckpoint, SourceWrites
@@ -44,6 +44,7 @@ class ThreadCopy:
         self.thread_id = thread_id
         self._dry_run = dry_run
         self._stored: set[str] = set()
+        self._special: dict[str, Item] = {}
         self._seen: set[str] = set()
         self._marker = marker
         self._was_continued = False
@@ -53,14 +54,20 @@ class ThreadCopy:
 
     def begin(self) -> Operation[None]:
         """Read which items are here."""
-        attributes = ("PK", "SK", items.FLAG)
+        attributes = ("PK", "SK", "B", items.FLAG)
         call = requests.query(
             self._context.table, self.thread_id, ALL_CHECKPOINTS, attributes=attributes
         )
-        for item in (yield from batches.read_range(call)):
-            key = items.parse_key(item)
-            self._stored.add(items.sort_key(item))
-            self._was_continued |= key.task is None and items.FLAG not in item
+        yield from batches.each_page(call, self._note)
+
+    def _note(self, page: Sequence[Item]) -> Operation[None]:
+        for item in page:
+            sort_key, is_copy = items.sort_key(item), items.FLAG in item
+            self._stored.add(sort_key)
+            self._was_continued |= not is_copy
+            if is_copy and items.parse_key(item).channel is not None:
+                self._special[sort_key] = item
+        yield from ()
 
     def has_checkpoint(self, ns: str, checkpoint_id: str) -> bool:
         """Note that the source has a checkpoint; returns whether it need not be read.
@@ -82,10 +89,13 @@ class ThreadCopy:
             return False
         if self._marker is not None and (ns or checkpoint_id <= self._marker):
             return True  # copied before, and deleted here since
-        raise ConflictError(
-            f"thread {self.thread_id!r} has checkpoints that were put here, and its checkpoint "
-            f"{checkpoint_id!r} of the source is not among them: two threads have this id, or it "
-            "was continued in both tables; delete one of the two, then migrate again"
+        raise self._conflict(f"checkpoint {checkpoint_id!r} of the source is not among them")
+
+    def _conflict(self, found: str) -> ConflictError:
+        return ConflictError(
+            f"thread {self.thread_id!r} has checkpoints or writes that were put here, and {found}: "
+            "two threads have this id, or it was continued in both tables; delete one of the two, "
+            "then migrate again"
         )
 
     def checkpoint(self, found: SourceCheckpoint) -> Operation[None]:
@@ -116,37 +126,55 @@ class ThreadCopy:
             return metadata
         return self._loading_serde.loads_typed(context.serde.dumps_typed(metadata))
 
-    def needs_writes(self, ns: str, checkpoint_id: str, task_id: str, channels: list[str]) -> int:
-        """How many of a task's writes are not here."""
+    def needs_writes(self, ns: str, checkpoint_id: str, task_id: str, channels: list[str]) -> bool:
+        """Whether a task's writes have to be read.
+
+        Some are not here, or are to special channels, which a later run overwrites in the source.
+        """
         key = _checkpoint_key(ns, checkpoint_id)
         if key not in self._seen:
             self.lose(LossKind.ORPHAN_WRITES, len(channels))
-            return 0
-        if self._was_continued or self._marker == copied_threads.DELETED:
-            return 0
-        return sum(_writes_key(key, task_id, channel) not in self._stored for channel in channels)
+            return False
+        if self._marker == copied_threads.DELETED:
+            return False
+        sort_keys = [_writes_key(key, task_id, channel) for channel in channels]
+        return any(one in self._special for one in sort_keys) or self._missing(sort_keys) > 0
+
+    def _missing(self, sort_keys: Sequence[str]) -> int:
+        return 0 if self._was_continued else sum(one not in self._stored for one in sort_keys)
 
     def writes(self, found: SourceWrites) -> Operation[None]:
-        """Copy those of a task's writes that are not here."""
-        ns, checkpoint_id = found.checkpoint_ns, found.checkpoint_id
-        channels = [channel for channel, _ in found.writes]
-        missing = self.needs_writes(ns, checkpoint_id, found.task_id, channels)
-        if not missing:
+        """Copy those of a task's writes that are not here, and replace those that differ.
+
+        Raises:
+            ConflictError: The source has replaced one, and the thread has been continued here.
+        """
+        key = _checkpoint_key(found.checkpoint_ns, found.checkpoint_id)
+        values = [(_writes_key(key, found.task_id, channel), one) for channel, one in found.writes]
+        place = ThreadNamespace(self.thread_id, found.checkpoint_ns)
+        replaced: dict[str, Item] = {}
+        for sort_key, value in dict(values).items():
+            item = self._special.get(sort_key)
+            if item and not (yield from put_writes.is_stored(self._context, place, item, value)):
+                replaced[sort_key] = item
+        if replaced and self._was_continued:
+            raise self._conflict(f"checkpoint {found.checkpoint_id!r} got writes there since")
+        count = self._missing([sort_key for sort_key, _ in values]) + len(replaced)
+        if not count:
             return
-        self._counts["writes"] += missing
+        self._counts["writes"] += count
         if found.task_path is None:
-            self.lose(LossKind.TASK_PATH, missing)
+            self.lose(LossKind.TASK_PATH, count)
         if self._dry_run:
             return
-        place = ThreadNamespace(self.thread_id, ns)
         yield from put_writes.put_writes(
             self._context,
             place,
-            checkpoint_id,
+            found.checkpoint_id,
             found.writes,
             found.task_id,
             found.sort_path,
-            is_copy=True,
+            copies=put_writes.Copies(replaced),
         )
 
     def lose(self, kind: LossKind, count: int = 1) -> None:

@@ -38,8 +38,9 @@ class ThreadMigration(SaverCalls):
         """Copy threads of another saver, with their history, pending writes and subgraphs.
 
         Nothing is written to the source. What is here already is kept, so the call can be repeated:
-        after an interruption, or to copy what the source got since. A thread that was continued
-        here is not changed. Stop a thread's runs before its last copy.
+        after an interruption, or to copy what the source got since. Interrupts, their answers and
+        errors that the source has replaced since are replaced. A thread that was continued here is
+        not changed. Stop a thread's runs before its last copy.
 
         A thread whose data cannot be read or copied is a failure in the report, and the others are
         copied.

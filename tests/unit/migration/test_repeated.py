@@ -113,7 +113,7 @@ def test_a_thread_that_continues_in_both_is_a_failure() -> None:
     (failure,) = report.failures
     assert failure.thread_id == ADA
     assert failure.error.startswith(
-        "ConflictError: thread 'ada' has checkpoints that were put here"
+        "ConflictError: thread 'ada' has checkpoints or writes that were put here"
     )
     assert report.checkpoints  # of the other thread
     assert listed(table.saver())[: len(before) // 2] == before[: len(before) // 2]
