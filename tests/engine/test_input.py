@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from conftest import MakeSaver
 from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.memory import InMemorySaver
 
 from capacity import Costs
 from either import Either
@@ -111,6 +112,10 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Either], Any]]] = {
             ("configurable", {"configurable": {"thread_id": "1", "run_id": "\ud800"}}, {}),
         )
     },
+    "progress that cannot be called": (
+        "progress=5: use a function",
+        lambda client: client.migrate(InMemorySaver(), progress=5),
+    ),
     "verify of nothing": ("thread_id", lambda client: client.verify("")),
     "prune of one string": ("thread_ids", lambda client: client.prune("thread")),
     "prune of an empty thread": ("thread_id", lambda client: client.prune(["1", ""])),

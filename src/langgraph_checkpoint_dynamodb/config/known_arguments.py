@@ -1,7 +1,7 @@
-"""Constructors that answer a misspelt or misplaced argument with the right one.
+"""Constructors that answer a misspelt, misplaced, nameless or missing argument with the right one.
 
 Python's own `TypeError` names the argument only. Most slips are an argument of another of the
-three classes that configure a saver (`table_name` given to `DynamoDBConfig`), or a letter.
+classes that configure a saver (`table_name` given to `DynamoDBConfig`), or a letter.
 """
 
 from __future__ import annotations
@@ -28,19 +28,32 @@ _ARGUMENTS: dict[str, list[str]] = {}
 
 
 def known_arguments(cls: Class) -> Class:
-    """Make a class raise `ConfigurationError` for an argument that it does not have.
+    """Make a class raise `ConfigurationError` for arguments that its constructor does not take.
 
     The signature of the constructor is kept for tools that show it.
     """
     init: Any = cls.__init__
-    parameters = inspect.signature(init).parameters
-    _ARGUMENTS[cls.__name__] = names = list(parameters)[1:]
+    parameters = list(inspect.signature(init).parameters.values())[1:]
+    _ARGUMENTS[cls.__name__] = names = [one.name for one in parameters]
+    places = sum(one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters)
+    required = [one.name for one in parameters if one.default is one.empty]
 
     @wraps(init)
     def checked(self: Any, *args: Any, **kwargs: Any) -> None:
         for name in kwargs:
             if name not in names:
                 raise ConfigurationError(_advice(cls.__name__, name))
+        path = _PATHS[cls.__name__]
+        if len(args) > places:
+            raise ConfigurationError(
+                f"{cls.__name__} has a {type(args[places]).__name__} without a name: pass "
+                f"{path.format(f'{names[places]}=…')}, or another of {', '.join(names[places:])}"
+            )
+        missing = [f"{name}=…" for name in required if name not in kwargs]
+        if missing:
+            raise ConfigurationError(
+                f"{cls.__name__} lacks an argument: pass {path.format(', '.join(missing))}"
+            )
         init(self, *args, **kwargs)
 
     cls.__init__ = checked

@@ -35,6 +35,7 @@ _OF_CLIENTS = {
     "botocore_config": (["merge"], "a botocore.config.Config"),
 }
 """Methods of which each of these settings has one, and its class, which is not imported here."""
+_MAX_DELAY = 24 * 60 * 60
 _DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
 
 
@@ -130,8 +131,9 @@ class DynamoDBConfig:
                 raise ConfigurationError(f"{name}={getattr(self, name)!r}: use True or False")
         for name in ("initial_retry_delay", "max_retry_delay"):
             delay = getattr(self, name)
-            if isinstance(delay, bool) or not isinstance(delay, int | float) or not delay >= 0:
-                raise ConfigurationError(f"{name}={delay!r}: use seconds, 0 or more")
+            is_number = isinstance(delay, int | float) and not isinstance(delay, bool)
+            if not is_number or not 0 <= delay <= _MAX_DELAY:
+                raise ConfigurationError(f"{name}={delay!r}: use seconds from 0 to {_MAX_DELAY}")
         if self.initial_retry_delay > self.max_retry_delay:
             raise ConfigurationError(
                 f"initial_retry_delay={self.initial_retry_delay} is over "
@@ -192,6 +194,11 @@ class DynamoDBConfig:
                 )
         for name, (methods, kind) in _OF_CLIENTS.items():
             value = getattr(self, name)
+            if inspect.isclass(value) or inspect.ismodule(value):
+                raise ConfigurationError(
+                    f"{name} is the class or module {value.__name__!r}: "
+                    f"pass {kind}, or None for the default"
+                )
             if value is not None and not any(hasattr(value, method) for method in methods):
                 raise ConfigurationError(
                     f"{name} is a {type(value).__name__}: pass {kind}, or None for the default"
@@ -201,6 +208,13 @@ class DynamoDBConfig:
                 "botocore_config sets retries: only the saver retries; remove retries and use "
                 "max_retries, initial_retry_delay and max_retry_delay"
             )
+        for name in ("connect_timeout", "read_timeout"):
+            value = getattr(self.botocore_config, name, None)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (is_number and value > 0):
+                raise ConfigurationError(
+                    f"botocore_config has {name}={value!r}: use seconds, more than 0"
+                )
 
     def _check_credentials(self) -> None:
         given = [name for name in _CREDENTIALS if getattr(self, name) is not None]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigurationError
 from .known_arguments import known_arguments
+from .table_config import TABLE_NAME
 
 AWS = "langgraph-checkpoint-aws"
 DYNAMODB_CHECKPOINT = "langgraph-dynamodb-checkpoint"
 RELEASE_0_1_3 = "0.1.3"
 
+_TABLE = re.compile(rf"(arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]*:table/)?{TABLE_NAME}")
 _TTL_ATTRIBUTES = {AWS: "ttl", DYNAMODB_CHECKPOINT: "ttl", RELEASE_0_1_3: "expireAt"}
 
 
@@ -45,13 +48,18 @@ class SourceTable:
     serde: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.layout not in _TTL_ATTRIBUTES:
+        if not isinstance(self.layout, str) or self.layout not in _TTL_ATTRIBUTES:
             allowed = ", ".join(map(repr, _TTL_ATTRIBUTES))
             raise ConfigurationError(f"layout={self.layout!r}: use one of {allowed}")
-        for name in ("table_name", "bucket", "key_prefix", "ttl_attribute"):
+        table = self.table_name
+        if not isinstance(table, str) or not _TABLE.fullmatch(table):
+            raise ConfigurationError(
+                f"table_name={table!r}: use a table's name (3 to 255 characters of a-z, A-Z, 0-9, "
+                "'_', '.' and '-') or its ARN"
+            )
+        for name in ("bucket", "key_prefix", "ttl_attribute"):
             value = getattr(self, name)
-            is_left_out = value is None and name != "table_name"
-            if not is_left_out and not (isinstance(value, str) and value):
+            if value is not None and not (isinstance(value, str) and value):
                 raise ConfigurationError(
                     f"{name}={value!r}: use a string of at least one character"
                 )
@@ -62,6 +70,8 @@ class SourceTable:
             )
         if self.key_prefix and not self.bucket:
             raise ConfigurationError(f"key_prefix={self.key_prefix!r} without a bucket: pass both")
+        if isinstance(self.serde, type):
+            raise ConfigurationError(f"serde is the class {self.serde.__name__}: pass an instance")
         if self.serde is not None and not hasattr(self.serde, "loads_typed"):
             raise ConfigurationError(
                 f"serde is a {type(self.serde).__name__} without loads_typed: pass a serializer of "

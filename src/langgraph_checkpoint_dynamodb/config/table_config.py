@@ -13,7 +13,9 @@ from .known_arguments import known_arguments
 RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "A", "B", "C", "M", "N", "O", "R", "T"})
 """The attributes of the saver's items; see `format/items.py`."""
 
-_TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+TABLE_NAME = "[a-zA-Z0-9_.-]{3,255}"
+"""The form of a table's name, as a regular expression."""
+
 _TAG_VALUE = re.compile(r"[a-zA-Z0-9 _.:/=+@-]{1,256}")
 _KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+")
 _MAX_KMS_KEY = 2048
@@ -130,7 +132,7 @@ class DynamoDBTableConfig:
         self._check_capacities()
 
     def _check_names(self) -> None:
-        if not isinstance(self.table_name, str) or not _TABLE_NAME.fullmatch(self.table_name):
+        if not isinstance(self.table_name, str) or not re.fullmatch(TABLE_NAME, self.table_name):
             raise ConfigurationError(
                 f"table_name={self.table_name!r}: use 3 to 255 characters of "
                 "a-z, A-Z, 0-9, '_', '.' and '-'"
@@ -157,12 +159,9 @@ class DynamoDBTableConfig:
 
     def _check_ttl(self) -> None:
         name = self.ttl_attribute
-        if (
-            not isinstance(name, str)
-            or not 0 < len(name.encode(errors="replace")) <= _MAX_ATTRIBUTE_NAME_BYTES
-        ):
+        if not isinstance(name, str) or not 0 < _bytes_of(name) <= _MAX_ATTRIBUTE_NAME_BYTES:
             raise ConfigurationError(
-                f"ttl_attribute={name!r}: use an attribute name of 1 to 255 bytes"
+                f"ttl_attribute={name!r}: use an attribute name of 1 to 255 bytes in UTF-8"
             )
         if name in RESERVED_ATTRIBUTES:
             raise ConfigurationError(
@@ -225,6 +224,14 @@ class DynamoDBTableConfig:
         for name in names:
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), 1, _MAX_CAPACITY_UNITS)
+
+
+def _bytes_of(name: str) -> int:
+    """The length in UTF-8; 0 if there is none, for a lone surrogate."""
+    try:
+        return len(name.encode())
+    except UnicodeEncodeError:
+        return 0
 
 
 def _member(name: str, value: object, kind: type[Choice]) -> Choice:

@@ -49,6 +49,8 @@ def saver_config(config: DynamoDBConfig | None) -> DynamoDBConfig:
 
 def serializer(serde: Any) -> SerializerProtocol | None:
     """A serializer, with LangGraph's typed methods or its earlier ones."""
+    if isinstance(serde, type):
+        raise ConfigurationError(f"serde is the class {serde.__name__}: pass an instance of it")
     methods = [hasattr(serde, name) for name in ("dumps_typed", "loads_typed", "dumps", "loads")]
     if serde is not None and not (all(methods[:2]) or all(methods[2:])):
         raise ConfigurationError(

@@ -61,7 +61,7 @@ class ThreadMigration(SaverCalls):
                 as it is.
         """
         with self._observed("migrate") as counters:
-            migration = self._migration(source, thread_ids, dry_run)
+            migration = self._migration(source, thread_ids, dry_run, progress)
             while self._run(migration.next_thread(self._context(counters)), counters):
                 if progress is not None:
                     progress(migration.report)
@@ -77,18 +77,22 @@ class ThreadMigration(SaverCalls):
     ) -> MigrationReport:
         """Async `migrate`."""
         with self._observed("migrate") as counters:
-            migration = self._migration(source, thread_ids, dry_run)
+            migration = self._migration(source, thread_ids, dry_run, progress)
             while await self._arun(migration.next_thread(self._context(counters)), counters):
                 if progress is not None:
                     progress(migration.report)
             return migration.report
 
     def _migration(
-        self, source: Source, thread_ids: Iterable[Id] | None, dry_run: Any
+        self, source: Source, thread_ids: Iterable[Id] | None, dry_run: Any, progress: Any
     ) -> Migration:
         _check("source", source, InvalidInputError, self)
         if not isinstance(dry_run, bool):
             raise InvalidInputError(f"dry_run={dry_run!r}: use True or False")
+        if progress is not None and not callable(progress):
+            raise InvalidInputError(
+                f"progress={progress!r}: use a function that takes a MigrationReport, or None"
+            )
         found = None if thread_ids is None else arguments.thread_ids("thread_ids", thread_ids)
         return Migration(source, found, dry_run=dry_run)
 

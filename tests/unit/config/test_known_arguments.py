@@ -13,6 +13,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBConfig,
     DynamoDBSaver,
     DynamoDBTableConfig,
+    SourceTable,
 )
 
 SLIPS: dict[str, tuple[type[Any], str, str]] = {
@@ -83,6 +84,47 @@ def test_the_error_names_the_way_out(case: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         cls(**{name: "x"})
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments", "message"),
+    [
+        (
+            DynamoDBConfig,
+            ("x",),
+            "DynamoDBConfig has a str without a name: pass "
+            "DynamoDBConfig(table_config=…), or another of table_config, region_name,",
+        ),
+        (
+            DynamoDBTableConfig,
+            ("chats",),
+            "DynamoDBTableConfig has a str without a name: pass "
+            "DynamoDBConfig(table_config=DynamoDBTableConfig(table_name=…)), or another of ",
+        ),
+        (
+            SourceTable,
+            ("0.1.3", "chats"),
+            "SourceTable has a str without a name: pass "
+            "SourceTable(layout=…), or another of layout, table_name, bucket",
+        ),
+        (
+            SourceTable,
+            (),
+            "SourceTable lacks an argument: pass SourceTable(layout=…, table_name=…)",
+        ),
+        (
+            DynamoDBSaver,
+            (None, True),
+            "DynamoDBSaver has a bool without a name: pass DynamoDBSaver(deploy=…)",
+        ),
+    ],
+)
+def test_what_has_no_name_and_what_is_missing(
+    cls: type[Any], arguments: tuple[Any, ...], message: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        cls(*arguments)
+    assert str(caught.value).startswith(message)
 
 
 def test_the_signature_is_kept() -> None:

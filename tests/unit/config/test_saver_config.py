@@ -19,6 +19,21 @@ BAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "retries that are no number": ("max_retries", {"max_retries": "3"}),
     "negative delay": ("initial_retry_delay=-0.1", {"initial_retry_delay": -0.1}),
     "delay that is no number": ("max_retry_delay=nan", {"max_retry_delay": float("nan")}),
+    "delay over a day": ("from 0 to 86400", {"max_retry_delay": 10**400}),
+    "delay without an end": ("max_retry_delay=inf", {"max_retry_delay": float("inf")}),
+    "session as a class": (
+        "session is the class or module 'Session': pass a boto3.Session",
+        {"session": boto3.Session},
+    ),
+    "session as a module": ("module 'boto3'", {"session": boto3}),
+    "settings as a class": ("'Config': pass a botocore.config.Config", {"botocore_config": Config}),
+    **{
+        f"{name}={value!r}": (
+            f"botocore_config has {name}={value!r}: use seconds, more than 0",
+            {"botocore_config": Config(**{name: value})},
+        )
+        for name, value in (("connect_timeout", 0), ("read_timeout", -1), ("read_timeout", "5"))
+    },
     "first delay over the last": ("max_retry_delay", {"initial_retry_delay": 2}),
     "half of the credentials": ("aws_secret_access_key", {"aws_access_key_id": "AKIA"}),
     "table as a string": ("DynamoDBTableConfig", {"table_config": "table"}),
@@ -124,3 +139,8 @@ def test_what_no_credential_can_be_is_refused_and_not_shown(name: str, value: An
     with pytest.raises(ConfigurationError, match=name) as caught:
         DynamoDBConfig(**keys)
     assert "SHOWN" not in str(caught.value)
+
+
+def test_a_botocore_config_may_wait_without_a_bound() -> None:
+    config = Config(connect_timeout=None, read_timeout=0.5)
+    assert DynamoDBConfig(botocore_config=config).botocore_config is config

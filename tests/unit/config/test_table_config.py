@@ -50,7 +50,10 @@ BAD: list[Bad] = [
     bad("table_class", "COLD", "use one of STANDARD, STANDARD_INFREQUENT_ACCESS"),
     bad("table_class", None, "use one of STANDARD, STANDARD_INFREQUENT_ACCESS"),
     *(bad(name, value, "use True or False") for name in SWITCHES for value in (1, "true", None)),
-    *(bad("ttl_attribute", name, "1 to 255 bytes") for name in ("", "x" * 256, "é" * 128, None)),
+    *(
+        bad("ttl_attribute", name, "1 to 255 bytes")
+        for name in ("", "x" * 256, "é" * 128, "\ud800", None)
+    ),
     *(
         bad("ttl_attribute", name, "choose a name other than A, B, C, M, N, O, PK, R, SK, T")
         for name in ("PK", "SK", "A", "B", "C", "M", "O", "R", "T")
