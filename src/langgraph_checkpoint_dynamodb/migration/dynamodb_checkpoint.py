@@ -9,7 +9,6 @@ in Base64.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +45,7 @@ class DynamoDBCheckpointReader(PartitionReader):
         task_id, _, index = rest.rpartition("$")
         if not _INDEX.fullmatch(index):
             raise self.lacks(item, "SK")
-        path, channel = item.get("task_path", {}).get("S", ""), self.text(item, "channel")
+        path, channel = self.optional_text(item, "task_path") or "", self.text(item, "channel")
         return StoredWrite(ns, checkpoint_id, task_id, path, int(index), channel, item)
 
     def _namespace(self, item: Item, kind: str) -> str | None:
@@ -72,5 +71,5 @@ class DynamoDBCheckpointReader(PartitionReader):
     def _decode(self, item: Item, attribute: str, value: str) -> bytes:
         try:
             return base64.b64decode(value, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # also for text that is not ASCII
             raise self.lacks(item, attribute) from error

@@ -67,7 +67,7 @@ class LangGraphAwsReader(TableReader):
             ]
             payloads = yield from self._payloads(missing)
             for item in payloads:
-                parent = item.get("parent_checkpoint_id", {}).get("S")
+                parent = self.optional_text(item, "parent_checkpoint_id")
                 load = partial(self._load_checkpoint, item)
                 yield from self.checkpoint(item["ns"]["S"], item["id"]["S"], parent, load)
             without = {item["SK"]["S"] for item in missing} - {item["SK"]["S"] for item in payloads}
@@ -100,7 +100,7 @@ class LangGraphAwsReader(TableReader):
                 yield from self._copy_task(list(task))
 
     def _parse_write(self, checkpoint: tuple[str, str], item: Item) -> StoredWrite:
-        task_id, path = self.text(item, "task_id"), item.get("task_path", {}).get("S", "")
+        task_id, path = self.text(item, "task_id"), self.optional_text(item, "task_path") or ""
         index, channel = self.whole_number(item, "idx"), self.text(item, "channel")
         return StoredWrite(*checkpoint, task_id, path, index, channel, item)
 

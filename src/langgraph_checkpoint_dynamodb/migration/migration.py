@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from ..errors import (
     ConflictError,
     CorruptCheckpointError,
     DeserializationError,
+    DynamoDBSaverError,
     InvalidInputError,
     SerializationError,
     UnsupportedFormatError,
@@ -50,6 +51,9 @@ _OF_THREADS = (
 )
 """What is wrong with one thread. It does not keep others from being copied."""
 
+_OF_DATA = (AttributeError, LookupError, TypeError, ValueError)
+"""What Python raises for data of another type or shape. Clients of databases have other errors."""
+
 
 class Migration:
     """One `migrate`: call `next_thread` until it returns `False`, then take `report`.
@@ -57,13 +61,20 @@ class Migration:
     Args:
         source: Where to read.
         thread_ids: The threads; `None` for all.
+        check_id: Raises `InvalidInputError` for what cannot be a thread's id here.
         dry_run: Whether to read only.
     """
 
     def __init__(
-        self, source: Source, thread_ids: Sequence[str] | None, *, dry_run: bool = False
+        self,
+        source: Source,
+        thread_ids: Sequence[str] | None,
+        check_id: Callable[[str], object],
+        *,
+        dry_run: bool = False,
     ) -> None:
         self._source = source
+        self._check_id = check_id
         self._dry_run = dry_run
         self._listed: dict[str, list[Listed]] = {}
         self._scan: ThreadScan | None = None
@@ -75,14 +86,20 @@ class Migration:
         thread_id = yield from self._next(context)
         if thread_id is None:
             return False
-        marker = yield from copied_threads.read_marker(context, thread_id)
-        copy = ThreadCopy(context, thread_id, marker=marker, dry_run=self._dry_run)
+        listed = self._listed.pop(thread_id, None)
+        report = MigrationReport()
         failures: tuple[Failure, ...] = ()
         try:
-            yield from _copy(context, self._source, copy, self._listed.pop(thread_id, None))
+            self._check_id(thread_id)
+            marker = yield from copied_threads.read_marker(context, thread_id)
+            copy = ThreadCopy(context, thread_id, marker=marker, dry_run=self._dry_run)
+            try:
+                yield from _copy(context, self._source, copy, listed)
+            finally:
+                report = copy.report
         except _OF_THREADS as error:
             failures = (Failure(thread_id, f"{type(error).__name__}: {error}"),)
-        self.report += replace(copy.report, failures=failures)
+        self.report += replace(report, failures=failures)
         return True
 
     def _next(self, context: Context) -> Operation[str | None]:
@@ -116,12 +133,26 @@ def _copy(
     context: Context, source: Source, copy: ThreadCopy, listed: list[Listed] | None
 ) -> Operation[None]:
     yield from copy.begin()
+    try:
+        yield from _read(context, source, copy, listed)
+    except DynamoDBSaverError:
+        raise
+    except _OF_DATA as error:
+        raise CorruptCheckpointError(
+            f"thread {copy.thread_id!r}: the source has data of another kind than it stores "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    yield from copy.finish()
+
+
+def _read(
+    context: Context, source: Source, copy: ThreadCopy, listed: list[Listed] | None
+) -> Operation[None]:
     if isinstance(source, SourceTable):
         of_source = replace(context, table=source.table_name, serde=_reading_serde(context, source))
         yield from _READERS[source.layout](of_source, source, copy).read()
     else:
         yield from other_saver.read(other_saver.unchanged(context, source), copy, listed)
-    yield from copy.finish()
 
 
 def _reading_serde(context: Context, source: SourceTable) -> Any:

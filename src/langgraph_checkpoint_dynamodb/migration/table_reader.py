@@ -146,6 +146,15 @@ class TableReader(ABC):
             raise self.lacks(item, attribute)
         return str(value)
 
+    def optional_text(self, item: Item, attribute: str) -> str | None:
+        """A string attribute that an item may lack, or have as NULL.
+
+        Raises:
+            CorruptCheckpointError: It is of another type.
+        """
+        is_missing = "NULL" in item.get(attribute, {"NULL": True})
+        return None if is_missing else self.text(item, attribute)
+
     def whole_number(self, item: Item, attribute: str) -> int:
         """A number attribute.
 
@@ -206,7 +215,7 @@ class PartitionReader(TableReader):
                 found = self.parse_checkpoint(item)
                 if found is not None:
                     if not self.copy.has_checkpoint(*found):
-                        parent = item.get("parent_checkpoint_id", {}).get("S")
+                        parent = self.optional_text(item, "parent_checkpoint_id")
                         load = partial(self.load_checkpoint, item)
                         yield from self.checkpoint(*found, parent, load)
                     continue

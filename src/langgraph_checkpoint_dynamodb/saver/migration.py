@@ -42,8 +42,8 @@ class ThreadMigration(SaverCalls):
         errors that the source has replaced since are replaced. A thread that was continued here is
         not changed. Stop a thread's runs before its last copy.
 
-        A thread whose data cannot be read or copied is a failure in the report, and the others are
-        copied.
+        A thread whose data cannot be read or copied, or whose id is none here, is a failure in the
+        report, and the others are copied.
 
         Args:
             source: Any `BaseCheckpointSaver`, or a `SourceTable`: another DynamoDB saver's table.
@@ -57,8 +57,8 @@ class ThreadMigration(SaverCalls):
         Raises:
             InvalidInputError: An argument is invalid.
             ConfigurationError: The source has payloads in S3, and its `bucket` is missing.
-            StorageError: A request failed; call it again. An exception of another saver is raised
-                as it is.
+            StorageError: A request failed; call it again. An exception of another saver, other
+                than one of a thread's data, is raised as it is.
         """
         with self._observed("migrate") as counters:
             migration = self._migration(source, thread_ids, dry_run, progress)
@@ -94,7 +94,7 @@ class ThreadMigration(SaverCalls):
                 f"progress={progress!r}: use a function that takes a MigrationReport, or None"
             )
         found = None if thread_ids is None else arguments.thread_ids("thread_ids", thread_ids)
-        return Migration(source, found, dry_run=dry_run)
+        return Migration(source, found, arguments.thread_id, dry_run=dry_run)
 
     def _read_through_of(self, source: Source | None) -> ReadThrough | None:
         """What copies threads of a source at their first use."""
