@@ -80,7 +80,8 @@ class World:
         self.counts: Counter[str] = Counter()
 
     def _fault(self, call: Call) -> None:
-        is_entry = call.params.get("Key", {}).get("SK", {}).get("S") == keys.THREAD_ENTRY
+        changed = call.params.get("Key") or call.params.get("Item") or {}
+        is_entry = changed.get("SK", {}).get("S") == keys.THREAD_ENTRY
         if is_entry and self.draw.random() < 0.5:
             self.late.append(call)
 

@@ -225,8 +225,9 @@ async def test_an_entry_is_written_once_an_hour_by_whatever_process(
         cold.clock = lambda minutes=minutes: now + 60 * minutes
         costs.reset()
         parent = await put(Either(cold, use_async=mode != "sync"), parent, {"n": minutes})
-        updates.append(costs.calls["UpdateItem"])
-    assert updates == [1, 0, 0, 1, 0, 1, 1]
+        updates.append((costs.calls["UpdateItem"], costs.calls["PutItem"]))
+    # The first one creates the entry; each puts its checkpoint.
+    assert updates == [(0, 2), (0, 1), (0, 1), (1, 1), (0, 1), (1, 1), (1, 1)]
 
 
 async def test_a_subgraph_writes_no_entry_of_its_own(
@@ -239,7 +240,7 @@ async def test_a_subgraph_writes_no_entry_of_its_own(
     costs.reset()
     for _ in range(3):
         await graph.invoke({"messages": [("user", "ask")]}, of("ada", "a"), durability="sync")
-    assert costs.calls["UpdateItem"] == 1, costs
+    assert costs.calls["UpdateItem"] == 0, costs
     client = Either(saver, use_async=mode != "sync")
     assert (await client.list_threads("ada")).threads[0].status is ThreadStatus.INTERRUPTED
 
@@ -434,6 +435,51 @@ async def test_a_thread_is_listed_as_long_as_it_is_returned(
         assert ids(await client.list_threads("ada")) == listed
     report = await client.verify()
     assert (report.ok, report.checkpoints) == (True, 0)
+
+
+@pytest.mark.parametrize("later", [TTL + 2, TTL + 2 * HOUR], ids=["within the hour", "after it"])
+async def test_a_new_thread_inherits_nothing_from_an_expired_one(
+    make_saver: MakeSaver, mode: str, later: int
+) -> None:
+    saver = make_saver(mode=mode, **EXPIRING)
+    client = Either(saver, use_async=mode != "sync")
+    start = time.time()
+    saver.clock = lambda: start
+    await put(client, of("ada", "a"), {})
+    await client.set_thread("a", title="a diagnosis", metadata={"private": True})
+    saver.clock = lambda: start + later
+    with pytest.raises(InvalidInputError, match=r"thread_id='a' is not listed.*has expired"):
+        await client.set_thread("a", title="late")
+    parent = await put(client, of("bob", "a"), {})
+    (one,) = (await client.list_threads("bob")).threads
+    assert (one.owner, one.title, one.metadata) == ("bob", None, {})
+    assert one.created is not None
+    assert one.created.timestamp() == pytest.approx(start + later, abs=0.01)
+    assert ids(await client.list_threads("ada")) == []
+    await client.set_thread("a", title="of bob")
+    await put(client, parent, {"n": 2})
+    await put(client, of("eve", "a"), {"n": 3})  # a second beginning of a thread that exists
+    (one,) = (await client.list_threads("bob")).threads
+    assert (one.title, one.created is not None) == ("of bob", True)
+
+
+async def test_a_new_thread_inherits_nothing_from_one_whose_checkpoints_another_saver_deleted(
+    make_saver: MakeSaver, mode: str
+) -> None:
+    saver = make_saver(mode=mode, **OWNED)
+    unaware = make_saver(
+        mode=mode, table_name=_table(saver), deploy=False, enable_thread_index=False
+    )
+    client = Either(saver, use_async=mode != "sync")
+    await put(client, of("ada", "a"), {}, {"run_id": "a run"})
+    await client.set_thread("a", title="a diagnosis")
+    await Either(unaware, use_async=mode != "sync").delete_for_runs(["a run"])
+    with pytest.raises(InvalidInputError, match="it has no checkpoint"):
+        await client.set_thread("a", title="late")
+    await put(client, of("bob", "a"), {})
+    (one,) = (await client.list_threads("bob")).threads
+    assert (one.owner, one.title) == ("bob", None)
+    assert ids(await client.list_threads("ada")) == []
 
 
 async def test_switching_ttl_changes_the_entry_with_the_thread(

@@ -46,6 +46,12 @@ _CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+for _count in ("#a1 = :a1", "attribute_not_exists(#a1)"):
+    _CONDITIONS[f"#a0 = :a0 AND {_count}"] = lambda old, values: (
+        old is not None and (old["A"], old.get("N")) == (values[":a0"], values.get(":a1"))
+    )
+
+
 _ENTRY_CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
     "attribute_not_exists(#a) OR #a <= :a": lambda old, values: (
         "A" not in old or float(old["A"]["N"]) <= float(values[":a"]["N"])

@@ -130,18 +130,18 @@ def create_table(dynamodb: Any, table: str) -> None:
     )
 
 
-def small_table(thread_id: str) -> SourceTable:
+def small_table(thread_id: str, ids: tuple[str, str] = ("1", "2")) -> SourceTable:
     """A table of langgraph-checkpoint-aws with two checkpoints of a thread; the newest is in S3."""
     table = f"small-{uuid.uuid4().hex}"
     dynamodb, s3 = sync_session().client("dynamodb"), sync_session().client("s3")
     create_table(dynamodb, table)
-    for checkpoint_id in "12":
+    for checkpoint_id in ids:
         checkpoint = empty_checkpoint() | {"id": checkpoint_id}
         checkpoint["channel_values"] = {"a": random.Random(1).randbytes(5000)}
         checkpoint["channel_versions"] = {"a": checkpoint_id}
         value = {"checkpoint": checkpoint, "metadata": {"step": 1}}
         kind, payload = JsonPlusSerializer().dumps_typed(value)
-        is_in_s3 = checkpoint_id == "2"
+        is_in_s3 = checkpoint_id == ids[1]
         ref_key = f"CHUNK_{thread_id}##{checkpoint_id}"
         item = {
             "PK": f"CHECKPOINT_{thread_id}",
@@ -153,7 +153,7 @@ def small_table(thread_id: str) -> SourceTable:
             "ref_key": ref_key,
         }
         if is_in_s3:
-            item["parent_checkpoint_id"] = "1"
+            item["parent_checkpoint_id"] = ids[0]
             s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{ref_key}", Body=payload)
         else:
             chunk = {"PK": {"S": ref_key}, "SK": {"S": "CHUNK"}, "payload": {"B": payload}}

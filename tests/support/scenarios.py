@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -373,8 +374,8 @@ async def _apply_ttl_everywhere(site: Site) -> None:
         assert await site.client(ttl_seconds=TTL).apply_ttl()
 
 
-async def migrate(site: Site, **settings: Any) -> None:
-    source = small_table(THREAD)
+async def migrate(site: Site, ids: tuple[str, str] = ("1", "2"), **settings: Any) -> None:
+    source = small_table(THREAD, ids)
     with site.wire.open():
         report = await site.client(**settings).migrate(source)
     assert (report.checkpoints, report.ok) == (2, True)
@@ -387,7 +388,8 @@ async def _migrate(site: Site) -> None:
 
 @row("`migrate` with `enable_thread_index`")
 async def _migrate_listed(site: Site) -> None:
-    await migrate(site, enable_thread_index=True)
+    days = "1ee00000-6f1d-6000-8000-000000000000", "1ef00000-6f1d-6000-8000-000000000000"
+    await migrate(site, days, enable_thread_index=True)
 
 
 def read_through(method: str) -> None:
@@ -426,6 +428,10 @@ for _method in (
 @row("`put` with `enable_thread_index`")
 async def _put_listed(site: Site) -> None:
     await put_on_unknown(site, **LISTED)
+    later = site.client(**LISTED)
+    later.target.clock = lambda: time.time() + 7200
+    with site.wire.open():
+        await threads.put(later, config_of(f"{THREAD}-wide"), {})
 
 
 LISTED = {"enable_thread_index": True, "thread_owner": lambda metadata: f"{TENANT}:owner"}

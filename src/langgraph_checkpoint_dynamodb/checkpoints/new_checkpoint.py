@@ -68,9 +68,9 @@ class Put:
         """The activity of its thread. A copied checkpoint has the time at which it was made."""
         made_at = keys.made_at(self.id) if self.is_copy else None
         at = context.now if made_at is None else made_at
-        return Activity(
-            self.place.thread_id, at, self.owner, created=None if self.parent_id else at
-        )
+        created = None if self.parent_id else at
+        begins = self.parent_id is None and not self.place.checkpoint_ns
+        return Activity(self.place.thread_id, at, self.owner, created, begins=begins)
 
     @property
     def id(self) -> str:

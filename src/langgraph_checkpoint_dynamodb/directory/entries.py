@@ -21,6 +21,7 @@ from ..runtime.context import Context
 from ..runtime.effects import ConditionFailed, Item, Operation
 from ..serialization.serializer import deserialize, serialize
 from ..storage import batches
+from . import newest_checkpoints
 
 MAX_OWNER_BYTES = 2048
 """The limit of a partition key, of an index too.
@@ -91,8 +92,39 @@ def due(
 
 
 def write(context: Context, new: Activity) -> Operation[None]:
-    """Write a thread's entry. If a later activity is stored, another process has written it."""
-    yield [thread_entries.write(context.table, new, context.ttl_attribute)]
+    """Write a thread's entry. If a later activity is stored, another process has written it.
+
+    The first checkpoint of a thread replaces an entry that an earlier thread of the same id has
+    left: one that has expired, or lost its checkpoints otherwise.
+
+    Raises:
+        ConflictError: Others changed the entry at each attempt.
+    """
+    if not new.begins:
+        yield [thread_entries.write(context.table, new, context.ttl_attribute)]
+        return
+    call = thread_entries.begin(context.table, new, context.ttl_attribute)
+    for _ in range(_ATTEMPTS):
+        (reply,) = yield [call]
+        if not isinstance(reply, ConditionFailed):
+            return
+        entry = yield from read(context, new.thread_id)  # before its checkpoints: see `put`
+        if entry is None:
+            call = thread_entries.begin(context.table, new, context.ttl_attribute)
+        elif (yield from _has_checkpoint(context, new.thread_id)):
+            yield [thread_entries.write(context.table, new, context.ttl_attribute)]
+            return
+        else:
+            call = thread_entries.begin_again(context.table, new, context.ttl_attribute, entry)
+    raise ConflictError(
+        f"thread {new.thread_id!r}: others changed its entry in the directory {_ATTEMPTS} times "
+        "while it was being written; call again"
+    )
+
+
+def _has_checkpoint(context: Context, thread_id: str) -> Operation[bool]:
+    """Whether a thread has a checkpoint that has not expired."""
+    return thread_id in (yield from newest_checkpoints.find(context, [thread_id], consistent=True))
 
 
 def read(context: Context, thread_id: str) -> Operation[Item | None]:
@@ -105,16 +137,16 @@ def set_thread(context: Context, thread_id: str, new: Description) -> Operation[
     """Set the title or metadata of a listed thread; what is `None` stays as it is.
 
     Raises:
-        InvalidInputError: The thread has no entry, or both together are too large.
+        InvalidInputError: The thread is not listed, or both together are too large.
         ConflictError: Others changed them at each attempt.
     """
     for _ in range(_ATTEMPTS):
         entry = yield from read(context, thread_id)
-        if entry is None or items.gone(context, entry):
+        if entry is None or not (yield from _has_checkpoint(context, thread_id)):
             raise InvalidInputError(
-                f"thread_id={thread_id!r} is not listed: put a checkpoint of the thread first; if "
-                "it has checkpoints from before the table had the index of threads, call "
-                "index_threads"
+                f"thread_id={thread_id!r} is not listed: it has no checkpoint, or it has expired. "
+                "Put a checkpoint first; if it has some from before the table had the index of "
+                "threads, call index_threads"
             )
         old = description_of(context, entry)
         title = old.title if new.title is None else new.title

@@ -59,6 +59,17 @@ def put_if_greater(table: str, item: Item) -> Call:
     return _put_if(table, item, condition, {"#b": "B"}, {":new": item["B"]})
 
 
+def put_if_same(table: str, item: Item, old: Item, attributes: Sequence[str]) -> Call:
+    """Replace an item if some of its attributes are still those that were read."""
+    names = {f"#a{index}": name for index, name in enumerate(attributes)}
+    values = {f":{mark[1:]}": old[name] for mark, name in names.items() if name in old}
+    conditions = (
+        f"{mark} = :{mark[1:]}" if name in old else f"attribute_not_exists({mark})"
+        for mark, name in names.items()
+    )
+    return _put_if(table, item, " AND ".join(conditions), names, values)
+
+
 def _put_if(
     table: str, item: Item, condition: str, names: dict[str, str], values: Item | None
 ) -> Call:

@@ -53,6 +53,7 @@ class Activity:
         owner: The thread's owner, if it has one.
         created: When the thread was created, in epoch seconds, if known.
         until: The time until which the entry is kept, in epoch seconds; 0 for no expiry.
+        begins: Whether it is the first checkpoint of the root graph, which may begin the thread.
     """
 
     thread_id: str
@@ -60,6 +61,7 @@ class Activity:
     owner: str | None
     created: float | None
     until: int = 0
+    begins: bool = False
 
     @property
     def listed(self) -> Listed:
@@ -112,6 +114,30 @@ def write(table: str, activity: Activity, ttl_attribute: str) -> Call:
         change += " REMOVE #ttl"
     condition = "attribute_not_exists(#a) OR #a <= :a"
     return requests.update_if(table, key(activity.thread_id), change, condition, names, values)
+
+
+def begin(table: str, activity: Activity, ttl_attribute: str) -> Call:
+    """Write the entry of a new thread, if there is none; else the reply has the stored one."""
+    return requests.put_new(table, _new(activity, ttl_attribute))
+
+
+def begin_again(table: str, activity: Activity, ttl_attribute: str, entry: Item) -> Call:
+    """Replace the whole entry of a thread that no longer exists, if it is still as it was read."""
+    new = _new(activity, ttl_attribute)
+    return requests.put_if_same(table, new, entry, (ACTIVITY, requests.REPLACED))
+
+
+def _new(activity: Activity, ttl_attribute: str) -> Item:
+    new = {
+        **key(activity.thread_id),
+        ACTIVITY: {"N": f"{activity.at:.3f}"},
+        OWNER: {"S": activity.owner or NO_OWNER},
+    }
+    if activity.created is not None:
+        new[CREATED] = {"N": f"{activity.created:.3f}"}
+    if activity.until:
+        new[ttl_attribute] = {"N": str(activity.until)}
+    return new
 
 
 def name_owner(table: str, thread_id: str, owner: str) -> Call:
