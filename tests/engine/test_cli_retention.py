@@ -129,3 +129,18 @@ async def test_export_writes_messages_and_values_as_data(
     for arguments in (("a", "--to", str(file)), ("--owner", "ada", "--to", str(file)), ()):
         assert cli.run("threads", "export", *arguments).code == 2
     assert cli.run("threads", "export", "none").code == 3
+
+
+async def test_a_thread_that_is_named_twice_counts_once(client: Either, cli: CommandLine) -> None:
+    await chain(client, "ada", 2)
+    await chain(client, "bob", 1)
+    names = ("ada", "bob", "ada")
+    exported = cli.run("threads", "export", *names)
+    assert exported.rows == cli.run("threads", "export", "ada", "bob").rows
+    assert exported.err == "exported 2 threads\n"
+    for command in (("cost", "--json"), ("threads", "rm", "--dry-run", "--json")):
+        rows = cli.run(*command, *names).rows
+        assert [row["thread_id"] for row in rows if "thread_id" in row] == ["ada", "bob"]
+    assert "2 threads, 3 checkpoints" in cli.run("verify", *names).out
+    (pruned,) = cli.run("prune", *names, "--dry-run", "--json").rows
+    assert (pruned["threads"], pruned["checkpoints"]) == (1, 1)

@@ -73,6 +73,11 @@ TtlAttribute = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Write one line of JSON for each result.")]
 
 
+def once(values: list[str] | None) -> list[str] | None:
+    """The ids that were given, each once and in their order."""
+    return values and list(dict.fromkeys(values))
+
+
 class NotFoundError(DynamoDBSaverError):
     """The thread or checkpoint that a command names does not exist."""
 

@@ -95,7 +95,7 @@ def chosen(
     if [bool(thread_ids), owner is not None, everything].count(True) != 1:
         raise ConfigurationError("pass ids of threads, or --owner, or --all: one of the three")
     if thread_ids:
-        return list(dict.fromkeys(thread_ids))
+        return list(thread_ids)
     return list(scanned(saver) if owner is None else threads_of(saver, owner))
 
 

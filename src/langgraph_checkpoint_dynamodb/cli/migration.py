@@ -14,7 +14,7 @@ from ..config.source_table import SourceTable
 from ..errors import ConfigurationError
 from ..migration.report import MigrationReport
 from ..saver.saver import DynamoDBSaver
-from .connection import FAILED, Connection, command
+from .connection import FAILED, Connection, command, once
 from .directory import OwnerKey
 from .reading import copying_serde
 from .tables import DryRun
@@ -36,7 +36,7 @@ LayoutName = Annotated[
 ]
 ThreadIds = Annotated[
     list[str] | None,
-    typer.Option(help="Only this thread. Can be repeated; all threads if left out."),
+    typer.Option(callback=once, help="Only this thread. Can be repeated; all threads if left out."),
 ]
 Bucket = Annotated[
     str | None, typer.Option(help="The bucket of its s3_offload_config, if it had one.")

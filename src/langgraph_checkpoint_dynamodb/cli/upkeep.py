@@ -9,7 +9,7 @@ import typer
 
 from ..maintenance.prices import ON_DEMAND
 from ..maintenance.storage_report import StorageKind, StorageReport, StoredItems
-from .connection import FINDINGS, NOT_FOUND, Connection, NotFoundError, command
+from .connection import FINDINGS, NOT_FOUND, Connection, NotFoundError, command, once
 from .directory import All, Owner, chosen
 from .output import Row
 
@@ -21,7 +21,10 @@ _PRICES = (
     f"backups: {ON_DEMAND.source}"
 )
 
-ThreadIds = Annotated[list[str] | None, typer.Argument(metavar="[THREAD]…", help="Ids of threads.")]
+ThreadIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[THREAD]…", callback=once, help="Ids of threads."),
+]
 
 
 @app.command()
@@ -30,7 +33,11 @@ def verify(
     connection: Connection,
     thread_ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[THREAD]…", help="Ids of threads; the whole table if left out."),
+        typer.Argument(
+            metavar="[THREAD]…",
+            callback=once,
+            help="Ids of threads; the whole table if left out.",
+        ),
     ] = None,
 ) -> None:
     """Check every byte of threads, or of the table, and list the problems. Changes nothing.
