@@ -34,7 +34,6 @@ AUTOSCALED = DynamoDBTableConfig(table_name=NAME, **PROVISIONED, **BOUNDS)
 SCALED_INDEX = replace(AUTOSCALED, enable_run_index=True)
 
 MANAGED_KEY = KMS_KEY[:-1] + "5"
-_THROUGHPUTS = ("ProvisionedThroughput", "OnDemandThroughput")
 
 
 def described(config: DynamoDBTableConfig) -> dict[str, Any]:
@@ -76,7 +75,11 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
             {
                 **{name: index[name] for name in ("IndexName", "KeySchema", "Projection")},
                 "IndexStatus": "ACTIVE",
-                **{name: dict(found[name]) for name in _THROUGHPUTS if name in found},
+                "ProvisionedThroughput": {
+                    "ReadCapacityUnits": config.index_read_capacity if config.read_capacity else 0,
+                    "WriteCapacityUnits": config.write_capacity or 0,
+                },
+                **{name: dict(found[name]) for name in ("OnDemandThroughput",) if name in found},
             }
             for index in create["GlobalSecondaryIndexes"]
         ]
@@ -120,7 +123,11 @@ def scaling_of(config: DynamoDBTableConfig) -> dict[str, Any]:
             "ScalableTargets": [
                 {
                     **resource,
-                    "MinCapacity": getattr(config, f"min_{kind}_capacity"),
+                    "MinCapacity": (
+                        config.index_read_capacity
+                        if kind == "read" and "/index/" in resource["ResourceId"]
+                        else getattr(config, f"min_{kind}_capacity")
+                    ),
                     "MaxCapacity": getattr(config, f"max_{kind}_capacity"),
                 }
                 for resource, kind in scaled

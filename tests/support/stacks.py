@@ -77,7 +77,7 @@ _CAPACITIES: list[list[Settings]] = [
         {**PROVISIONED, **_SCALED_READS},
         {**PROVISIONED, **_SCALED_WRITES},
         {**PROVISIONED, **SCALED},
-        {**PROVISIONED, **SCALED, "target_utilization": 50},
+        {**PROVISIONED, **SCALED, "target_utilization": 50, "index_read_capacity": 2},
     ],
 ]
 

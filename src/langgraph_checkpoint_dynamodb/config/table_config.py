@@ -66,6 +66,9 @@ class DynamoDBTableConfig:
             With `None`, the saver gives new items no expiry, also if `enable_ttl` is on.
         read_capacity: Read capacity units a second, `PROVISIONED` only.
         write_capacity: Write capacity units a second, `PROVISIONED` only.
+        index_read_capacity: Read capacity units a second of each index, `PROVISIONED` only. With
+            read autoscaling, its lower bound for an index; the upper bound is
+            `max_read_capacity`. Writes of an index have the capacity of the table's writes.
         min_read_capacity: Lower bound of read autoscaling, `PROVISIONED` only.
         max_read_capacity: Upper bound of read autoscaling.
         min_write_capacity: Lower bound of write autoscaling.
@@ -103,6 +106,7 @@ class DynamoDBTableConfig:
     ttl_seconds: int | None = None
     read_capacity: int | None = None
     write_capacity: int | None = None
+    index_read_capacity: int = 1
     min_read_capacity: int | None = None
     max_read_capacity: int | None = None
     min_write_capacity: int | None = None
@@ -129,6 +133,7 @@ class DynamoDBTableConfig:
             "point_in_time_recovery_days", self.point_in_time_recovery_days, 1, _MAX_RECOVERY_DAYS
         )
         check_integer("target_utilization", self.target_utilization, *_UTILIZATION)
+        check_integer("index_read_capacity", self.index_read_capacity, 1, _MAX_CAPACITY_UNITS)
         self._check_capacities()
 
     def _check_names(self) -> None:
@@ -211,6 +216,12 @@ class DynamoDBTableConfig:
                 )
             low, high = getattr(self, f"min_{kind}_capacity"), getattr(self, f"max_{kind}_capacity")
             _check_scaling(kind, capacity, low, high)
+        high = self.max_read_capacity
+        if high is not None and self.index_read_capacity > high:
+            raise ConfigurationError(
+                f"index_read_capacity={self.index_read_capacity} is over max_read_capacity={high}, "
+                "the upper bound of autoscaling for an index too: lower one or raise the other"
+            )
 
     def _check_absent(self, names: tuple[str, ...], mode: BillingMode) -> None:
         given = [name for name in names if getattr(self, name) is not None]

@@ -279,6 +279,8 @@ def _matters(setting: str, wanted: Settings, found: Settings) -> bool:
         case "kms_key_arn":
             is_encrypted = found.get("enable_encryption", wanted[setting] is not None)
             matters = wanted["enable_encryption"] and is_encrypted
+        case "index_read_capacity":
+            matters = False  # it is the read_capacity of each index
         case "items":
             matters = wanted["keys"] == found["keys"]
         case _:

@@ -44,6 +44,7 @@ SETTINGS: Mapping[str, str] = {
     "BillingMode": "billing_mode",
     "ReadCapacity": "read_capacity",
     "WriteCapacity": "write_capacity",
+    "IndexReadCapacity": "index_read_capacity",
     "MinReadCapacity": "min_read_capacity",
     "MaxReadCapacity": "max_read_capacity",
     "MinWriteCapacity": "min_write_capacity",

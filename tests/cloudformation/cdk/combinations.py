@@ -13,6 +13,7 @@ _PROVISIONED = {
     "billing_mode": BillingMode.PROVISIONED,
     "read_capacity": 5,
     "write_capacity": 7,
+    "index_read_capacity": 2,
 }
 _READ_SCALING = {"min_read_capacity": 3, "max_read_capacity": 50}
 _WRITE_SCALING = {"min_write_capacity": 4, "max_write_capacity": 60, "target_utilization": 55}

@@ -33,7 +33,7 @@ FACTORS: tuple[tuple[Parameters, ...], ...] = (
         _PROVISIONED | _WRITE_SCALING,
         _PROVISIONED | _READ_SCALING | _WRITE_SCALING,
     ),
-    ({}, {"TargetUtilization": "55"}),
+    ({}, {"TargetUtilization": "55", "IndexReadCapacity": "2"}),
     (
         {},
         {"EnablePointInTimeRecovery": "false"},
@@ -69,6 +69,7 @@ _FIELDS = {
     "BillingMode": "billing_mode",
     "ReadCapacity": "read_capacity",
     "WriteCapacity": "write_capacity",
+    "IndexReadCapacity": "index_read_capacity",
     "MinReadCapacity": "min_read_capacity",
     "MaxReadCapacity": "max_read_capacity",
     "MinWriteCapacity": "min_write_capacity",
@@ -184,6 +185,8 @@ def _provisioned(draw: st.DrawFn) -> Parameters:
     for kind in ("Read", "Write"):
         low, units, high = sorted(draw(st.tuples(_UNITS, _UNITS, _UNITS)))
         parameters[f"{kind}Capacity"] = str(units)
+        if kind == "Read":
+            parameters["IndexReadCapacity"] = str(low)
         if draw(st.booleans()):
             parameters |= {f"Min{kind}Capacity": str(low), f"Max{kind}Capacity": str(high)}
     return parameters

@@ -52,7 +52,8 @@ def only_a_configuration_refuses(parameters: Parameters) -> bool:
         )
         if high and not low <= units <= high:
             return True
-    return False
+    high = int(parameters.get("MaxReadCapacity", 0))
+    return bool(high) and int(parameters.get("IndexReadCapacity", 1)) > high
 
 
 def of_the_table(parameters: Parameters) -> Parameters:

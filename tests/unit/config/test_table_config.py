@@ -78,6 +78,8 @@ BAD: list[Bad] = [
     bad("point_in_time_recovery_days", 36, "use at most 35"),
     *(bad("target_utilization", value, "of 20 or more") for value in (19, 50.5, "70", None)),
     bad("target_utilization", 91, "use at most 90"),
+    *(bad("index_read_capacity", value, "of 1 or more") for value in (0, 1.5, "5", True, None)),
+    bad("index_read_capacity", 10_000_001, "use at most 10000000"),
     *(
         bad(name, value, "use a whole number of 1 or more", **{**PROVISIONED, name: None})
         for name in CAPACITIES
@@ -137,6 +139,11 @@ CONTRADICTIONS: list[Bad] = [
         **{**PROVISIONED, "min_read_capacity": 9, "max_read_capacity": 5},
     ),
     contradiction(
+        "lower one or raise the other",
+        "index_read_capacity=6 is over max_read_capacity=5",
+        **{**PROVISIONED, "min_read_capacity": 5, "max_read_capacity": 5, "index_read_capacity": 6},
+    ),
+    contradiction(
         "autoscaling would change it at once",
         "write_capacity=7 is not between min_write_capacity=8 and max_write_capacity=9",
         **{**PROVISIONED, "min_write_capacity": 8, "max_write_capacity": 9},
@@ -164,6 +171,12 @@ def test_what_cannot_work_is_refused(arguments: dict[str, Any], named: str, way_
         {"kms_key_arn": KMS_KEY.replace("aws:", "aws-cn:", 1)},
         {"kms_key_arn": KMS_KEY.replace("key/", "key/mrk-")},
         {**PROVISIONED, "min_read_capacity": 5, "max_read_capacity": 5},
+        {
+            **PROVISIONED,
+            "min_read_capacity": 5,
+            "max_read_capacity": 5,
+            "index_read_capacity": 5,
+        },
     ],
 )
 def test_what_works_at_the_edge_is_kept(arguments: dict[str, Any]) -> None:

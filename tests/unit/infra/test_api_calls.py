@@ -61,11 +61,17 @@ def create_table(config: DynamoDBTableConfig) -> dict[str, Any]:
     )
     if maxima:
         throughput["OnDemandThroughput"] = maxima
+    of_index = dict(throughput)
+    if config.billing_mode is BillingMode.PROVISIONED:
+        of_index["ProvisionedThroughput"] = {
+            "ReadCapacityUnits": config.index_read_capacity,
+            "WriteCapacityUnits": config.write_capacity,
+        }
     index = {
         "IndexName": "run-id",
         "KeySchema": [{"AttributeName": "R", "KeyType": "HASH"}],
         "Projection": {"ProjectionType": "KEYS_ONLY"},
-        **throughput,
+        **of_index,
     }
     threads = {
         "IndexName": "threads",
@@ -74,7 +80,7 @@ def create_table(config: DynamoDBTableConfig) -> dict[str, Any]:
             {"AttributeName": "A", "KeyType": "RANGE"},
         ],
         "Projection": {"ProjectionType": "ALL"},
-        **throughput,
+        **of_index,
     }
     indexes = [index] * config.enable_run_index + [threads] * config.enable_thread_index
     run_id = {"AttributeName": "R", "AttributeType": "B"}
@@ -129,11 +135,12 @@ def scaling(config: DynamoDBTableConfig) -> dict[tuple[str, str, str], tuple[Any
     ]
     found: dict[tuple[str, str, str], tuple[Any, ...]] = {}
     for kind in ("read", "write"):
-        bounds = [getattr(config, f"{bound}_{kind}_capacity") for bound in ("min", "max")]
-        for level, resource in resources if bounds[0] else ():
+        low, high = (getattr(config, f"{bound}_{kind}_capacity") for bound in ("min", "max"))
+        for level, resource in resources if low else ():
+            least = config.index_read_capacity if (level, kind) == ("index", "read") else low
             dimension = f"dynamodb:{level}:{kind.title()}CapacityUnits"
             metric = f"DynamoDB{kind.title()}CapacityUtilization"
-            found["register_scalable_target", resource, dimension] = (*bounds,)
+            found["register_scalable_target", resource, dimension] = (least, high)
             aim = (metric, float(config.target_utilization))
             found["put_scaling_policy", resource, dimension] = aim
     return found
@@ -200,10 +207,11 @@ def test_every_property_of_the_template_has_a_request() -> None:
     used: dict[str, set[str]] = {}
     for declared in TEMPLATE["Resources"].values():
         used.setdefault(declared["Type"], set()).update(properties(declared["Properties"]))
-    assert used.pop("AWS::IAM::ManagedPolicy")  # only CloudFormation makes these
+    for of_a_stack in ("AWS::IAM::ManagedPolicy", "AWS::CloudWatch::Alarm"):
+        assert used.pop(of_a_stack)
     assert used == known
-    _, both_or_one, _ = used_by_table["GlobalSecondaryIndexes"]["Fn::If"]
-    _, (runs, threads), _ = both_or_one["Fn::If"]
+    _, indexes, _ = used_by_table["GlobalSecondaryIndexes"]["Fn::If"]
+    runs, threads = (index["Fn::If"][1] for index in indexes)
     assert properties(runs) == properties(threads) == {*api_calls._INDEX}
 
 

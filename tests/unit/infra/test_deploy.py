@@ -293,6 +293,7 @@ def test_an_engine_without_backups_is_tolerated() -> None:
 
 
 REGISTER = {"MinCapacity": 2, "MaxCapacity": 9}
+REGISTER_INDEX = {"MinCapacity": 1, "MaxCapacity": 9}
 POLICY = {
     "PolicyName": "target-utilization",
     "PolicyType": "TargetTrackingScaling",
@@ -314,7 +315,7 @@ def test_scaling_is_set_up_last_and_targets_before_their_policies(answer: Any) -
         (ANY, OK),
         (DESCRIBE, table()),
         (scaling("register_scalable_target", "Read", **REGISTER), answer),
-        (scaling("register_scalable_target", "Read", "index", **REGISTER), answer),
+        (scaling("register_scalable_target", "Read", "index", **REGISTER_INDEX), answer),
         (scaling("put_scaling_policy", "Read", **POLICY), answer),
         (scaling("put_scaling_policy", "Read", "index", **POLICY), answer),
         (UNTAG, OK),

@@ -86,7 +86,9 @@ CHANGES: list[tuple[str, DynamoDBTableConfig, Any, dict[str, Any]]] = [
 
 def test_every_setting_is_changed_below() -> None:
     # A table of another name is another table.
-    assert {setting for setting, *_ in CHANGES} == {*SETTINGS.values()} - {"table_name"}
+    # What an index is read with is a setting of the index.
+    elsewhere = {"table_name", "index_read_capacity"}
+    assert {setting for setting, *_ in CHANGES} == {*SETTINGS.values()} - elsewhere
 
 
 @pytest.mark.parametrize(("setting", "base", "value", "more"), CHANGES)
@@ -156,6 +158,7 @@ SAME: list[tuple[DynamoDBTableConfig, str, Any]] = [
     (AUTOSCALED, WRITES, 60),
     (AUTOSCALED, f"{POLICIES}.2", {**dimension("Read"), "PolicyType": "StepScaling"}),
     (SCALED_INDEX, f"{INDEX}.{CAPACITY}.ReadCapacityUnits", 50),
+    (replace(FIXED, index_read_capacity=2), f"{TABLE}.DeletionProtectionEnabled", False),
 ]
 
 
@@ -200,6 +203,11 @@ def test_what_comes_to_the_same_is_no_drift(
             *(SCALED_INDEX, f"{POLICIES}.3", None),
             Drift("target_utilization", 70, {"read": 70, "write": None}, "run-id"),
         ),
+        (
+            *(replace(FIXED, enable_run_index=True), f"{INDEX}.{CAPACITY}.ReadCapacityUnits", 5),
+            Drift("read_capacity", 1, 5, "run-id"),
+        ),
+        (SCALED_INDEX, f"{TARGETS}.2.MinCapacity", 2, Drift("min_read_capacity", 1, 2, "run-id")),
         (SCALED_INDEX, f"{TARGETS}.2.MaxCapacity", 9, Drift("max_read_capacity", 50, 9, "run-id")),
         (
             *(WITH_INDEX, f"{INDEX}.KeySchema", [{"AttributeName": "PK", "KeyType": "HASH"}]),
@@ -234,7 +242,10 @@ BOUNDS = ["min_read_capacity", "max_read_capacity", "min_write_capacity", "max_w
 
 
 def bounds(index: str | None = None) -> list[Drift]:
-    return [Drift(bound, getattr(AUTOSCALED, bound), None, index) for bound in BOUNDS]
+    wanted = {bound: getattr(AUTOSCALED, bound) for bound in BOUNDS}
+    if index:
+        wanted["min_read_capacity"] = AUTOSCALED.index_read_capacity
+    return [Drift(bound, units, None, index) for bound, units in wanted.items()]
 
 
 def test_scaling_that_was_removed_is_drift_of_its_bounds() -> None:

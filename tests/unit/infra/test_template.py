@@ -179,6 +179,7 @@ DEFAULTS = {
     "EnableRunIndex": "false",
     "EnableThreadIndex": "false",
     "TargetUtilization": "70",
+    "IndexReadCapacity": "1",
     "PointInTimeRecoveryDays": "35",
     "EnableDeletionProtection": "false",
 }
