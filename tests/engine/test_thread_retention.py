@@ -78,7 +78,8 @@ async def test_a_dry_run_says_what_the_run_then_deletes(
     client: Either, scan: Scan, strategy: str, owner: str | None
 ) -> None:
     await some_threads(client)
-    week = {"owner": owner, "inactive_for": timedelta(days=7), "strategy": strategy}
+    whose = {"all_owners": True} if owner is None else {"owner": owner}
+    week = {**whose, "inactive_for": timedelta(days=7), "strategy": strategy}
     before = scan(table_of(client))
     expected = await client.prune_threads(**week, dry_run=True)
     assert scan(table_of(client)) == before
@@ -99,10 +100,12 @@ async def test_a_thread_that_was_active_meanwhile_is_kept(client: Either) -> Non
     await talk(client, "a", "ada", turns=1)
     for hours, deleted in ((23, 0), (24.5, 0), (25.1, 1)):  # its last activity is known to the hour
         at(client, hours * 3600)
-        report = await client.prune_threads(inactive_for=timedelta(days=1), dry_run=True)
+        report = await client.prune_threads(
+            all_owners=True, inactive_for=timedelta(days=1), dry_run=True
+        )
         assert report.threads == deleted
     await talk(client, "a", "ada", turns=1)
-    assert await client.prune_threads(inactive_for=DAY) == PruneReport()
+    assert await client.prune_threads(all_owners=True, inactive_for=DAY) == PruneReport()
 
 
 async def test_the_index_may_lag_behind(client: Either, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +115,7 @@ async def test_the_index_may_lag_behind(client: Either, monkeypatch: pytest.Monk
     await talk(client, "a", "ada", turns=1)
     older = thread_entries.scan
     monkeypatch.setattr(thread_entries, "scan", lambda table, before: older(table))
-    assert await client.prune_threads(inactive_for=DAY) == PruneReport()
+    assert await client.prune_threads(all_owners=True, inactive_for=DAY) == PruneReport()
     assert await client.get_tuple(config_of("a"))
 
 
@@ -132,8 +135,10 @@ async def test_an_interrupted_run_continues(
 
     monkeypatch.setattr(prune_threads, "delete_thread", fails_once)
     with pytest.raises(ConfigurationError, match="cut off"):
-        await client.prune_threads(inactive_for=timedelta(days=7))
-    assert (await client.prune_threads(inactive_for=timedelta(days=7))).threads == 2
+        await client.prune_threads(all_owners=True, inactive_for=timedelta(days=7))
+    assert (
+        await client.prune_threads(all_owners=True, inactive_for=timedelta(days=7))
+    ).threads == 2
     assert [one.thread_id for one in (await client.list_threads("ada")).threads] == ["young"]
 
 
@@ -145,6 +150,9 @@ async def test_an_interrupted_run_continues(
         ({"inactive_for": 1, "strategy": "keep"}, "strategy='keep': use one of"),
         ({"inactive_for": 1, "dry_run": 1}, "dry_run=1: use True or False"),
         ({"inactive_for": 1, "owner": ""}, "owner="),
+        ({"inactive_for": 1, "owner": None}, "or all_owners=True for every listed thread"),
+        ({"inactive_for": 1, "all_owners": True}, "owner='ada' with all_owners=True"),
+        ({"inactive_for": 1, "owner": None, "all_owners": "no"}, "all_owners='no': use True"),
     ],
 )
 async def test_bad_arguments_of_prune_threads(
@@ -152,7 +160,7 @@ async def test_bad_arguments_of_prune_threads(
 ) -> None:
     saver = make_saver(deploy=False, endpoint_url="http://localhost:1", **OWNED)
     with pytest.raises(InvalidInputError, match=message):
-        saver.prune_threads(**arguments)
+        saver.prune_threads(**{"owner": "ada", **arguments})
 
 
 async def test_an_owner_is_erased(client: Either, scan: Scan) -> None:
@@ -270,7 +278,7 @@ async def test_an_export_goes_on_after_a_page_whose_checkpoints_were_deleted(
 async def test_these_methods_need_the_index_and_a_named_owner(make_saver: MakeSaver) -> None:
     without = make_saver(deploy=False, endpoint_url="http://localhost:1", enable_thread_index=False)
     for call in (
-        lambda: without.prune_threads(inactive_for=1),
+        lambda: without.prune_threads(owner="ada", inactive_for=1),
         lambda: without.export_threads("ada", io.StringIO()),
         lambda: without.erase_owner("ada"),
     ):

@@ -465,7 +465,7 @@ async def _index_threads(site: Site) -> None:
         assert await site.client(**LISTED).index_threads() == 2
 
 
-async def prune_threads(site: Site, owner: str | None) -> None:
+async def prune_threads(site: Site, **whose: Any) -> None:
     for name in ("a", "b"):
         await threads.chain(site.client(**LISTED), f"{THREAD}-{name}", 2)
     client = site.client(**LISTED)
@@ -473,19 +473,19 @@ async def prune_threads(site: Site, owner: str | None) -> None:
     now = client.target.clock() + 3600
     client.target.clock = lambda: now
     with site.wire.open():
-        kept = await client.prune_threads(owner=owner, inactive_for=0, strategy="keep_latest")
-        deleted = await client.prune_threads(owner=owner, inactive_for=0)
+        kept = await client.prune_threads(**whose, inactive_for=0, strategy="keep_latest")
+        deleted = await client.prune_threads(**whose, inactive_for=0)
     assert (kept.threads, deleted.threads) == (2, 2)
 
 
 @row("`prune_threads`")
 async def _prune_threads(site: Site) -> None:
-    await prune_threads(site, None)
+    await prune_threads(site, all_owners=True)
 
 
 @row("`prune_threads` of an owner")
 async def _prune_threads_of_owner(site: Site) -> None:
-    await prune_threads(site, f"{TENANT}:owner")
+    await prune_threads(site, owner=f"{TENANT}:owner")
 
 
 @row("`export_threads`")

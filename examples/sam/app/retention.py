@@ -28,4 +28,4 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
     """
     inactive_for = timedelta(days=int(os.environ["RETENTION_DAYS"]))
     dry_run = event.get("dry_run") is True
-    return asdict(SAVER.prune_threads(inactive_for=inactive_for, dry_run=dry_run))
+    return asdict(SAVER.prune_threads(all_owners=True, inactive_for=inactive_for, dry_run=dry_run))

@@ -84,6 +84,7 @@ def prune(
         run = partial(
             saver.prune_threads,
             owner=owner,
+            all_owners=everything,
             inactive_for=duration("--inactive-for", inactive_for or ""),
             strategy="delete" if delete else "keep_latest",
         )

@@ -28,6 +28,7 @@ class ListedThreads(SaverCalls):
         self,
         *,
         owner: Id | None = None,
+        all_owners: bool = False,
         inactive_for: timedelta | float,
         strategy: Literal["delete", "keep_latest"] = "delete",
         dry_run: bool = False,
@@ -40,8 +41,9 @@ class ListedThreads(SaverCalls):
         the threads that are left.
 
         Args:
-            owner: Only the threads of this owner; `None` for all listed threads of the table, by
-                a scan of the index.
+            owner: Only the threads of this owner.
+            all_owners: Instead of `owner`: all listed threads of the table, also those without an
+                owner, by a scan of the index.
             inactive_for: How long a thread must have been inactive, in seconds or as a `timedelta`.
             strategy: `delete` deletes the threads. `keep_latest` does what `prune` does with
                 each of them.
@@ -60,7 +62,7 @@ class ListedThreads(SaverCalls):
         """
         with self._observed("prune_threads") as counters:
             context = self._context(counters)
-            pruning = _pruning(context, owner, inactive_for, strategy, dry_run)
+            pruning = _pruning(context, owner, all_owners, inactive_for, strategy, dry_run)
             while self._run(pruning.next_thread(self._context(counters)), counters):
                 pass
             return pruning.report
@@ -69,6 +71,7 @@ class ListedThreads(SaverCalls):
         self,
         *,
         owner: Id | None = None,
+        all_owners: bool = False,
         inactive_for: timedelta | float,
         strategy: Literal["delete", "keep_latest"] = "delete",
         dry_run: bool = False,
@@ -76,7 +79,7 @@ class ListedThreads(SaverCalls):
         """Async `prune_threads`."""
         with self._observed("prune_threads") as counters:
             context = self._context(counters)
-            pruning = _pruning(context, owner, inactive_for, strategy, dry_run)
+            pruning = _pruning(context, owner, all_owners, inactive_for, strategy, dry_run)
             while await self._arun(pruning.next_thread(self._context(counters)), counters):
                 pass
             return pruning.report
@@ -159,11 +162,17 @@ class ListedThreads(SaverCalls):
 def _pruning(
     context: Context,
     owner: Id | None,
+    all_owners: bool,
     inactive_for: timedelta | float,
     strategy: str,
     dry_run: bool,
 ) -> ThreadPruning:
     check_index(context)
+    if thread_arguments.switch("all_owners", all_owners) == (owner is not None):
+        raise InvalidInputError(
+            f"owner={owner!r} with all_owners={all_owners}: pass the owner whose threads are to be "
+            "deleted, or all_owners=True for every listed thread; one of the two"
+        )
     since = context.now - arguments.age("inactive_for", inactive_for)
     keep = arguments.keep(strategy, None, None, context.now)
     thread_arguments.switch("dry_run", dry_run)
