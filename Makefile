@@ -16,6 +16,10 @@ export SAM_CLI_TELEMETRY = 0
 BIN := $(VENV)/bin
 # Each worker starts an engine of its own.
 PYTEST := -m pytest -n auto --maxprocesses 4
+# What depends on the client. The other async tests run the same operations by the same driver.
+AIOBOTO3_TESTS := tests/unit/drivers tests/graphs $(addprefix tests/engine/test_,$(addsuffix .py,\
+	conformance costs event_loop known_failures lifecycle loops operation_events permissions setup \
+	shared_puts sizes values_written_at_once warm))
 ENGINE := .cache/dynamodb-local/VERSION
 CHECKERS := .cache/cfn-guard/cfn-guard
 WHEEL_VENV ?= .venvs/wheel
@@ -36,8 +40,8 @@ test: $(VENV)/.test tools  ## Run the tests on DynamoDB Local (needs Java)
 test-unit: $(VENV)/.test  ## Run the unit tests: in a minute, without an engine or a network
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
-test-aioboto3: $(AIOBOTO3_VENV)/.test $(ENGINE)  ## Run the async tests on aioboto3
-	$(AIOBOTO3_VENV)/bin/python $(PYTEST) -m aio $(ARGS)
+test-aioboto3: $(AIOBOTO3_VENV)/.test $(ENGINE)  ## Run the async tests of clients on aioboto3
+	$(AIOBOTO3_VENV)/bin/python $(PYTEST) -m aio $(AIOBOTO3_TESTS) $(ARGS)
 
 lint: $(VENV)/.lint $(TOOLS)/sam/.tool $(TOOLS)/workflows/.tool $(CHECKERS)  ## Lint the code, the templates, the workflows (offline)
 	$(BIN)/ruff check
