@@ -78,9 +78,12 @@ def test_latency_is_drawn_by_turn() -> None:
     runs = [
         run_of("ours", "latency", measures=figures),
         run_of("aws", "latency", measures={"turn_10_sync_10ms": 99.0}, error="no end in 9 s"),
+        run_of("null", "latency", measures=dict.fromkeys(figures, 50.0)),
     ]
-    drawn = ET.fromstring(pictures.of_results({"runs": runs})["latency"])
-    assert len([each for each in drawn.iter() if each.tag.endswith("polyline")]) == 2
+    picture = pictures.of_results({"runs": runs})["latency"]
+    drawn = ET.fromstring(picture)
+    assert len([each for each in drawn.iter() if each.tag.endswith("polyline")]) == 3
+    assert "1.40 to 21.20 times" in picture
 
 
 @pytest.mark.parametrize(
