@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
+import uuid
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +20,7 @@ from capacity import Costs
 from either import Either
 from langgraph_checkpoint_dynamodb import (
     ConfigurationError,
+    DynamoDBConfig,
     DynamoDBSaver,
     InvalidInputError,
     ProblemKind,
@@ -196,15 +200,53 @@ async def test_the_owner_is_found_in_configurable_or_metadata(
     assert [one.owner for one in saver.list_threads(owner).threads] == [owner]
 
 
+@pytest.mark.parametrize("owner_of", ["user_id", lambda metadata: metadata.get("user_id")])
+@pytest.mark.parametrize("place", ["configurable", "metadata"])
+async def test_an_owner_may_be_a_uuid(make_saver: MakeSaver, owner_of: Any, place: str) -> None:
+    """LangGraph leaves a UUID out of a checkpoint's metadata."""
+    saver = make_saver(enable_thread_index=True, thread_owner=owner_of)
+    user = uuid.uuid4()
+    config: dict[str, Any] = {"configurable": {"thread_id": "a"}, "metadata": {}}
+    config[place]["user_id"] = user
+    waiting_graph(saver).invoke({"messages": [("user", "hello")]}, config)
+    assert [one.owner for one in saver.list_threads(user).threads] == [str(user)]
+
+
+async def test_a_function_that_names_owners_changes_nothing_and_its_errors_are_ours(
+    make_saver: MakeSaver,
+) -> None:
+    def change(metadata: Any) -> str:
+        metadata["added"] = metadata["nested"]["added"] = 1
+        return "ada"
+
+    saver = make_saver(enable_thread_index=True, thread_owner=change)
+    await put(Either(saver, use_async=False), config_of("a"), {}, {"nested": {}})
+    found = saver.get_tuple(config_of("a"))
+    assert found is not None
+    assert found.metadata == {"nested": {}}
+
+    async def unawaited(metadata: Any) -> str:
+        return "ada"
+
+    with pytest.raises(ConfigurationError, match="thread_owner is a coroutine function"):
+        DynamoDBConfig(thread_owner=unawaited)  # type: ignore[arg-type]
+    failing = make_saver(
+        enable_thread_index=True, thread_owner=lambda metadata: metadata["missing"]
+    )
+    with pytest.raises(InvalidInputError, match=r"thread_owner.*raised KeyError") as caught:
+        await put(Either(failing, use_async=False), config_of("a"), {})
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
 async def test_an_owner_that_cannot_be_one_is_refused_before_anything_is_sent(
     make_saver: MakeSaver, costs: Costs
 ) -> None:
     saver = make_saver(mode="sync", costs=costs, **OWNED)
     client = Either(saver, use_async=False)
     costs.reset()
-    for owner in ("", "(none)", True, "x" * 2049):
+    for owner in ("", "(none)", True, "x" * 2049, 1.5, ["ada"], "a\0b", "\ud800"):
         with pytest.raises(InvalidInputError, match="thread_owner 'user_id'"):
-            await put(client, of("x", "a"), {}, {"user_id": owner})
+            await put(client, of(owner, "a"), {})
     assert costs.requests == 0
 
 
@@ -281,6 +323,15 @@ async def test_a_table_without_the_index_is_named(make_saver: MakeSaver, mode: s
         ({"cursor": ""}, "cursor=''"),
         ({"cursor": "WzEsMl0"}, "cursor='WzEsMl0'"),
         ({"cursor": 1}, "cursor=1: use a string"),
+        *(
+            ({"cursor": urlsafe_b64encode(json.dumps(key).encode()).decode()}, "pass the cursor")
+            for key in (["", "1"], ["x" * 2049, "1"], ["\ud800", "1"])
+        ),
+        *(
+            ({"cursor": urlsafe_b64encode(json.dumps(["t", n]).encode()).decode()}, "pass the")
+            for n in ("1e400", "nan", " 1_0", "-1", "", "1" * 60, "1e5", "\u0661")
+        ),
+        ({"owner": "a\0b"}, "contains NUL"),
         ({"newest_first": None}, "newest_first=None: use True or False"),
     ],
 )

@@ -60,7 +60,7 @@ class Put:
         """A snapshot of a caller's arguments, which have been checked."""
         merged = snapshot(get_checkpoint_metadata(config, metadata))
         fence = fencing.fence_for(context, place, config, checkpoint["id"], merged, parent_id)
-        owner = entries.find_owner(context, merged) if context.thread_index else None
+        owner = entries.find_owner(context, merged, config) if context.thread_index else None
         copied = snapshot(dict(checkpoint))
         return cls(place, copied, merged, parent_id, dict(new_versions), fence, owner)
 

@@ -78,8 +78,10 @@ class DynamoDBConfig:
             request for each checkpoint.
         thread_owner: Who a thread belongs to, for `list_threads`: the name of a key of
             `configurable` or of the config's metadata, such as `"user_id"`; or a function that
-            takes the checkpoint's metadata, which contains both, and returns the owner or
-            `None`. A thread keeps its first owner.
+            takes a copy of the checkpoint's metadata, which contains both, and returns the owner
+            or `None`. An owner is a string, a UUID or an int; LangGraph stores no UUIDs in the
+            metadata, so `index_threads` finds only strings and ints. A thread keeps its first
+            owner.
         share_puts: Send small puts of different threads in one request when they happen at
             the same moment, for processes that serve many threads at once. It needs
             `dynamodb:PartiQLInsert`; without that permission, the saver logs a warning and
@@ -164,6 +166,10 @@ class DynamoDBConfig:
                 f"thread_owner={owner!r}: use the name of a key of configurable or of the "
                 "metadata, a function of the metadata, or None"
             )
+        if callable(owner) and _is_coroutine_function(owner):
+            raise ConfigurationError(
+                "thread_owner is a coroutine function, which nothing would await: use a plain one"
+            )
 
     def _check_observer(self) -> None:
         observer = self.observer
@@ -174,8 +180,7 @@ class DynamoDBConfig:
                 f"observer is a {type(observer).__name__}: use a callable that takes an "
                 "OperationEvent, or None"
             )
-        called = observer if inspect.isroutine(observer) else type(observer).__call__
-        if inspect.iscoroutinefunction(called):
+        if _is_coroutine_function(observer):
             raise ConfigurationError(
                 "observer is a coroutine function, which nothing would await: use a plain function"
             )
@@ -238,3 +243,8 @@ class DynamoDBConfig:
                 f"{', '.join(given)} with a session: a session has its own credentials; "
                 "leave one of the two out"
             )
+
+
+def _is_coroutine_function(given: Any) -> bool:
+    called = given if inspect.isroutine(given) else type(given).__call__
+    return inspect.iscoroutinefunction(called)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from ..format.thread_entries import NO_OWNER, Activity
 from ..runtime.context import Context
 from ..runtime.effects import ConditionFailed, Item, Operation
 from ..serialization.serializer import deserialize, serialize
+from ..serialization.snapshots import snapshot
 from ..storage import batches
 from . import newest_checkpoints
 
@@ -33,6 +35,8 @@ MAX_DESCRIPTION_BYTES = 2048
 """The limit of a title and metadata, serialized. A page of 20 entries is then read for 5 units."""
 
 _ATTEMPTS = 8
+
+_NOT_STORED = re.compile("[\\x00\\ud800-\\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +55,56 @@ def check_owner(name: str, value: Any) -> str:
     """
     owner = str(value) if isinstance(value, int | UUID) else value
     if isinstance(value, bool) or not isinstance(owner, str) or owner == NO_OWNER:
-        raise InvalidInputError(f"{name}={value!r}: use a string other than {NO_OWNER!r}")
-    if not 0 < len(owner.encode(errors="replace")) <= MAX_OWNER_BYTES:
+        raise InvalidInputError(
+            f"{name}={value!r}: use a string other than {NO_OWNER!r}, a UUID or an int"
+        )
+    if _NOT_STORED.search(owner):
+        raise InvalidInputError(
+            f"{name}={owner[:40]!r} contains NUL or a lone surrogate: use other characters"
+        )
+    if not 0 < len(owner.encode()) <= MAX_OWNER_BYTES:
         raise InvalidInputError(f"{name}={owner[:40]!r}…: use 1 to {MAX_OWNER_BYTES} bytes")
     return owner
 
 
-def find_owner(context: Context, metadata: Mapping[str, Any]) -> str | None:
-    """The owner of a thread, from a checkpoint's metadata; see `DynamoDBConfig.thread_owner`.
+def find_owner(
+    context: Context, metadata: Mapping[str, Any], config: Mapping[str, Any] | None = None
+) -> str | None:
+    """The owner of a thread; see `DynamoDBConfig.thread_owner`.
 
-    LangGraph's metadata contains the keys of the run's `configurable` and metadata.
+    Args:
+        context: The call's settings and clock.
+        metadata: A checkpoint's metadata. LangGraph puts the strings, numbers and booleans of the
+            run's `configurable` and metadata there, and leaves out other values, such as UUIDs.
+        config: The run's config, if the checkpoint is being put.
 
     Raises:
-        InvalidInputError: The metadata names an owner that cannot be one.
+        InvalidInputError: What is named cannot be an owner, or the function raised.
     """
     source = context.thread_owner
     if source is None:
         return None
-    found = metadata.get(source) if isinstance(source, str) else source(metadata)
-    name = f"thread_owner {source!r}" if isinstance(source, str) else "thread_owner(metadata)"
-    return None if found is None else check_owner(name, found)
+    places: list[Mapping[str, Any]] = [metadata]
+    if config is not None:
+        places[:0] = [config.get("configurable") or {}, config.get("metadata") or {}]
+    if isinstance(source, str):
+        found = next((one[source] for one in places if one.get(source) is not None), None)
+        return None if found is None else check_owner(f"thread_owner {source!r}", found)
+    # UUIDs are for the function too; what it changes is a copy.
+    ids = {
+        name: value
+        for place in reversed(places)
+        for name, value in place.items()
+        if isinstance(value, UUID)
+    }
+    try:
+        found = source(snapshot({**ids, **metadata}))
+    except Exception as error:
+        raise InvalidInputError(
+            f"thread_owner(metadata) raised {type(error).__name__}: {error}; let it return None "
+            "for a run without an owner"
+        ) from error
+    return None if found is None else check_owner("thread_owner(metadata)", found)
 
 
 def due(

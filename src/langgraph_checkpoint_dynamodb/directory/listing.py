@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
 from . import entries, newest_checkpoints
 from .newest_checkpoints import NewestCheckpoint, ThreadStatus
+
+_ACTIVITY = re.compile(r"[0-9]{1,16}(\.[0-9]{1,16})?")
+"""A time as DynamoDB returns a number, in fewer than the 38 digits that it can store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,9 @@ def start_of(owner: str | None, cursor: str) -> Item:
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
         match json.loads(urlsafe_b64decode(padded)):
-            case [str(thread_id), str(activity)] if float(activity) >= 0:
+            case [str(thread_id), str(activity)] if 0 < len(
+                thread_id.encode()
+            ) <= keys.MAX_THREAD_ID_BYTES and _ACTIVITY.fullmatch(activity):
                 return thread_entries.start_key(thread_id, owner, activity)
     except (binascii.Error, UnicodeError, ValueError, RecursionError):
         pass
