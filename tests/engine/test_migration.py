@@ -12,7 +12,7 @@ from conftest import MakeSaver
 
 from clients import KEYS, REGION, sync_session
 from either import Either
-from langgraph_checkpoint_dynamodb import Loss, LossKind
+from langgraph_checkpoint_dynamodb import InvalidInputError, Loss, LossKind
 from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.effects import Call
 from migration_graph import THREADS, answer, ask, make_graph
@@ -137,3 +137,16 @@ async def test_sync_and_async_from_a_table_in_s3_and_from_a_saver(
         assert found.pending_writes == expected.pending_writes
     assert len(await through.list(second)) == len(list(memory.list(second)))
     dynamodb.delete_table(TableName=source.table_name)
+
+
+async def test_a_first_title_copies_the_thread(mode: str, new_client: NewClient) -> None:
+    dump = Dump("0.1.3")
+    client = new_client(
+        dump, mode, read_through=dump.memory(), enable_thread_index=True, thread_owner="tenant"
+    )
+    thread_id = next(iter(THREADS))
+    await client.set_thread(thread_id, title="First")
+    (found,) = (await client.list_threads("acme")).threads
+    assert (found.thread_id, found.title) == (thread_id, "First")
+    with pytest.raises(InvalidInputError, match="is not listed"):
+        await client.set_thread("unknown", title="First")

@@ -403,15 +403,21 @@ def read_through(method: str) -> None:
             "put": [config, {**empty_checkpoint(), "id": "3"}, {}, {}],
             "put_writes": [config, [("a", 1)], "task"],
             "copy_thread": [THREAD, f"{THREAD}-copy"],
+            "prune": [[THREAD]],
+            "set_thread": [THREAD],
         }
-        keywords = {}
+        keywords: dict[str, Any] = {}
         if method == "get_delta_channel_history":
             keywords = {"config": config, "channels": ["a"]}
+        if method == "set_thread":
+            keywords = {"title": "title"}
         source = small_table(THREAD)
         with site.wire.open():
-            client = site.client(read_through=source)
+            settings = LISTED if method == "set_thread" else {}
+            client = site.client(read_through=source, **settings)
             await getattr(client, method)(*arguments[method], **keywords)
-        assert len(await threads.load_all(site.client(), THREAD)) == 2 + (method == "put")
+        left = {"put": 3, "prune": 1}.get(method, 2)
+        assert len(await threads.load_all(site.client(), THREAD)) == left
 
 
 for _method in (
@@ -421,6 +427,8 @@ for _method in (
     "put",
     "put_writes",
     "copy_thread",
+    "prune",
+    "set_thread",
 ):
     read_through(_method)
 

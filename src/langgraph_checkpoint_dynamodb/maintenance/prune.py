@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+from ..checkpoints.copied_threads import ensure_here
 from ..checkpoints.memory import forget_thread
 from ..format import items, keys, requests
 from ..format.keys import ALL_CHECKPOINTS, ALL_HEADS
@@ -19,6 +20,7 @@ from .survey import Survey
 
 def prune(context: Context, thread_id: str, keep: RetentionPolicy) -> Operation[None]:
     """Delete a thread's checkpoints, except those to keep and the ancestors they need."""
+    yield from ensure_here(context, thread_id)
     forget_thread(context, thread_id)
     found, head_deletions = yield from find_deletable(context, thread_id, keep)
     yield from batches.conditional_deletes(head_deletions)

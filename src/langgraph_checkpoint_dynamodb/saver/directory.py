@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..checkpoints.copied_threads import ensure_here
 from ..directory import entries
+from ..directory.entries import Description
 from ..directory.listing import Page, ThreadPage
 from ..errors import ConfigurationError
 from ..maintenance.index_threads import ThreadIndexing
@@ -127,7 +129,7 @@ class ThreadDirectory(SaverCalls):
     ) -> Operation[None]:
         check_index(context)
         found = arguments.thread_id(thread_id)
-        return entries.set_thread(context, found, thread_arguments.description(title, metadata))
+        return set_thread(context, found, thread_arguments.description(title, metadata))
 
     def index_threads(self, *, dry_run: bool = False) -> int:
         """List the threads that are stored already, after the index was added to a table.
@@ -173,3 +175,9 @@ def check_index(context: Context) -> None:
             "this saver's table has enable_thread_index=False, so its threads are not listed: set "
             "DynamoDBTableConfig(enable_thread_index=True) on a table that has the index"
         )
+
+
+def set_thread(context: Context, thread_id: str, new: Description) -> Operation[None]:
+    """Set a title or metadata; `read_through` copies the thread first if it is not here."""
+    yield from ensure_here(context, thread_id)
+    yield from entries.set_thread(context, thread_id, new)

@@ -110,8 +110,9 @@ class ThreadMaintenance(SaverCalls):
         """Find problems: items that are missing, altered, unreadable or left over.
 
         Reads all items of a thread, checks every digest and deserializes every value. Changes
-        nothing. It may run at the same time as runs of the thread. At the same time as a `prune`
-        or a deletion, it may report items that are about to be deleted.
+        nothing, and copies nothing from the source of `read_through`. It may run at the same time
+        as runs of the thread. At the same time as a `prune` or a deletion, it may report items that
+        are about to be deleted.
 
         Args:
             thread_id: The thread. `None` for every thread: by a scan of the table's keys, with
@@ -142,6 +143,7 @@ class ThreadMaintenance(SaverCalls):
         """What a thread has in the table: items, bytes and write units, by kind and by channel.
 
         Reads all items of the thread: a read unit for every 4 KB. Values are not deserialized.
+        Copies nothing from the source of `read_through`.
 
         Args:
             thread_id: The thread: a string, a UUID or an integer.

@@ -61,8 +61,8 @@ class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` i
             the configuration.
         serde: Serializer of all stored values; LangGraph's msgpack by default.
         read_through: Another checkpointer, or a `SourceTable`. A thread that is not in the table
-            yet is copied from it at its first use, as `migrate` does. `list(None)` and methods on
-            runs see threads in the table only.
+            yet is copied from it at its first use, as `migrate` does. `list(None)`, `list_threads`,
+            `verify`, `storage` and methods on runs see threads in the table only.
 
     Raises:
         ConfigurationError: `config` is not a `DynamoDBConfig`, `deploy` no bool, `serde` no

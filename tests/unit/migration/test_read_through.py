@@ -67,6 +67,26 @@ def test_every_first_use_copies_the_thread(use: Callable[[DynamoDBSaver], Any]) 
     assert (ADA, "M#") in table.items
 
 
+def test_a_first_prune_copies_the_thread(memory: InMemorySaver) -> None:
+    table = GoldenTable()
+    table.saver(read_through=memory).prune([ADA])
+    copied = GoldenTable()
+    copied.saver().migrate(memory, [ADA])
+    assert (ADA, "M#") in table.items
+    copied.saver().prune([ADA])
+    assert table.items == copied.items
+    assert table.saver(read_through=memory).get_tuple(THREAD)
+
+
+def test_what_looks_at_the_table_only(memory: InMemorySaver) -> None:
+    table = GoldenTable()
+    saver = table.saver(read_through=memory)
+    assert saver.storage(ADA).total.items == 0
+    assert [one.kind for one in saver.verify(ADA).problems] == []
+    assert saver.verify(ADA).missing
+    assert not table.items
+
+
 @pytest.mark.parametrize(
     "settings", [{}, {"fence": True}, {"ttl_seconds": 3600}, {"share_puts": True}], ids=str
 )
