@@ -11,6 +11,7 @@ from uuid import UUID
 from ..errors import (
     ConflictError,
     CorruptCheckpointError,
+    DeserializationError,
     InvalidInputError,
     UnsupportedFormatError,
 )
@@ -33,6 +34,9 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.htm
 
 MAX_DESCRIPTION_BYTES = 2048
 """The limit of a title and metadata, serialized. A page of 20 entries is then read for 5 units."""
+
+UNREADABLE = (CorruptCheckpointError, UnsupportedFormatError, DeserializationError)
+"""What `description_of` raises."""
 
 _ATTEMPTS = 8
 
@@ -182,16 +186,26 @@ def set_thread(context: Context, thread_id: str, new: Description) -> Operation[
                 "Put a checkpoint first; if it has some from before the table had the index of "
                 "threads, call index_threads"
             )
-        old = description_of(context, entry)
-        title = old.title if new.title is None else new.title
-        metadata = old.metadata if new.metadata is None else new.metadata
-        body = _encode(context, Description(title, metadata))
+        body = _encode(context, _merged(context, entry, new))
         (reply,) = yield [thread_entries.describe(context.table, entry, body)]
         if not isinstance(reply, ConditionFailed):
             return
     raise ConflictError(
         f"thread {thread_id!r}: others changed its title or metadata {_ATTEMPTS} times while they "
         "were being set; call again"
+    )
+
+
+def _merged(context: Context, entry: Item, new: Description) -> Description:
+    if new.title is not None and new.metadata is not None:
+        return new  # whatever is stored, readable or not, is replaced
+    try:
+        old = description_of(context, entry)
+    except UNREADABLE as error:
+        raise type(error)(f"{error}; pass both title and metadata to replace them") from error
+    return Description(
+        old.title if new.title is None else new.title,
+        old.metadata if new.metadata is None else new.metadata,
     )
 
 

@@ -39,6 +39,9 @@ class Thread:
         created: When its first checkpoint was put; `None` if not known.
         last_activity: When its newest checkpoint was made, or when the thread was copied.
         status: What its newest checkpoint says.
+        unreadable: Why its title and metadata cannot be read, such as a value that is not encrypted
+            although the serializer encrypts; both are then as if not set. `set_thread` with both
+            replaces them. `None` if they can be read.
     """
 
     thread_id: str
@@ -48,6 +51,7 @@ class Thread:
     created: datetime | None
     last_activity: datetime
     status: ThreadStatus
+    unreadable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,11 @@ def threads_of(context: Context, found: Sequence[Item]) -> Operation[list[Thread
 
 
 def _thread(context: Context, entry: Item, newest: NewestCheckpoint) -> Thread:
-    said = entries.description_of(context, entry)
+    unreadable = None
+    try:
+        said = entries.description_of(context, entry)
+    except entries.UNREADABLE as error:  # one entry must not hide the others of a page
+        said, unreadable = entries.Description(), str(error)
     # A copy was active when it was made.
     written = thread_entries.time_of(entry, thread_entries.ACTIVITY) or 0
     active = max(keys.made_at(newest.checkpoint_id) or 0, written)
@@ -167,6 +175,7 @@ def _thread(context: Context, entry: Item, newest: NewestCheckpoint) -> Thread:
         created=None if created is None else _datetime(entry, created),
         last_activity=_datetime(entry, active),
         status=newest.status,
+        unreadable=unreadable,
     )
 
 

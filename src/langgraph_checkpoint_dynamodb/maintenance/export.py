@@ -87,6 +87,7 @@ class ThreadLines:
             owner=thread.owner,
             title=thread.title,
             metadata=as_json(dict(thread.metadata)),
+            **({} if thread.unreadable is None else {"unreadable": thread.unreadable}),
             created=None if thread.created is None else thread.created.isoformat(),
             last_activity=thread.last_activity.isoformat(),
             status=thread.status.value,

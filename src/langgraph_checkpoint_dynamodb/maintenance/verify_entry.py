@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..directory import entries
+from ..errors import DeserializationError
 from ..format import items, keys, thread_entries
 from ..format.body import Body
 from ..format.keys import CheckpointKey
@@ -48,7 +50,15 @@ class ListedThread:
         if self._newest is not None and self._says_it_is_listed:
             self._check_entry(self._newest)
         entry = self._entry
-        if entry is None or self._has_checkpoints:
+        if entry is None:
+            return 0
+        try:
+            entries.description_of(self._context, entry)
+        except DeserializationError as error:
+            self._suspects.add(entry, "", ProblemKind.UNLOADABLE_VALUE, str(error), None)
+        except entries.UNREADABLE as error:
+            self._suspects.add(entry, "", ProblemKind.UNREADABLE_BODY, str(error), None)
+        if self._has_checkpoints:
             return 0
         if items.kept_until(self._context, entry) < math.inf:
             return 1
