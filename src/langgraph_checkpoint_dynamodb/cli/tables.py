@@ -131,6 +131,7 @@ def destroy(
         if not found.exists:
             connection.output.note(f"there is no table {found.table_name!r}")
             return
+        saver.destroy(force=force, dry_run=True)  # what is refused is not asked for
         if dry_run:
             connection.output.note(f"would delete table {found.table_name!r}{owner}")
             return

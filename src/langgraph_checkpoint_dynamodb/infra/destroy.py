@@ -14,10 +14,12 @@ from ..errors import (
 )
 from ..runtime.effects import AUTOSCALING, Backoff, Call, Operation
 from ..runtime.logs import LOG
+from .api_calls import requests_of
 from .deploy import MAX_WAITS
 from .describe import (
     UNSUPPORTED,
     billing_mode,
+    check_keys,
     describe,
     scalable_targets,
     scaled_resources,
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from ..config.table_config import DynamoDBTableConfig
 
 
-def destroy(config: DynamoDBTableConfig, *, force: bool = False) -> Operation[None]:
+def destroy(
+    config: DynamoDBTableConfig, *, force: bool = False, dry_run: bool = False
+) -> Operation[None]:
     """Delete the table with all its items, and return once it is deleted.
 
     If the table does not exist, this succeeds. Deletion is irreversible. Everything is described
@@ -42,8 +46,10 @@ def destroy(config: DynamoDBTableConfig, *, force: bool = False) -> Operation[No
         config: The table. Its billing mode says whether a table that is missing may have left
             autoscaling.
         force: Also delete a table that a CloudFormation stack owns.
+        dry_run: Describe and check everything, and delete nothing.
 
     Raises:
+        TableMismatchError: The table has other keys, so another application made it.
         TableProtectedError: Deletion protection is on, or a stack owns the table.
         UnavailableError: The table still exists after 120 waits.
         StorageError: AWS refuses a call.
@@ -51,10 +57,13 @@ def destroy(config: DynamoDBTableConfig, *, force: bool = False) -> Operation[No
     name = config.table_name
     table = yield from describe(name)
     if table is not None:
+        check_keys(table, requests_of(config).create_table.params)
         _check_protection(table)
         if not force:
             yield from _check_owner(table)
     targets = yield from _scalable_targets(config, table)
+    if dry_run:
+        return
     if table is not None:
         LOG.info("deleting table %r", name)
         yield from _delete(name)

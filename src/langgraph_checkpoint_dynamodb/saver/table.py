@@ -121,7 +121,7 @@ class TableProvisioning(SaverCalls):
         """Async `plan`."""
         return await self._acall("plan", self._plan)
 
-    def destroy(self, *, force: bool = False) -> None:
+    def destroy(self, *, force: bool = False, dry_run: bool = False) -> None:
         """Delete the table with all its items, and its autoscaling. A missing table is no error.
 
         Autoscaling is looked for if the table has provisioned capacity; if the table is missing,
@@ -129,18 +129,20 @@ class TableProvisioning(SaverCalls):
 
         Args:
             force: Also delete a table that belongs to a CloudFormation stack.
+            dry_run: Check everything, raise the same errors, and delete nothing.
 
         Raises:
-            InvalidInputError: `force` is no bool; nothing was sent.
+            InvalidInputError: `force` or `dry_run` is no bool; nothing was sent.
+            TableMismatchError: The table has other keys, so another application made it.
             TableProtectedError: The table has deletion protection, or belongs to a stack.
             StorageError: A request failed, or the table still exists after waiting.
         """
-        self._call("destroy", self._destroy, force)
+        self._call("destroy", self._destroy, force, dry_run)
         self._cache.clear()
 
-    async def adestroy(self, *, force: bool = False) -> None:
+    async def adestroy(self, *, force: bool = False, dry_run: bool = False) -> None:
         """Async `destroy`."""
-        await self._acall("destroy", self._destroy, force)
+        await self._acall("destroy", self._destroy, force, dry_run)
         self._cache.clear()
 
     def _deploy(self, context: Context) -> Operation[None]:  # noqa: ARG002
@@ -152,10 +154,11 @@ class TableProvisioning(SaverCalls):
         made: Plan = yield from plan.plan(self.config.table_config)
         return made
 
-    def _destroy(self, context: Context, force: bool) -> Operation[None]:  # noqa: ARG002
+    def _destroy(self, context: Context, force: bool, dry_run: bool) -> Operation[None]:  # noqa: ARG002
         destroy = yield from _infra("destroy")
-        force = arguments.switch("force", force)
-        yield from destroy.destroy(self.config.table_config, force=force)
+        arguments.switch("force", force)
+        arguments.switch("dry_run", dry_run)
+        yield from destroy.destroy(self.config.table_config, force=force, dry_run=dry_run)
 
 
 def _config_of_stack(

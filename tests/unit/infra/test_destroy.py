@@ -30,6 +30,7 @@ from langgraph_checkpoint_dynamodb.errors import (
     AccessDeniedError,
     RequestRejectedError,
     StorageError,
+    TableMismatchError,
     TableProtectedError,
     UnavailableError,
 )
@@ -116,6 +117,20 @@ def test_a_protected_table_is_left_alone_also_by_force(force: bool) -> None:
 def test_protection_that_is_switched_on_meanwhile_is_an_error() -> None:
     with pytest.raises(RequestRejectedError, match="ValidationException"):
         play(destroy(CONFIG), *LOOK, (DELETE, refused("ValidationException")))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_table_with_other_keys_is_of_another_application(force: bool) -> None:
+    (other,) = table()
+    other["Table"]["KeySchema"] = other["Table"]["KeySchema"][:1]
+    with pytest.raises(TableMismatchError, match="choose another table_name"):
+        play(destroy(CONFIG, force=force), (DESCRIBE, [other]))
+
+
+def test_a_dry_run_checks_all_and_deletes_nothing() -> None:
+    play(destroy(CONFIG, dry_run=True), *LOOK)
+    with pytest.raises(TableProtectedError):
+        play(destroy(CONFIG, dry_run=True), FOUND[0], (LIST_TAGS, OF_A_STACK))
 
 
 def test_a_table_of_a_stack_is_left_alone() -> None:
