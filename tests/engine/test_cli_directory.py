@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,21 @@ async def test_ls_lists_an_owners_threads_in_pages(saver: DynamoDBSaver, cli: Co
     nobody = cli.run("threads", "ls", "--owner", "eve")
     assert (nobody.code, nobody.out) == (0, "")
     assert "no threads of owner 'eve'" in nobody.err
+
+
+async def test_a_mistyped_owner_is_not_one_without_data(
+    saver: DynamoDBSaver, cli: CommandLine, tmp_path: Path
+) -> None:
+    await fill(saver, a="ada")
+    file = tmp_path / "eve.jsonl"
+    for arguments in (("rm", "--yes"), ("rm", "--dry-run"), ("export", "--to", str(file))):
+        done = cli.run("threads", *arguments, "--owner", "eve")
+        assert (done.code, done.out) == (3, "")
+        assert "no thread is listed for owner 'eve'" in done.err
+    assert not file.exists()
+    for more in (("--owner", "ada"), ("--all",), ("--oldest-first",), ("--cursor", "x")):
+        assert cli.run("threads", "ls", "--scan", *more).code == 2
+    assert cli.run("threads", "rm").code == 2
 
 
 async def test_a_table_without_the_index_is_scanned_or_indexed(

@@ -48,6 +48,21 @@ def test_it_copies_what_the_method_copies(
     assert by_command.verify().ok
     again = run("--json", "--thread", dump.put[0].name[0])
     assert (again.rows[-1]["threads"], again.rows[-1]["checkpoints"]) == (1, 0)
+    absent = run("--thread", "zzz")
+    assert (absent.code, "none of 'zzz'" in absent.err) == (3, True)
+
+
+def test_a_wrong_layout_does_not_look_like_an_empty_source(
+    make_saver: MakeSaver, dynamodb: Any, endpoint_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint_url)
+    source = Dump("0.1.3").load(dynamodb, f"source-{uuid.uuid4().hex}")
+    table = make_saver(mode="sync").config.table_config.table_name
+    for layout in ("langgraph-checkpoint-aws", "langgraph-dynamodb-checkpoint"):
+        done = CommandLine(endpoint_url, table).run(
+            "migrate", source.table_name, "--layout", layout
+        )
+        assert (done.code, "check SOURCE, --layout" in done.err) == (3, True)
 
 
 @pytest.mark.parametrize(

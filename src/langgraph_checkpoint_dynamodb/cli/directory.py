@@ -13,7 +13,7 @@ from ..directory.listing import Thread
 from ..errors import ConfigurationError
 from ..format import requests
 from ..saver.saver import DynamoDBSaver
-from .connection import Connection
+from .connection import Connection, NotFoundError
 from .output import Row
 from .reading import copying_serde
 from .tables import DryRun
@@ -46,7 +46,7 @@ def ls(
     owner: ListedOwner = None,
     limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="How many threads.")] = 20,
     cursor: Cursor = None,
-    everything: Annotated[bool, typer.Option("--all", help="All threads, in pages.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All pages of the list.")] = False,
     oldest_first: OldestFirst = False,
     scan: Scan = False,
 ) -> None:
@@ -62,6 +62,11 @@ def ls(
     """
     saver, out = connection.saver, connection.output
     if scan:
+        if owner is not None or cursor is not None or everything or oldest_first:
+            raise ConfigurationError(
+                "--scan lists the ids of all threads: pass it without --owner, --cursor, --all and "
+                "--oldest-first"
+            )
         with out.busy("scanning"):
             rows = [{"thread_id": one} for one in scanned(saver)]
         out.rows(rows, ("thread_id",))
@@ -97,6 +102,20 @@ def chosen(
     if thread_ids:
         return list(thread_ids)
     return list(scanned(saver) if owner is None else threads_of(saver, owner))
+
+
+def check_listed(saver: DynamoDBSaver, owner: str) -> None:
+    """Check that an owner has a thread: a mistyped one must not look like one without data.
+
+    Raises:
+        ConfigurationError: The table has no index.
+        NotFoundError: No thread is listed for the owner.
+    """
+    if next(threads_of(saver, owner), None) is None:
+        raise NotFoundError(
+            f"no thread is listed for owner {owner!r}: check the owner, or list what there is with "
+            "`threads ls --scan`; `threads index` lists threads from before the index"
+        )
 
 
 def threads_of(saver: DynamoDBSaver, owner: str | None) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ..config.source_table import SourceTable
 from ..errors import ConfigurationError
 from ..migration.report import MigrationReport
 from ..saver.saver import DynamoDBSaver
-from .connection import FAILED, Connection, command, once
+from .connection import FAILED, Connection, NotFoundError, command, once
 from .directory import OwnerKey
 from .reading import copying_serde
 from .tables import DryRun
@@ -69,7 +69,7 @@ def migrate(
 
     SOURCE is read only. What is there already is kept, so the command can be repeated: after an
     interruption, or to copy what SOURCE got since. Values are copied as they are stored, without
-    the classes of your graph. Exits with 1 if a thread failed.
+    the classes of your graph. Exits with 1 if a thread failed, with 3 if there is none.
 
     Examples:
         langgraph-dynamodb migrate old --layout langgraph-checkpoint-aws --table chats --dry-run
@@ -96,6 +96,12 @@ def migrate(
     _print(connection, report, dry_run=dry_run)
     if not report.ok:
         raise typer.Exit(FAILED)
+    if not report.threads:
+        which = f"none of {', '.join(map(repr, thread))}" if thread else "no thread"
+        raise NotFoundError(
+            f"table {source!r} has {which} in the layout {layout.value}: check SOURCE, --layout "
+            "and the ids"
+        )
 
 
 def _target(

@@ -19,7 +19,7 @@ from ..maintenance.prune_threads import PruneReport, prune_thread
 from ..maintenance.retention import RetentionPolicy
 from ..saver import arguments
 from .connection import Connection, NotFoundError, command, confirm
-from .directory import All, Owner, chosen
+from .directory import All, Owner, check_listed, chosen
 from .tables import DryRun, Yes
 from .threads import read
 from .upkeep import ThreadIds, counts
@@ -174,6 +174,9 @@ def rm(
         langgraph-dynamodb threads rm --owner user-7 --table chats
     """
     saver, out = connection.saver, connection.output
+    _check_one_of(thread_ids, owner)
+    if owner is not None:
+        check_listed(saver, owner)
     names = chosen(saver, thread_ids or (), owner, everything=False)
     rows: list[Any] = [
         {"thread_id": one, **counts(saver.storage(one).total), "deleted": False}
@@ -195,6 +198,11 @@ def rm(
         out.note(f"deleted {what}{whose}")
     if connection.json:
         out.rows(rows, ())
+
+
+def _check_one_of(thread_ids: Sequence[str] | None, owner: str | None) -> None:
+    if bool(thread_ids) == (owner is not None):
+        raise ConfigurationError("pass ids of threads, or --owner: one of the two")
 
 
 def _delete(connection: Connection, rows: Sequence[dict[str, Any]], owner: str | None) -> None:
@@ -229,9 +237,9 @@ def export(
         langgraph-dynamodb threads export --owner user-7 --to user-7.jsonl --table chats
     """
     saver = connection.saver
-    if bool(thread_ids) == (owner is not None):
-        raise ConfigurationError("pass ids of threads, or --owner: one of the two")
+    _check_one_of(thread_ids, owner)
     if owner is not None:
+        check_listed(saver, owner)
         written = saver.export_threads(owner, sys.stdout if to is None else to)
     else:
         with _opened(to) as file:
