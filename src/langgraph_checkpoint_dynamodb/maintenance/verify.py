@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..checkpoints.get import read_value
 from ..checkpoints.listing import ThreadScan
-from ..errors import CorruptCheckpointError, DeserializationError, UnsupportedFormatError
+from ..errors import CorruptCheckpointError, UnsupportedFormatError
 from ..format import items, keys, requests
 from ..format.body import Body, Record, unpack_body
 from ..format.keys import ChunkRef
@@ -22,7 +21,6 @@ from ..runtime.context import Context
 from ..runtime.effects import Compute, Item, Operation
 from ..runtime.lru_cache import Cache
 from ..runtime.plural import counted
-from ..serialization import headers
 from ..storage import batches, chunk_reader
 from ..storage.chunk_cache import chunk_key
 from ..storage.chunk_reader import Chunks
@@ -30,6 +28,7 @@ from .delta_chains import Chain, Link
 from .garbage_collection import referred_chunks
 from .recheck import Suspects
 from .retention import GRACE_SECONDS, may_be_under_way
+from .verify_decoded import DecodedItem
 from .verify_entry import ListedThread
 from .verify_report import ProblemKind, VerifyReport
 
@@ -181,7 +180,7 @@ class _Thread:
             records = list(body.records)
             generation = items.generation(self._context, item, body.generation)
             loaded = yield from self._load(item, generation, records)
-            decoded = _Decoded(self._context, self._where(key))
+            decoded = DecodedItem(self._context, self._where(key))
             yield Compute(
                 lambda: decoded.read(key, body, loaded),
                 lambda: sum(record.size for record in records),
@@ -325,35 +324,3 @@ class _Thread:
         self, item: Item, kind: ProblemKind, detail: str, missing_key: str | None = None
     ) -> None:
         self._suspects.add(item, self._namespace[1].name, kind, detail, missing_key)
-
-
-class _Decoded:
-    """Deserializes an item; collects the problems."""
-
-    def __init__(self, context: Context, where: str) -> None:
-        self._context = context
-        self._where = where
-        self.header: headers.CheckpointHeader | headers.WritesHeader | None = None
-        self.problems: list[tuple[ProblemKind, str]] = []
-
-    def read(self, key: keys.CheckpointKey, body: Body, loaded: Chunks) -> None:
-        read = headers.read_checkpoint_header if key.task is None else headers.read_writes_header
-        try:
-            self.header = read(self._context, body, self._where)
-        except CorruptCheckpointError as error:
-            self.problems.append((ProblemKind.UNREADABLE_BODY, str(error)))
-        except DeserializationError as error:
-            self.problems.append((ProblemKind.UNLOADABLE_VALUE, str(error)))
-        else:
-            for channel, record in zip(self.header.channels, body.records, strict=True):
-                self._value(channel, record, loaded)
-
-    def _value(self, channel: str, record: Record, loaded: Chunks) -> None:
-        if not loaded.reachable(record) <= loaded.data.keys():
-            return  # `_load` has reported it
-        try:
-            read_value(self._context, loaded, record, self._where, channel)
-        except CorruptCheckpointError as error:
-            self.problems.append((ProblemKind.UNREADABLE_BODY, f"channel {channel!r}: {error}"))
-        except DeserializationError as error:
-            self.problems.append((ProblemKind.UNLOADABLE_VALUE, str(error)))
