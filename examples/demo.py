@@ -27,7 +27,7 @@ GRACE = "My name is Grace."
 QUESTION = "What is my name?"
 PAYEE = "Lovelace & Co."
 TURNS, LATER = 10, 200
-FLAT = 1.25
+FLAT = 1.5
 """A later turn may cost this much more: whether a chunk is complete in it is chance."""
 MEGABYTES = 20
 SMALL = 20

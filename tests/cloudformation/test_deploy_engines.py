@@ -176,7 +176,10 @@ def test_a_table_of_other_keys_is_left_alone(recorder: Recorder, client: Any, na
     client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **keys)
     with pytest.raises(TableMismatchError, match=rf"{name}.*id \(N, HASH\)"):
         recorder.run(deploy(DynamoDBTableConfig(table_name=name)))
+    with pytest.raises(TableMismatchError):
+        recorder.run(destroy(DynamoDBTableConfig(table_name=name), force=True))
     assert client.describe_table(TableName=name)["Table"]["KeySchema"] == keys["KeySchema"]
+    client.delete_table(TableName=name)
 
 
 def test_two_that_deploy_at_once_both_succeed(

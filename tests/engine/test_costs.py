@@ -100,7 +100,8 @@ async def test_a_chat_of_100_turns_in_three_hours_pays_8_write_units_to_be_liste
 
     costs.reset()
     await play(in_turn, mode, scripts.chat(TURNS))
-    assert (costs.calls["UpdateItem"], costs.units["UpdateItem"]) == (3, 8), costs
+    assert (costs.calls["UpdateItem"], costs.units["UpdateItem"]) == (2, 6), costs
+    assert costs.calls["PutItem"] == 5 * TURNS + 1, costs
     assert costs.write_units <= 615 + 8, costs
     assert costs.units["UpdateItem"] <= 0.02 * (costs.write_units - 8)
     assert costs.requests <= 705 + 3, costs

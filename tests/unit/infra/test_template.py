@@ -137,7 +137,7 @@ def test_texts_have_the_bounds_of_the_configuration() -> None:
     assert texts == {"TableName", "Environment", "KmsKeyArn", "TtlAttribute"}
     pattern = {name: PARAMETERS[name].get("AllowedPattern") for name in texts}
     assert pattern == {
-        "TableName": f"^({table_config._TABLE_NAME.pattern})?$",
+        "TableName": f"^({table_config.TABLE_NAME})?$",
         "Environment": f"^{table_config._TAG_VALUE.pattern.replace('{1,256}', '*')}$",
         "KmsKeyArn": f"^({table_config._KMS_KEY.pattern})?$",
         "TtlAttribute": None,
@@ -258,7 +258,7 @@ def modes(draw: st.DrawFn) -> dict[str, Any]:
 
 @settings(deadline=None)
 @given(
-    name=st.from_regex(table_config._TABLE_NAME, fullmatch=True),
+    name=st.from_regex(table_config.TABLE_NAME, fullmatch=True),
     environment=st.none() | st.from_regex(table_config._TAG_VALUE, fullmatch=True),
     attribute=st.text(min_size=1, max_size=63).filter(lambda text: text not in RESERVED_ATTRIBUTES),
     encryption=st.booleans() | st.just(KMS_KEY),
