@@ -27,8 +27,8 @@ GRACE = "My name is Grace."
 QUESTION = "What is my name?"
 PAYEE = "Lovelace & Co."
 TURNS, LATER = 10, 200
-FLAT = 1.5
-"""A later turn may cost this much more: whether a chunk is complete in it is chance."""
+FLAT = 2
+"""A later turn may cost this much more: how many chunks are completed in ten turns is chance."""
 MEGABYTES = 20
 SMALL = 20
 """Write units of a run that changes a note only."""
@@ -181,7 +181,7 @@ def length(stage: Stage) -> None:
         stage.show(table)
     stage.check(
         prices[1] < FLAT * prices[0],
-        "Twenty times as many messages, and a turn costs about the same: it stores what is new.",
+        "Twenty times as many messages, and a turn costs less than twice as much: it stores what is new.",
     )
     stage.code("saver.storage(thread_id)  # what a thread has stored, by kind and by channel")
 
