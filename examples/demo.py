@@ -181,7 +181,7 @@ def length(stage: Stage) -> None:
         stage.show(table)
     stage.check(
         prices[1] < FLAT * prices[0],
-        "Twenty times as many messages, and a turn costs less than twice as much: it stores what is new.",
+        "Twenty times as many messages, and less than twice the cost: a turn stores what is new.",
     )
     stage.code("saver.storage(thread_id)  # what a thread has stored, by kind and by channel")
 
