@@ -104,18 +104,12 @@ def chosen(
     return list(scanned(saver) if owner is None else threads_of(saver, owner))
 
 
-def check_listed(saver: DynamoDBSaver, owner: str) -> None:
-    """Check that an owner has a thread: a mistyped one must not look like one without data.
-
-    Raises:
-        ConfigurationError: The table has no index.
-        NotFoundError: No thread is listed for the owner.
-    """
-    if next(threads_of(saver, owner), None) is None:
-        raise NotFoundError(
-            f"no thread is listed for owner {owner!r}: check the owner, or list what there is with "
-            "`threads ls --scan`; `threads index` lists threads from before the index"
-        )
+def none_listed(owner: str) -> NotFoundError:
+    """The error for an owner without threads: a mistyped one must not pass for one without data."""
+    return NotFoundError(
+        f"no thread is listed for owner {owner!r}: check the owner, or list what there is with "
+        "`threads ls --scan`; `threads index` lists threads from before the index"
+    )
 
 
 def threads_of(saver: DynamoDBSaver, owner: str | None) -> Iterator[str]:

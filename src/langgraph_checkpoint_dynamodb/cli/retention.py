@@ -17,9 +17,10 @@ from ..errors import ConfigurationError
 from ..maintenance.export import ThreadLines
 from ..maintenance.prune_threads import PruneReport, prune_thread
 from ..maintenance.retention import RetentionPolicy
+from ..runtime.plural import counted
 from ..saver import arguments
 from .connection import Connection, NotFoundError, command, confirm
-from .directory import All, Owner, check_listed, chosen
+from .directory import All, Owner, chosen, none_listed, threads_of
 from .tables import DryRun, Yes
 from .threads import read
 from .upkeep import ThreadIds, counts
@@ -175,9 +176,9 @@ def rm(
     """
     saver, out = connection.saver, connection.output
     _check_one_of(thread_ids, owner)
-    if owner is not None:
-        check_listed(saver, owner)
     names = chosen(saver, thread_ids or (), owner, everything=False)
+    if owner is not None and not names:
+        raise none_listed(owner)
     rows: list[Any] = [
         {"thread_id": one, **counts(saver.storage(one).total), "deleted": False}
         for one in out.each(names, "reading")
@@ -191,7 +192,7 @@ def rm(
     if not connection.json:
         out.rows(rows, ("thread_id", "items", "bytes", "write_units"))
     if not dry_run:
-        what = f"{len(rows)} thread{'s' * (len(rows) != 1)}"
+        what = counted(len(rows), "thread")
         whose = "" if owner is None else f" of owner {owner!r}"
         confirm(f"Delete {what}{whose}?", yes=yes)
         _delete(connection, rows, owner)
@@ -239,12 +240,13 @@ def export(
     saver = connection.saver
     _check_one_of(thread_ids, owner)
     if owner is not None:
-        check_listed(saver, owner)
+        if next(threads_of(saver, owner), None) is None:  # before a file is made
+            raise none_listed(owner)
         written = saver.export_threads(owner, sys.stdout if to is None else to)
     else:
         with _opened(to) as file:
             written = sum(_export(connection, one, file) for one in thread_ids or ())
-    connection.output.note(f"exported {written} thread{'s' * (written != 1)}")
+    connection.output.note(f"exported {counted(written, 'thread')}")
 
 
 def _export(connection: Connection, thread_id: str, file: IO[str]) -> int:

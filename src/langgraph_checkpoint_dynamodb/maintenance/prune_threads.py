@@ -16,6 +16,7 @@ from ..format.item_size import item_size
 from ..format.thread_entries import PERIOD_SECONDS
 from ..runtime.context import Context
 from ..runtime.effects import Item, Operation
+from ..runtime.totals import total
 from ..storage import batches
 from .delete import delete_thread
 from .garbage_collection import unreferenced
@@ -39,11 +40,7 @@ class PruneReport:
 
     def __add__(self, other: PruneReport) -> PruneReport:
         """The sum of two reports."""
-        return PruneReport(
-            self.threads + other.threads,
-            self.checkpoints + other.checkpoints,
-            self.bytes + other.bytes,
-        )
+        return total(self, other)
 
 
 class ThreadPruning:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
 
 from ..runtime.plural import counted
+from ..runtime.totals import total
 
 _NOUNS = ("thread", "checkpoint", "write", "chunk")
 
@@ -102,12 +103,7 @@ class VerifyReport:
 
     def __add__(self, other: VerifyReport) -> VerifyReport:
         """The sum of two reports."""
-        return VerifyReport(
-            **{
-                field.name: getattr(self, field.name) + getattr(other, field.name)
-                for field in fields(self)
-            }
-        )
+        return total(self, other)
 
     def __str__(self) -> str:
         missing = [f"no thread {thread_id!r} in the table" for thread_id in self.missing]

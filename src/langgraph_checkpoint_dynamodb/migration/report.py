@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
+
+from ..runtime.totals import total
 
 
 class LossKind(str, Enum):
@@ -84,12 +86,7 @@ class MigrationReport:
 
     def __add__(self, other: MigrationReport) -> MigrationReport:
         """The sum of two reports."""
-        return MigrationReport(
-            **{
-                field.name: getattr(self, field.name) + getattr(other, field.name)
-                for field in fields(self)
-            }
-        )
+        return total(self, other)
 
     def __str__(self) -> str:
         counts = (

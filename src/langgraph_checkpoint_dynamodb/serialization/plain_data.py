@@ -12,6 +12,7 @@ import copy
 import json
 import math
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -69,18 +70,9 @@ class DataSerializer:
             ValueError: The value is encrypted, or its bytes are not of its type.
         """
         kind, content = data
-        if is_encrypted(kind):
-            raise ValueError(_ENCRYPTED.format(kind))
-        match kind:
-            case "null":
-                return None
-            case "bytes":
-                return content
-            case "json":
-                return json.loads(content)
-            case _ if kind == MSGPACK:
-                return _unpack(content, 0)
-        return NamedData(kind, content)
+        if kind == "json":
+            return json.loads(content)
+        return _read(data, lambda packed: _unpack(packed, 0))
 
 
 class UnchangedSerializer:
@@ -96,17 +88,12 @@ class UnchangedSerializer:
         Raises:
             ValueError: The value is encrypted, or its bytes are not of its type.
         """
-        kind, content = data
-        if is_encrypted(kind):
-            raise ValueError(_ENCRYPTED.format(kind))
-        match kind:
-            case "null":
-                return None
-            case "bytes":
-                return content
-            case _ if kind == MSGPACK:
-                return ormsgpack.unpackb(content, ext_hook=_kept, option=ormsgpack.OPT_NON_STR_KEYS)
-        return NamedData(kind, content)
+        return _read(
+            data,
+            lambda packed: ormsgpack.unpackb(
+                packed, ext_hook=_kept, option=ormsgpack.OPT_NON_STR_KEYS
+            ),
+        )
 
     def dumps_typed(self, obj: Any) -> Typed:
         """The bytes of a value that was loaded."""
@@ -118,6 +105,20 @@ class UnchangedSerializer:
             case NamedData(kind, content):
                 return kind, content
         return MSGPACK, _packed(obj)
+
+
+def _read(data: Typed, unpack: Callable[[bytes], Any]) -> Any:
+    kind, content = data
+    if is_encrypted(kind):
+        raise ValueError(_ENCRYPTED.format(kind))
+    match kind:
+        case "null":
+            return None
+        case "bytes":
+            return content
+        case _ if kind == MSGPACK:
+            return unpack(content)
+    return NamedData(kind, content)
 
 
 def unchanged(serde: SerializerProtocol) -> SerializerProtocol | None:
