@@ -111,7 +111,7 @@ class FakeTable:
             self.backoffs.append(effect.attempt)
             return None
         if isinstance(effect, Join):  # as the drivers do for one that takes too long
-            return [future.done() and future.result() for future in effect.futures]
+            return effect.future.done() and effect.future.result()
         self.rounds += 1
         return [self.answer(call) for call in effect]
 

@@ -114,8 +114,8 @@ class AsyncDriver:
         if isinstance(effect, AskSaver):
             return await effect.aask()
         if isinstance(effect, Join):
-            await _settled(effect.futures, client_config.JOIN_SECONDS)
-            return [future.done() and future.result() for future in effect.futures]
+            await _settled(effect.future, client_config.JOIN_SECONDS)
+            return effect.future.done() and effect.future.result()
         if len(effect) == 1:
             return [await self._begin(effect[0], counters, self._call)]
         return await self._call_all(effect, counters)
@@ -215,28 +215,20 @@ class AsyncDriver:
         return await asyncio.wrap_future(self._sync_driver.submit(function))
 
 
-async def _settled(futures: Sequence[Future[bool]], seconds: float) -> None:
-    """Wait until all futures are done, but not for longer.
+async def _settled(future: Future[bool], seconds: float) -> None:
+    """Wait until a future is done, but not for longer.
 
-    The futures belong to other operations: a timeout does not cancel them, and they may be set
-    after this event loop was closed.
+    It belongs to another operation: a timeout does not cancel it, and it may be set after this
+    event loop was closed.
     """
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
-    left = len(futures)
-
-    def one_is_done() -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            done.set()
 
     def tell(_: Future[bool]) -> None:
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(one_is_done)
+            loop.call_soon_threadsafe(done.set)
 
-    for future in futures:
-        future.add_done_callback(tell)
+    future.add_done_callback(tell)
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(done.wait(), seconds)
 

@@ -128,8 +128,8 @@ class SyncDriver:
         if isinstance(effect, AskSaver):
             return effect.ask()
         if isinstance(effect, Join):
-            done, _ = wait(effect.futures, timeout=client_config.JOIN_SECONDS)
-            return [future in done and future.result() for future in effect.futures]
+            wait([effect.future], timeout=client_config.JOIN_SECONDS)
+            return effect.future.done() and effect.future.result()
         return self._call_all(effect, counters)
 
     def _send_gathered(self) -> None:

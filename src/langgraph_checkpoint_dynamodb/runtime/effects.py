@@ -11,8 +11,8 @@ it yields              it is sent
 `Compute(function)`    `function()`, which an async driver may run in a
                        thread because it is CPU work on large values
 `AskSaver(ask, aask)`  what the other saver returns
-`Join(futures)`        their results, once other operations have set them;
-                       `False` for one that takes too long
+`Join(future)`         its result, once another operation has set it, or
+                       `False` if that takes too long
 =====================  ====================================================
 
 A reply is the service's response, `ConditionFailed` for a call whose condition
@@ -113,9 +113,9 @@ class AskSaver(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Wait for other operations of this process, on any thread or event loop."""
+    """Wait for another operation of this process, on any thread or event loop."""
 
-    futures: Sequence[Future[bool]]
+    future: Future[bool]
 
 
 Reply: TypeAlias = Any

@@ -76,7 +76,7 @@ def _wait_for(others: Mapping[bytes, Claim]) -> Operation[list[bytes]]:
     not for the whole: an operation that makes progress is waited for to its end.
     """
     for claim in dict.fromkeys(others.values()):
-        (arrived,) = yield Join([claim])
+        arrived = yield Join(claim)
         if not arrived and not claim.done():
             break
     return [one for one, claim in others.items() if not (claim.done() and claim.result())]

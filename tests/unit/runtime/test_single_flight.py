@@ -60,10 +60,10 @@ def test_the_second_waits_and_sends_nothing() -> None:
     calls = until_calls(first)
     waiting = until_calls(second)
     assert isinstance(waiting, Join)
-    assert not any(future.done() for future in waiting.futures)
+    assert not waiting.future.done()
     assert isinstance(until_calls(first, [table.answer(call) for call in calls]), Done)
-    assert [future.result(0) for future in waiting.futures] == [True]
-    assert isinstance(until_calls(second, [True]), Done)
+    assert waiting.future.result(0)
+    assert isinstance(until_calls(second, True), Done)
 
 
 def test_a_large_value_is_waited_for_part_by_part() -> None:
@@ -76,7 +76,7 @@ def test_a_large_value_is_waited_for_part_by_part() -> None:
     while not isinstance(calls, Done):
         assert isinstance(waiting, Join)
         calls = until_calls(first, [table.answer(call) for call in calls])
-        waiting, rounds = until_calls(second, [waiting.futures[0].result(0)]), rounds + 1
+        waiting, rounds = until_calls(second, waiting.future.result(0)), rounds + 1
     assert isinstance(waiting, Done)
     assert rounds == 10
 
@@ -88,9 +88,9 @@ def test_who_stops_waiting_writes_what_is_not_written_by_then() -> None:
     calls = until_calls(first)
     waiting = until_calls(second)
     until_calls(first, [table.answer(call) for call in calls])
-    waiting = until_calls(second, [True])
+    waiting = until_calls(second, True)
     assert isinstance(waiting, Join)
-    calls = until_calls(second, [False])  # no part was written in time
+    calls = until_calls(second, False)  # no part was written in time
     sent = [one for call in calls for one in call.params["RequestItems"][TABLE]]
     assert len(sent) == 100
     effect = until_calls(second, [table.answer(call) for call in calls])
@@ -109,7 +109,7 @@ def test_each_sends_its_own_before_it_waits_for_the_other() -> None:
     waiting = until_calls(second, [table.answer(call) for call in own])
     assert isinstance(waiting, Join)
     until_calls(first, [table.answer(call) for call in calls])
-    assert all(future.result(0) for future in waiting.futures)
+    assert waiting.future.result(0)
     assert len(table.items) == len(DATA)
 
 
@@ -124,8 +124,8 @@ def test_who_waited_for_one_that_failed_writes_itself(ended_by: str) -> None:
             advance(first, error=UnavailableError("no answer"))
     else:
         first.close()
-    arrived = [future.result(0) for future in waiting.futures]
-    assert arrived == [False]
+    arrived = waiting.future.result(0)
+    assert not arrived
     table = FakeTable()
     effect = until_calls(second, arrived)
     while not isinstance(effect, Done):
@@ -282,7 +282,7 @@ def test_no_chunk_counts_as_written_that_is_not(data: st.DataObject) -> None:
         ready = [
             number
             for number, effect in waits_for.items()
-            if not isinstance(effect, Join) or all(future.done() for future in effect.futures)
+            if not isinstance(effect, Join) or effect.future.done()
         ]
         if to_begin and (not ready or data.draw(st.booleans())):
             number, replies = to_begin.pop(), None
@@ -290,7 +290,7 @@ def test_no_chunk_counts_as_written_that_is_not(data: st.DataObject) -> None:
             number = data.draw(st.sampled_from(ready))
             effect = waits_for.pop(number)
             if isinstance(effect, Join):
-                replies = [future.result(0) for future in effect.futures]
+                replies = effect.future.result(0)
             elif data.draw(st.integers(0, 3)) == 0:
                 operations[number].close()
                 continue
