@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..config.saver_config import DynamoDBConfig
     from ..infra.plan import Plan
+    from .migration import Source
 
 
 Saver = TypeVar("Saver", bound="TableProvisioning")
@@ -28,7 +29,11 @@ class TableProvisioning(SaverCalls):
     if TYPE_CHECKING:
         # For type checkers. At run time, a mixin's `__init__` would hide `BaseCheckpointSaver`'s.
         def __init__(
-            self, config: DynamoDBConfig | None = None, *, serde: SerializerProtocol | None = None
+            self,
+            config: DynamoDBConfig | None = None,
+            *,
+            serde: SerializerProtocol | None = None,
+            read_through: Source | None = None,
         ) -> None: ...
 
     @abstractmethod
@@ -47,6 +52,7 @@ class TableProvisioning(SaverCalls):
         config: DynamoDBConfig | None = None,
         ttl_seconds: int | None = None,
         serde: SerializerProtocol | None = None,
+        read_through: Source | None = None,
     ) -> Saver:
         """A saver for the table of a CloudFormation stack, configured from the stack's outputs.
 
@@ -59,6 +65,7 @@ class TableProvisioning(SaverCalls):
             ttl_seconds: After how many seconds a checkpoint expires; needs a stack with
                 `EnableTtl`.
             serde: Serializer of all stored values; LangGraph's msgpack by default.
+            read_through: See `DynamoDBSaver`.
 
         Raises:
             InvalidInputError: `stack_name` is not a stack's name or ARN; nothing was sent.
@@ -68,12 +75,12 @@ class TableProvisioning(SaverCalls):
             StorageError: The request to CloudFormation failed.
         """
         reachable = arguments.stack_config(stack_name, config, ttl_seconds)
-        reader = cls(reachable)
+        reader = cls(reachable, serde=serde, read_through=read_through)
         try:
             found = reader._run(_config_of_stack(stack_name, reachable, ttl_seconds))
         finally:
             reader.close()
-        return cls(found, serde=serde)
+        return cls(found, serde=serde, read_through=read_through)
 
     @classmethod
     async def afrom_stack(
@@ -83,15 +90,16 @@ class TableProvisioning(SaverCalls):
         config: DynamoDBConfig | None = None,
         ttl_seconds: int | None = None,
         serde: SerializerProtocol | None = None,
+        read_through: Source | None = None,
     ) -> Saver:
         """Async `from_stack`."""
         reachable = arguments.stack_config(stack_name, config, ttl_seconds)
-        reader = cls(reachable)
+        reader = cls(reachable, serde=serde, read_through=read_through)
         try:
             found = await reader._arun(_config_of_stack(stack_name, reachable, ttl_seconds))
         finally:
             await reader.aclose()
-        return cls(found, serde=serde)
+        return cls(found, serde=serde, read_through=read_through)
 
     def setup(self) -> None:
         """Create the table if it is missing, as `deploy=True` does; the name that other savers use.

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_checkpoint_dynamodb import (
@@ -107,6 +108,15 @@ def test_all_else_of_the_config_and_the_serde_are_kept(scripted: Scripted) -> No
     assert saver.config.session is given.session
     assert saver.config.async_session is given.async_session
     assert saver.serde is serde
+
+
+def test_read_through_is_passed_on_and_checked_before_anything_is_sent(scripted: Scripted) -> None:
+    config = scripted.config(lambda call: stack())
+    with pytest.raises(ConfigurationError, match="read_through is a str"):
+        make(scripted, None, config=config, read_through="old")
+    assert not scripted.session.calls
+    assert make(scripted, None, config=config)._read_through is None
+    assert make(scripted, None, config=config, read_through=InMemorySaver())._read_through
 
 
 def test_a_subclass_makes_its_own_kind(scripted: Scripted) -> None:
