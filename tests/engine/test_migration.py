@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,7 +47,7 @@ def new_client(
 async def test_threads_are_copied_whole_and_continue(
     name: str, new_client: NewClient, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "query_partition", in_small_pages(requests.query_partition))
+    monkeypatch.setattr(requests, "query", in_small_pages(requests.query))
     dump = Dump(name)
     source = dump.load(dynamodb, f"source-{uuid.uuid4().hex}")
     would = await new_client(dump).migrate(source, dry_run=True)
@@ -78,11 +77,10 @@ LOSSES = {"aws-gzip": {LossKind.EXPIRY}, "0.1.3": {LossKind.TASK_PATH}}
 
 
 def in_small_pages(make: Callable[..., Call]) -> Callable[..., Call]:
-    """Each page has few items, as if the items were large."""
+    """Each page of the source has few items, as if the items were large."""
 
-    def query(*arguments: Any) -> Call:
-        call = make(*arguments)
-        return replace(call, params={**call.params, "Limit": 7})
+    def query(table: str, key: str, bounds: Any, **more: Any) -> Call:
+        return make(table, key, bounds, **more, **({"limit": 7} if bounds is None else {}))
 
     return query
 

@@ -160,8 +160,8 @@ def delete_body(table: str, item_key: Item, body: bytes) -> Call:
 
 def query(
     table: str,
-    thread_id: str,
-    bounds: tuple[str, str],
+    partition_key: str,
+    bounds: tuple[str, str] | None,
     *,
     newest_first: bool = False,
     limit: int | None = None,
@@ -169,17 +169,30 @@ def query(
     consistent: bool = True,
     attributes: Sequence[str] | None = None,
 ) -> Call:
-    """One page of the items whose sort key is in `bounds` (both inclusive)."""
-    names = {"#pk": "PK", "#sk": "SK"}
+    """One page of the items of a partition.
+
+    Args:
+        table: The table.
+        partition_key: The partition key: a thread's id, but in other savers' tables.
+        bounds: The lowest and the highest sort key, both inclusive; `None` for all items.
+        newest_first: Whether the highest sort key comes first.
+        limit: How many items to read at most.
+        start: The key after which the page starts; `None` for the first page.
+        consistent: Whether the read is strongly consistent.
+        attributes: The attributes to return; `None` for all.
+    """
+    names = {"#pk": "PK"}
+    values: Item = {":pk": {"S": partition_key}}
+    condition = "#pk = :pk"
+    if bounds is not None:
+        names["#sk"] = "SK"
+        values |= {":low": {"S": bounds[0]}, ":high": {"S": bounds[1]}}
+        condition += " AND #sk BETWEEN :low AND :high"
     params: dict[str, Any] = {
         "TableName": table,
-        "KeyConditionExpression": "#pk = :pk AND #sk BETWEEN :low AND :high",
+        "KeyConditionExpression": condition,
         "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": {
-            ":pk": {"S": thread_id},
-            ":low": {"S": bounds[0]},
-            ":high": {"S": bounds[1]},
-        },
+        "ExpressionAttributeValues": values,
         "ScanIndexForward": not newest_first,
         "ConsistentRead": consistent,
     }
@@ -194,24 +207,10 @@ def query(
     return Call("query", params)
 
 
-def query_partition(table: str, partition_key: str) -> Call:
-    """The first page of all items of a partition, in the order of their sort keys."""
-    return Call(
-        "query",
-        {
-            "TableName": table,
-            "KeyConditionExpression": "#pk = :pk",
-            "ExpressionAttributeNames": {"#pk": "PK"},
-            "ExpressionAttributeValues": {":pk": {"S": partition_key}},
-            "ConsistentRead": True,
-        },
-    )
-
-
 def scan_threads(
     table: str, condition: str, attribute: str, value: str, start: Item | None
 ) -> Call:
-    """One page of a scan of another saver's table for the partition keys of its checkpoints.
+    """One page of a strongly consistent scan of another saver's table for checkpoints' partitions.
 
     Args:
         table: The table.
@@ -220,17 +219,7 @@ def scan_threads(
         value: The value.
         start: The key after which the page starts; `None` for the first page.
     """
-    params: dict[str, Any] = {
-        "TableName": table,
-        "FilterExpression": condition,
-        "ProjectionExpression": "#pk",
-        "ExpressionAttributeNames": {"#pk": "PK", "#a": attribute},
-        "ExpressionAttributeValues": {":v": {"S": value}},
-        "ConsistentRead": True,
-    }
-    if start is not None:
-        params["ExclusiveStartKey"] = start
-    return Call("scan", params)
+    return _scan(table, condition, {"#a": attribute}, {":v": {"S": value}}, start, returned="#pk")
 
 
 def scan_checkpoints(table: str, start: Item | None) -> Call:
@@ -288,12 +277,18 @@ def query_run(table: str, run_digest: bytes) -> Call:
 
 
 def _scan(
-    table: str, condition: str, names: dict[str, str], values: Item, start: Item | None
+    table: str,
+    condition: str,
+    names: dict[str, str],
+    values: Item,
+    start: Item | None,
+    *,
+    returned: str = "#pk, #sk",
 ) -> Call:
     params: dict[str, Any] = {
         "TableName": table,
         "FilterExpression": condition,
-        "ProjectionExpression": "#pk, #sk",
+        "ProjectionExpression": returned,
         "ExpressionAttributeNames": {"#pk": "PK", **names},
         "ExpressionAttributeValues": values,
         "ConsistentRead": True,

@@ -84,8 +84,8 @@ class LangGraphAwsReader(TableReader):
         if not checkpoints:
             return
         calls = [
-            requests.query_partition(
-                self.source.table_name, f"WRITES_{self.copy.thread_id}#{ns}#{checkpoint_id}"
+            requests.query(
+                self.source.table_name, f"WRITES_{self.copy.thread_id}#{ns}#{checkpoint_id}", None
             )
             for ns, checkpoint_id in checkpoints
         ]

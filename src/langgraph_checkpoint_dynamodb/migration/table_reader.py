@@ -75,7 +75,7 @@ class TableReader(ABC):
 
     def each_page(self, key: str, take: Callable[[list[Item]], Operation[None]]) -> Operation[None]:
         """Call `take` with the items of a partition that have not expired, page by page."""
-        call = requests.query_partition(self.source.table_name, key)
+        call = requests.query(self.source.table_name, key, None)
         return batches.each_page(call, lambda page: take(list(self.unexpired(page))))
 
     def unexpired(self, found: Iterable[Item]) -> Iterator[Item]:
