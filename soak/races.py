@@ -110,11 +110,11 @@ class Running:
         self._take(advance(operation))
 
     def is_blocked(self) -> bool:
-        return self._join is not None and not all(one.done() for one in self._join.futures)
+        return self._join is not None and not self._join.future.done()
 
     def step(self, draw: random.Random) -> None:
         if self._join is not None:
-            answer = [one.done() and one.result() for one in self._join.futures]
+            answer = self._join.future.done() and self._join.future.result()
             self._join = None
             self._advance(answer)
             return
