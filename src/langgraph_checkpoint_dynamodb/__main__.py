@@ -7,8 +7,10 @@ template.yaml.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from .errors import DISTRIBUTION
 from .infra.template import template_text
@@ -18,7 +20,22 @@ _NAME = "langgraph-dynamodb"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command."""
+    """Run a command. Output that cannot be written is a line on stderr, and exit code 1."""
+    if not sys.stdout:
+        sys.exit("Error: the output is closed")
+    try:
+        try:
+            _run(arguments)
+        finally:
+            sys.stdout.flush()  # here, and not when Python ends: that is too late for an exit code
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for that last flush
+        if not isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
+            sys.stderr.write(f"Error: {error.filename or 'the output'}: {error.strerror}\n")
+        sys.exit(1)
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     try:
         from .cli.main import app  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
@@ -35,6 +52,9 @@ def _without_extra(arguments: Sequence[str] | None) -> None:
         prog=_NAME,
         description=f"The other commands need typer and rich: {install}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"{DISTRIBUTION} {version(DISTRIBUTION)}"
     )
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     commands.add_parser(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
+from ..errors import DISTRIBUTION
 from . import directory, doctor, migration, retention, tables, threads, upkeep
 from .connection import command
 
@@ -26,6 +30,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
+    ] = False,
+) -> None: ...
+
+
 threads.app.command("ls")(command(directory.ls))
 threads.app.command("index")(command(directory.index))
 threads.app.command("export")(command(retention.export))

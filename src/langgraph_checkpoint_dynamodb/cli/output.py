@@ -21,11 +21,11 @@ from rich.table import Table
 
 from ..serialization.plain_data import as_json
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters but tab and newline, and those that change the direction of text."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but tab and newline, and those that separate lines or change the direction."""
 
-_WIDE = 10_000
-"""The columns of a stdout that is no terminal: what reads it wants lines, not a fitting table."""
+_WIDE = 1_000_000
+"""The columns of a stdout that is no terminal: each row is one line, whatever `COLUMNS` says."""
 
 Row = dict[str, Any]
 
@@ -64,16 +64,26 @@ class Output:
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
-            kept = {"overflow": "fold"} if column in _FOLDED else {"no_wrap": True}
             table.add_column(
                 column.replace("_", " "),
                 justify="right" if column in _NUMBERS else "left",
-                **kept,
+                overflow="fold",
+                no_wrap=column in _NUMBERS,
             )
         for row in rows:
-            table.add_row(*(escape(printable(cell(row.get(column)))) for column in columns))
+            table.add_row(*(escape(in_line(cell(row.get(column)))) for column in columns))
         if table.row_count:
+            self._print(table)
+
+    def _print(self, table: Table) -> None:
+        """Print a table; without the spaces after the last column if nobody sees the columns."""
+        if self.console.is_terminal:
             self.console.print(table)
+            return
+        with self.console.capture() as captured:
+            self.console.print(table)
+        lines = captured.get().rstrip("\n").split("\n")
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in lines)
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
@@ -95,12 +105,16 @@ _NUMBERS = frozenset(
     {"step", "items", "bytes", "chunks", "checkpoints", "writes", "inline", "own", "shared"}
     | {"write_units", "read_units", "usd_month", "usd_written", "threads"}
 )
-_FOLDED = frozenset({"value", "detail", "content", "title", "what_to_do", "found", "channel"})
 
 
 def printable(text: str) -> str:
     """Text without control characters: each is shown as Python writes it."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def in_line(text: str) -> str:
+    """Text that stays on its line: also tab and newline are shown as Python writes them."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def cell(value: Any) -> str:

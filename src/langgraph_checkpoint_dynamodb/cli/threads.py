@@ -18,7 +18,7 @@ from ..saver.saver import DynamoDBSaver
 from ..serialization.plain_data import as_json
 from . import delta, thread_view
 from .connection import Connection, NotFoundError, command
-from .output import Row
+from .output import Row, in_line
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -125,9 +125,9 @@ def _print_state(connection: Connection, row: Row) -> None:
     out = connection.output
     for name in ("thread_id", "checkpoint_ns", "checkpoint_id", "made", "step", "source", "status"):
         if row[name] not in ("", None):
-            out.text(f"{name.replace('_', ' '):<14}{row[name]}")
+            out.text(f"{name.replace('_', ' '):<14}{in_line(str(row[name]))}")
     if row["next"]:
-        out.text(f"{'next':<14}{', '.join(row['next'])}")
+        out.text(f"{'next':<14}{in_line(', '.join(row['next']))}")
     out.text()
     values = [
         {"channel": name, "value": shortened(value)}

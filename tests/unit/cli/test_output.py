@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -16,8 +17,7 @@ ROWS = [
 
 def test_a_table_has_the_chosen_columns(capsys: pytest.CaptureFixture[str]) -> None:
     Output(as_lines=False).rows(ROWS, ("thread_id", "items", "usd_month"))
-    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [
+    assert capsys.readouterr().out.splitlines() == [
         "thread id  items   usd month",
         "a          1,200  0.00000125",
         "b[red]                   2.5",
@@ -40,8 +40,32 @@ def test_what_is_no_terminal_gets_whole_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    Output(as_lines=False).rows([{"detail": "word " * 50}], ("detail",))
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    rows = [{"detail": "word " * 50, "thread_id": one} for one in ("b" * 20_000, "c")]
+    Output(as_lines=False).rows(rows, ("detail", "thread_id"))
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first == f"{'word ' * 50}  {'b' * 20_000}"
+    assert second == f"{'word ' * 50}  c"  # without the spaces that the row above would need
+
+
+def test_a_terminals_columns_are_kept_and_nothing_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a terminal
+    monkeypatch.setenv("COLUMNS", "40")
+    row = {"thread_id": "t" * 36, "checkpoint_id": "c" * 36, "step": 12, "status": "s" * 11}
+    Output(as_lines=False).rows([row], tuple(row))
+    shown = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)
+    assert max(map(len, shown.splitlines())) <= 40
+    rows = "".join(shown.splitlines()[2:])
+    assert (rows.count("t"), rows.count("c"), "12" in rows, rows.count("s")) == (36, 36, True, 11)
+
+
+def test_an_id_with_line_ends_is_one_row(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"thread_id": "a\nb\tc\u2028d"}
+    Output(as_lines=False).rows([row], ("thread_id",))
+    assert capsys.readouterr().out == "thread id\na\\nb\\tc\\u2028d\n"
+    Output(as_lines=True).rows([row], ("thread_id",))
+    assert json.loads(capsys.readouterr().out) == row
 
 
 @pytest.mark.parametrize(("no_color", "has_color"), [("1", False), (None, True)])
