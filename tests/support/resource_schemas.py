@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+from script_modules import load_script
 
-REGION = "us-east-1"
-"""The region whose schemas are read: it has every resource type."""
-
-
-@functools.cache
-def schema_of(resource_type: str) -> dict[str, Any]:
-    """The schema of a resource type, such as `AWS::DynamoDB::Table`."""
-    found: dict[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema(
-        REGION, resource_type
-    ).schema
-    return found
+schema_of: Callable[[str], dict[str, Any]] = load_script("template_updates").schema_of
 
 
 def resources_by_type(template: Mapping[str, Any]) -> dict[str, list[Any]]:
