@@ -14,6 +14,9 @@ export TOOLS
 export SAM_CLI_TELEMETRY = 0
 
 BIN := $(VENV)/bin
+# Installs every environment, from one cache: pip takes five times as long.
+UV := $(TOOLS)/uv/bin/uv
+INSTALL = $(UV) pip install --quiet --python
 # Each worker starts an engine of its own.
 PYTEST := -m pytest -n auto --maxprocesses 4
 # What depends on the client. The other async tests run the same operations by the same driver.
@@ -62,9 +65,9 @@ format: $(VENV)/.lint  ## Format the code
 types: $(VENV)/.lint $(VENV)/.test  ## Check the types of src
 	$(BIN)/mypy --strict src
 
-test-wheel: $(WHEEL_VENV)/.pip tools  ## Run the tests on the wheel in dist instead of src
-	$(WHEEL_VENV)/bin/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
-	$(WHEEL_VENV)/bin/python -m pip install --quiet "$$(echo dist/*.whl)[async]" --group test
+test-wheel: $(WHEEL_VENV)/pyvenv.cfg tools  ## Run the tests on the wheel in dist instead of src
+	$(INSTALL) $(WHEEL_VENV) --reinstall-package langgraph-checkpoint-amazon-dynamodb \
+		"$$(echo dist/*.whl)[async]" --group test
 	$(WHEEL_VENV)/bin/python $(PYTEST) $(ARGS)
 
 docs: $(VENV)/.test  ## Write the tables of docs/infrastructure.md that the template says
@@ -82,7 +85,7 @@ change-set: $(VENV)/.demo  ## Create the change set of an environment of samconf
 deploy: $(VENV)/.demo  ## Execute a change set, and no other (CHANGE_SET=its ARN, needs an account)
 	$(BIN)/python scripts/change_set.py execute "$(CHANGE_SET)"
 
-resolve: $(VENV)/.pip  ## Prove that an install leaves langchain-aws at its newest version
+resolve: $(VENV)/pyvenv.cfg  ## Prove that an install leaves langchain-aws at its newest version
 	$(BIN)/python scripts/check_resolution.py
 
 wheel: $(VENV)/.build  ## Build the wheel and the sdist, and check what the wheel carries
@@ -112,52 +115,54 @@ $(ENGINE): scripts/fetch_engine.sh
 	scripts/fetch_engine.sh
 	@touch $@
 
-$(CHECKERS): scripts/fetch_checkers.py | $(VENV)/.pip
+$(CHECKERS): scripts/fetch_checkers.py | $(VENV)/pyvenv.cfg
 	$(BIN)/python scripts/fetch_checkers.py
 	@touch $@
 
 # An environment for each tool, named as its dependency group: in one environment their pins of
 # boto3 and botocore would resolve to releases that are years old.
-$(TOOLS)/%/.tool: $(TOOLS)/%/.pip pyproject.toml
-	$(TOOLS)/$*/bin/python -m pip install --quiet --group $*
+$(TOOLS)/%/.tool: $(TOOLS)/%/pyvenv.cfg pyproject.toml
+	$(INSTALL) $(TOOLS)/$* --group $*
 	@touch $@
 
-$(TOOLS)/cdk/.tool: $(TOOLS)/cdk/.pip pyproject.toml
-	$(TOOLS)/cdk/bin/python -m pip install --quiet --editable '.[infra]' --group cdk
+$(TOOLS)/cdk/.tool: $(TOOLS)/cdk/pyvenv.cfg pyproject.toml
+	$(INSTALL) $(TOOLS)/cdk --editable '.[infra]' --group cdk
 	@touch $@
 
 # Hosts that run the saver, each with its own pins.
-$(TOOLS)/hosts/.tool $(TOOLS)/langgraph-api/.tool: $(TOOLS)/%/.tool: $(TOOLS)/%/.pip pyproject.toml
-	$(TOOLS)/$*/bin/python -m pip install --quiet --editable '.[async]' --group $*
+$(TOOLS)/hosts/.tool $(TOOLS)/langgraph-api/.tool: $(TOOLS)/%/.tool: $(TOOLS)/%/pyvenv.cfg pyproject.toml
+	$(INSTALL) $(TOOLS)/$* --editable '.[async]' --group $*
 	@touch $@
 
-# Dependency groups need pip 25.1, newer than what most Pythons bring.
-%/.pip:
-	@echo "Making the environment $*, once: a few seconds"
-	$(PYTHON) -m venv $*
-	$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+$(UV):
+	@echo "Installing uv, once"
+	$(PYTHON) -m venv $(TOOLS)/uv
+	$(TOOLS)/uv/bin/python -m pip install --quiet uv
+
+# With pip, which some scripts call.
+%/pyvenv.cfg: | $(UV)
+	$(UV) venv --quiet --seed --no-python-downloads --python $(PYTHON) $*
+
+# uv shows what it downloads: the first run takes some seconds.
+$(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml
+	@echo "Installing the package, LangGraph and moto from PyPI into $(VENV), once"
+	$(UV) pip install --python $(VENV) --editable . --group demo
 	@touch $@
 
-$(VENV)/.build: $(VENV)/.pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --group build
+$(VENV)/.test: $(VENV)/pyvenv.cfg pyproject.toml
+	$(INSTALL) $(VENV) --editable '.[async]' --group test
 	@touch $@
 
-# pip shows what it downloads: the first run takes a minute.
-$(VENV)/.demo: $(VENV)/.pip pyproject.toml
-	@echo "Installing the package, LangGraph and moto from PyPI into $(VENV), once: about a minute"
-	$(BIN)/python -m pip install --editable . --group demo
+$(VENV)/.lint: $(VENV)/pyvenv.cfg pyproject.toml
+	$(INSTALL) $(VENV) --group lint
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[async]' --group test
+$(VENV)/.build: $(VENV)/pyvenv.cfg pyproject.toml
+	$(INSTALL) $(VENV) --group build
 	@touch $@
 
-$(VENV)/.lint: $(VENV)/.pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --group lint
+$(AIOBOTO3_VENV)/.test: $(AIOBOTO3_VENV)/pyvenv.cfg pyproject.toml
+	$(INSTALL) $(AIOBOTO3_VENV) --editable '.[aioboto3]' --group test
 	@touch $@
 
-$(AIOBOTO3_VENV)/.test: $(AIOBOTO3_VENV)/.pip pyproject.toml
-	$(AIOBOTO3_VENV)/bin/python -m pip install --quiet --editable '.[aioboto3]' --group test
-	@touch $@
-
-.PRECIOUS: %/.pip
+.PRECIOUS: %/pyvenv.cfg
