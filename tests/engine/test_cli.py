@@ -289,7 +289,11 @@ async def test_verify_finds_problems_with_exit_code_4(
     dynamodb.delete_item(TableName=table, Key={name: chunk[name] for name in ("PK", "SK")})
     done = cli.run("verify", "ada", "--json")
     assert done.code == 4
-    assert {row["kind"] for row in done.rows} == {"missing-chunk"}
+    *problems, counts = done.rows
+    assert {row["kind"] for row in problems} == {"missing-chunk"}
+    assert (counts["threads"], counts["checkpoints"], counts["missing"], done.err) == (
+        *(1, 1, [], ""),
+    )
     missing = cli.run("verify", "typo")
     assert (missing.code, missing.out) == (3, "no thread 'typo' in the table\n")
     await chain(client, "bob", 1)
@@ -344,27 +348,39 @@ async def test_rm_asks_and_says_what_it_deletes(
 
 
 def test_a_table_is_planned_deployed_and_destroyed(endpoint_url: str, dynamodb: Any) -> None:
-    cli = CommandLine(endpoint_url, "of-the-command-line")
+    name = "of-the-command-line"
+    cli = CommandLine(endpoint_url, name)
     assert cli.run("plan").code == 4
-    assert cli.run("deploy", "--dry-run", "--parameter", "EnableTtl=true").code == 0
-    assert "of-the-command-line" not in dynamodb.list_tables()["TableNames"]
+    with_ttl = ("--parameter", "EnableTtl=true")
+    dry = cli.run("deploy", "--dry-run", *with_ttl, "--json")
+    assert (dry.code, dry.rows[0]["exists"], dry.rows[0]["calls"][0]["method"]) == (
+        *(0, False, "create_table"),
+    )
+    assert name not in dynamodb.list_tables()["TableNames"]
     try:
-        assert cli.run("deploy", "--parameter", "EnableTtl=true").code == 0
-        assert cli.run("plan", "--parameter", "EnableTtl=true").code == 0
+        (made,) = cli.run("deploy", *with_ttl, "--json").rows
+        assert (made["exists"], made["calls"], made["differences"]) == (True, [], [])
+        assert cli.run("deploy", *with_ttl).out == f"table {name!r} can be used\n"
+        assert cli.run("plan", *with_ttl).code == 0
         done = cli.run("plan", "--json")
         assert (done.code, done.rows[0]["differences"]) == (
             4,
-            [{"setting": "enable_ttl", "index": None, "configured": False, "found": True}],
+            [{"setting": "EnableTtl", "index": None, "configured": False, "found": True}],
         )
+        differs = "  differs, left as it is: EnableTtl: configured False, found True\n"
+        assert (differs in cli.run("plan").out, differs in cli.run("deploy").out) == (True, True)
         assert cli.run("destroy").code == 2
-        assert cli.run("destroy", "--dry-run").code == 0
-        assert "of-the-command-line" in dynamodb.list_tables()["TableNames"]
-        assert cli.run("destroy", "--yes").code == 0
-        assert cli.run("destroy", "--yes").err == "there is no table 'of-the-command-line'\n"
+        assert cli.run("destroy", "--dry-run").out == f"would delete table {name!r}\n"
+        assert cli.run("destroy", "--dry-run", "--json").rows == [
+            {"table": name, "stack": None, "deleted": False}
+        ]
+        assert name in dynamodb.list_tables()["TableNames"]
+        assert cli.run("destroy", "--yes", "--json").rows[0]["deleted"]
+        gone = cli.run("destroy", "--yes")
+        assert (gone.code, f"there is no table {name!r}" in gone.err) == (3, True)
     finally:
-        names = dynamodb.list_tables()["TableNames"]
-        if "of-the-command-line" in names:
-            dynamodb.delete_table(TableName="of-the-command-line")
+        if name in dynamodb.list_tables()["TableNames"]:
+            dynamodb.delete_table(TableName=name)
 
 
 async def test_the_ttl_attribute_is_the_tables(
@@ -419,7 +435,7 @@ def test_doctor_says_what_is_missing(
     finally:
         dynamodb.delete_table(TableName="other-keys")
     found = {row["check"]: row for row in done.rows}
-    assert "choose another table_name" in found["table"]["what_to_do"]
+    assert "choose another --table" in found["table"]["what_to_do"]
     assert "set the clock" in found["clock"]["what_to_do"]
     assert done.code == 4
 

@@ -124,6 +124,10 @@ async def test_export_writes_messages_and_values_as_data(
     file = tmp_path / "ada.jsonl"
     done = cli.run("threads", "export", "--owner", "ada", "--to", str(file))
     assert (done.code, done.out, done.err) == (0, "", "exported 1 thread\n")
+    again = tmp_path / "again.jsonl"
+    assert cli.run("threads", "export", "a", "--to", str(again), "--json").rows == [
+        {"threads": 1, "file": str(again)}
+    ]
     written = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert [line for line in written if line["kind"] != "thread"] == lines
     for arguments in (("a", "--to", str(file)), ("--owner", "ada", "--to", str(file)), ()):

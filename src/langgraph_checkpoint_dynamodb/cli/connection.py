@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, wraps
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 import typer
 
@@ -28,48 +28,18 @@ from ..saver.saver import DynamoDBSaver
 from ..server import ENDPOINT_URL, REGION, STACK, TABLE
 from .output import Output
 from .reading import reading_serde
+from .wording import in_options
 
 P = ParamSpec("P")
 
 OK, FAILED, USAGE, NOT_FOUND, FINDINGS = range(5)
 """The exit codes; `docs/cli.md` describes them."""
 
-_PANEL = "Connection"
 
-Table = Annotated[
-    str | None,
-    typer.Option(help="The table's name.", envvar=TABLE, rich_help_panel=_PANEL),
-]
-Stack = Annotated[
-    str | None,
-    typer.Option(
-        help="The CloudFormation stack of the table, in place of --table.",
-        envvar=STACK,
-        rich_help_panel=_PANEL,
-    ),
-]
-Region = Annotated[
-    str | None, typer.Option(help="The AWS Region.", envvar=REGION, rich_help_panel=_PANEL)
-]
-Profile = Annotated[
-    str | None,
-    typer.Option(help="A profile of your AWS configuration.", rich_help_panel=_PANEL),
-]
-EndpointUrl = Annotated[
-    str | None,
-    typer.Option(
-        help="Another endpoint than AWS's, such as DynamoDB Local's.",
-        envvar=ENDPOINT_URL,
-        rich_help_panel=_PANEL,
-    ),
-]
-TtlAttribute = Annotated[
-    str | None,
-    typer.Option(
-        help="The attribute with the expiry of items, if TTL is off now.",
-        rich_help_panel=_PANEL,
-    ),
-]
+def _option(text: str, variable: str | None = None, *, hidden: bool = False) -> Any:
+    return typer.Option(help=text, envvar=variable, hidden=hidden, rich_help_panel="Connection")
+
+
 Json = Annotated[bool, typer.Option("--json", help="Write one line of JSON for each result.")]
 
 
@@ -83,16 +53,20 @@ class NotFoundError(DynamoDBSaverError):
 
 
 @dataclass(frozen=True)
-class Connection:
-    """The options of a command, and what is made of them."""
+class TableOptions:
+    """The options of a command on a table that may not exist, and what is made of them."""
 
-    table: Table = None
-    stack: Stack = None
-    region: Region = None
-    profile: Profile = None
-    endpoint_url: EndpointUrl = None
-    ttl_attribute: TtlAttribute = None
+    table: Annotated[str | None, _option("The table's name.", TABLE)] = None
+    stack: Annotated[str | None, _option("Refused: see `tables`.", hidden=True)] = None
+    region: Annotated[str | None, _option("The AWS Region.", REGION)] = None
+    profile: Annotated[str | None, _option("A profile of your AWS configuration.")] = None
+    endpoint_url: Annotated[
+        str | None,
+        _option("Another endpoint than AWS's, such as DynamoDB Local's.", ENDPOINT_URL),
+    ] = None
     json: Json = False
+
+    WAYS: ClassVar[str] = f"pass --table NAME, or set {TABLE}"
 
     @cached_property
     def output(self) -> Output:
@@ -107,6 +81,31 @@ class Connection:
             region_name=self.region, endpoint_url=self.endpoint_url, session=session
         )
 
+    @property
+    def table_name(self) -> str:
+        """The name of the table.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        if self.table is None:
+            raise ConfigurationError(f"no table: {self.WAYS}")
+        return self.table
+
+
+@dataclass(frozen=True)
+class Connection(TableOptions):
+    """The options of a command on a table that exists."""
+
+    stack: Annotated[
+        str | None, _option("The CloudFormation stack of the table, in place of --table.", STACK)
+    ] = None
+    ttl_attribute: Annotated[
+        str | None, _option("The attribute with the expiry of items, if TTL is off now.")
+    ] = None
+
+    WAYS: ClassVar[str] = f"pass --table NAME or --stack NAME, or set {TABLE} or {STACK}"
+
     @cached_property
     def config(self) -> DynamoDBConfig:
         """The configuration with the table that exists.
@@ -117,33 +116,18 @@ class Connection:
         """
         if self.stack is not None:
             if self.table is not None:
-                raise ConfigurationError("--table and --stack: the stack names its table; use one")
+                raise ConfigurationError(
+                    f"--table (or {TABLE}) and --stack (or {STACK}): the stack names its table; "
+                    "use one"
+                )
             with DynamoDBSaver.from_stack(self.stack, config=self.reach) as saver:
                 return saver.config
         return replace(self.reach, table_config=self._existing(self.table_name))
-
-    @property
-    def table_name(self) -> str:
-        """The name of the table.
-
-        Raises:
-            ConfigurationError: There is none.
-        """
-        if self.table is None:
-            raise ConfigurationError(
-                f"no table: pass --table NAME or --stack NAME, or set {TABLE} or {STACK}"
-            )
-        return self.table
 
     @cached_property
     def saver(self) -> DynamoDBSaver:
         """A saver that reads values as data."""
         return DynamoDBSaver(self.config, serde=reading_serde())
-
-    def close(self) -> None:
-        """Close the saver, if a command has used it."""
-        if "saver" in vars(self):
-            self.saver.close()
 
     def _existing(self, name: str) -> DynamoDBTableConfig:
         DynamoDBTableConfig(table_name=name)  # raises if it is no table's name
@@ -158,21 +142,22 @@ class Connection:
             driver.close()
 
 
-Command = Callable[Concatenate[Connection, P], None]
+Options = TypeVar("Options", bound=TableOptions)
 
 
-def command(function: Command[P]) -> Callable[..., None]:
-    """Give a function the options of `Connection`, and its errors exit codes."""
-    shared = inspect.signature(Connection, eval_str=True).parameters
-    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+def command(function: Callable[Concatenate[Options, P], None]) -> Callable[..., None]:
+    """Give a function the options of its first parameter's class, and its errors exit codes."""
+    first, *own = inspect.signature(function, eval_str=True).parameters.values()
+    shared = inspect.signature(first.annotation, eval_str=True).parameters
 
     @wraps(function)
     def run(**values: Any) -> None:
-        connection = Connection(**{name: values.pop(name) for name in shared})
+        connection = first.annotation(**{name: values.pop(name) for name in shared})
         try:
             exit_on_error(lambda: function(connection, **values))  # type: ignore[call-arg]
         finally:
-            connection.close()
+            if "saver" in vars(connection):
+                connection.saver.close()
 
     parameters = [*own, *shared.values()]
     keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
@@ -186,7 +171,7 @@ def exit_on_error(function: Callable[[], None]) -> None:
     try:
         function()
     except DynamoDBSaverError as error:
-        Output(as_lines=False).note(f"Error: {error}", "red")
+        Output(as_lines=False).note(f"Error: {in_options(str(error))}", "red")
         raise typer.Exit(_code_of(error)) from None
 
 

@@ -24,6 +24,7 @@ from ..runtime.effects import Call
 from ..saver.saver import DynamoDBSaver
 from .connection import FINDINGS, Connection, command
 from .output import Row
+from .wording import in_options
 
 app = typer.Typer()
 
@@ -202,4 +203,5 @@ def _row(
 ) -> Row:
     """A line of the report; it is a problem if there is something to do."""
     status = status or (BAD if what_to_do else GOOD)
-    return {"check": check, "status": status, "found": found, "what_to_do": what_to_do}
+    row = {"check": check, "status": status, "found": found, "what_to_do": what_to_do}
+    return {name: text and in_options(text) for name, text in row.items()}

@@ -18,6 +18,7 @@ from .connection import FAILED, Connection, NotFoundError, command, once
 from .directory import OwnerKey
 from .reading import copying_serde
 from .tables import DryRun
+from .wording import in_options
 
 app = typer.Typer()
 
@@ -123,13 +124,13 @@ def _target(
 def _print(connection: Connection, report: MigrationReport, *, dry_run: bool) -> None:
     out = connection.output
     if not connection.json:
-        out.text(str(report))
+        out.text(in_options(str(report)))
         if dry_run:
             out.note("dry run: nothing was copied")
         return
     for loss in report.losses:
         out.line({"loss": loss.kind.value, "thread_id": loss.thread_id, "count": loss.count})
     for failure in report.failures:
-        out.line({"failure": failure.error, "thread_id": failure.thread_id})
+        out.line({"failure": in_options(failure.error), "thread_id": failure.thread_id})
     counts = ("threads", "checkpoints", "writes", "present")
     out.line({**{name: getattr(report, name) for name in counts}, "dry_run": dry_run})

@@ -247,6 +247,8 @@ def export(
         with _opened(to) as file:
             written = sum(_export(connection, one, file) for one in thread_ids or ())
     connection.output.note(f"exported {counted(written, 'thread')}")
+    if connection.json and to is not None:
+        connection.output.line({"threads": written, "file": str(to)})
 
 
 def _export(connection: Connection, thread_id: str, file: IO[str]) -> int:

@@ -12,9 +12,13 @@ import typer
 
 from ..config.table_config import DynamoDBTableConfig
 from ..errors import ConfigurationError
+from ..infra.compare import Drift, Unknown
+from ..infra.plan import Plan
 from ..infra.template import SETTINGS, template_text
 from ..saver.saver import DynamoDBSaver
-from .connection import FINDINGS, Connection, command, confirm
+from .connection import FINDINGS, NotFoundError, TableOptions, command, confirm
+from .output import Row
+from .wording import PARAMETERS, in_options
 
 app = typer.Typer()
 
@@ -46,47 +50,27 @@ def template() -> None:
 
 @app.command()
 @command
-def plan(connection: Connection, parameters: Parameters = None) -> None:
+def plan(connection: TableOptions, parameters: Parameters = None) -> None:
     """Compare a table with the template, setting by setting. Changes nothing.
 
-    Exits with 4 if the table is missing or differs.
+    Settings that are not passed as --parameter are compared with the template's defaults. Exits
+    with 4 if the table is missing or differs.
 
     Examples:
         langgraph-dynamodb plan --table chats --parameter EnableTtl=true
     """
     with _saver(connection, parameters) as saver:
         found = saver.plan()
-    if connection.json:
-        connection.output.line(
-            {
-                "table": found.table_name,
-                "exists": found.exists,
-                "stack": found.stack,
-                "calls": [{"service": call.service, "method": call.method} for call in found.calls],
-                "differences": [
-                    {
-                        "setting": one.setting,
-                        "index": one.index,
-                        "configured": _plain(one.configured),
-                        "found": _plain(one.found),
-                    }
-                    for one in found.drift
-                ],
-                "unknown": [
-                    {"setting": one.setting, "index": one.index, "reason": one.reason}
-                    for one in found.unknown
-                ],
-            }
-        )
-    else:
-        connection.output.text(str(found))
+    _print(connection, found)
     if found.drift or found.calls:
         raise typer.Exit(FINDINGS)
 
 
 @app.command()
 @command
-def deploy(connection: Connection, parameters: Parameters = None, dry_run: DryRun = False) -> None:
+def deploy(
+    connection: TableOptions, parameters: Parameters = None, dry_run: DryRun = False
+) -> None:
     """Create the table from the template, and wait until it is active.
 
     An existing table is not changed. With CloudFormation, deploy the template instead.
@@ -97,51 +81,56 @@ def deploy(connection: Connection, parameters: Parameters = None, dry_run: DryRu
         langgraph-dynamodb deploy --table chats --parameter EnableTtl=true
     """
     with _saver(connection, parameters) as saver:
-        if dry_run:
-            connection.output.text(str(saver.plan()))
-            return
-        with connection.output.busy("waiting for the table"):
-            saver.setup()
+        if not dry_run:
+            with connection.output.busy("waiting for the table"):
+                saver.setup()
         found = saver.plan()
-    connection.output.note(f"table {found.table_name!r} can be used")
+    if dry_run or connection.json:
+        _print(connection, found)
+        return
+    connection.output.text(f"table {found.table_name!r} can be used")
     for one in found.drift:
-        connection.output.note(f"differs, left as it is: {one}")
+        connection.output.text(f"  differs, left as it is: {in_options(str(one))}")
 
 
 @app.command()
 @command
 def destroy(
-    connection: Connection,
+    connection: TableOptions,
     yes: Yes = False,
     dry_run: DryRun = False,
     force: Annotated[
-        bool, typer.Option(help="Also delete a table that belongs to a CloudFormation stack.")
+        bool, typer.Option("--force", help="Also a table that belongs to a CloudFormation stack.")
     ] = False,
 ) -> None:
     """Delete a table with everything in it. This cannot be undone.
+
+    Asks first, unless --yes is passed. Exits with 3 if there is no such table.
 
     Examples:
         langgraph-dynamodb destroy --table chats --dry-run
 
         langgraph-dynamodb destroy --table chats
     """
+    out = connection.output
     with _saver(connection, None) as saver:
         found = saver.plan()
-        owner = f", which belongs to the stack {found.stack!r}" if found.stack else ""
+        what = f"table {found.table_name!r}"
         if not found.exists:
-            connection.output.note(f"there is no table {found.table_name!r}")
-            return
+            raise NotFoundError(f"there is no {what}: check the name, the Region and the account")
+        what += f", which belongs to the stack {found.stack!r}" if found.stack else ""
         saver.destroy(force=force, dry_run=True)  # what is refused is not asked for
-        if dry_run:
-            connection.output.note(f"would delete table {found.table_name!r}{owner}")
-            return
-        confirm(f"Delete table {found.table_name!r}{owner} and every thread in it?", yes=yes)
-        with connection.output.busy("waiting until the table is deleted"):
-            saver.destroy(force=force)
-    connection.output.note(f"deleted table {found.table_name!r}")
+        if not dry_run:
+            confirm(f"Delete {what} and every thread in it?", yes=yes)
+            with out.busy("waiting until the table is deleted"):
+                saver.destroy(force=force)
+    if connection.json:
+        out.line({"table": found.table_name, "stack": found.stack, "deleted": not dry_run})
+    else:
+        out.text(f"{'would delete' if dry_run else 'deleted'} {what}")
 
 
-def _saver(connection: Connection, parameters: Sequence[str] | None) -> DynamoDBSaver:
+def _saver(connection: TableOptions, parameters: Sequence[str] | None) -> DynamoDBSaver:
     """A saver on a table that need not exist."""
     if connection.stack is not None:
         raise ConfigurationError(
@@ -150,6 +139,28 @@ def _saver(connection: Connection, parameters: Sequence[str] | None) -> DynamoDB
         )
     table = DynamoDBTableConfig(table_name=connection.table_name, **settings_of(parameters or ()))
     return DynamoDBSaver(replace(connection.reach, table_config=table))
+
+
+def _print(connection: TableOptions, found: Plan) -> None:
+    if not connection.json:
+        connection.output.text(in_options(str(found)))
+        return
+    row = {
+        "table": found.table_name,
+        "exists": found.exists,
+        "stack": found.stack,
+        "calls": [{"service": call.service, "method": call.method} for call in found.calls],
+        "differences": [
+            {**_named(one), "configured": _plain(one.configured), "found": _plain(one.found)}
+            for one in found.drift
+        ],
+        "unknown": [{**_named(one), "reason": one.reason} for one in found.unknown],
+    }
+    connection.output.line(row)
+
+
+def _named(one: Drift | Unknown) -> Row:
+    return {"setting": PARAMETERS.get(one.setting, one.setting), "index": one.index}
 
 
 def settings_of(parameters: Sequence[str]) -> dict[str, Any]:

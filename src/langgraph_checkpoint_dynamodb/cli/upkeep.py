@@ -12,6 +12,7 @@ from ..maintenance.storage_report import StorageKind, StorageReport, StoredItems
 from .connection import FINDINGS, NOT_FOUND, Connection, NotFoundError, command, once
 from .directory import All, Owner, chosen
 from .output import Row
+from .wording import in_options
 
 app = typer.Typer()
 
@@ -20,6 +21,8 @@ _PRICES = (
     f"US$ at list prices of {ON_DEMAND.region} on {ON_DEMAND.date}, on demand, without indexes and "
     f"backups: {ON_DEMAND.source}"
 )
+
+_COUNTS = ("threads", "checkpoints", "writes", "chunks", "young", "expiring", "under_way")
 
 ThreadIds = Annotated[
     list[str] | None,
@@ -64,10 +67,13 @@ def verify(
                 "thread_id": problem.thread_id,
                 "checkpoint_ns": problem.checkpoint_ns,
                 "checkpoint_id": problem.checkpoint_id,
-                "detail": problem.detail,
+                "detail": in_options(problem.detail),
             }
         )
-    (out.note if connection.json else out.text)(str(report))
+    if connection.json:
+        out.line({name: getattr(report, name) for name in _COUNTS} | {"missing": report.missing})
+    else:
+        out.text(in_options(str(report)))
     if report.problems or report.missing:
         raise typer.Exit(FINDINGS if report.problems else NOT_FOUND)
 

@@ -34,12 +34,16 @@ def cli() -> CommandLine:
         (("threads", "list"), "No such command"),
         (("threads", "show", "ada", "--tabel", "chats"), "--table"),
         (("threads", "history", "ada", "--limit", "0"), "--limit"),
+        (("threads", "show", "ada", "--table", "c", "--region", "a b"), "--region 'a b': use"),
+        (("plan",), "pass --table NAME, or set LANGGRAPH_DYNAMODB_TABLE\n"),
         (("plan", "--stack", "checkpoints"), "detect-stack-drift"),
+        (("deploy", "--stack", "checkpoints"), "pass --table for this command"),
+        (("deploy", "--table", "chats", "--ttl-attribute", "ttl"), "No such option"),
         (("plan", "--table", "chats", "--parameter", "EnableTtl"), "use NAME=VALUE"),
         (("plan", "--table", "chats", "--parameter", "TableName=x"), "use NAME=VALUE"),
         (("deploy", "--table", "chats", "--parameter", "EnableTtl=maybe"), "use true or false"),
         (("deploy", "--table", "chats", "--parameter", "ReadCapacity=x"), "use a whole number"),
-        (("deploy", "--table", "chats", "--parameter", "BillingMode=x"), "use one of"),
+        (("deploy", "--table", "chats", "--parameter", "BillingMode=x"), "BillingMode='x': use"),
         (("verify", "--table", "chats", "--endpoint-url", "localhost"), "use a URL"),
         (("verify", "--stack", "a_b"), "use a stack's name"),
     ],
@@ -79,6 +83,16 @@ def test_errors_are_lines_with_exit_codes(error: Exception, code: int) -> None:
     with pytest.raises(connection.typer.Exit) as stopped:
         connection.exit_on_error(fail)
     assert stopped.value.exit_code == code
+
+
+def test_only_commands_on_a_tables_threads_offer_a_stack(cli: CommandLine) -> None:
+    for command in ("plan", "deploy", "destroy"):
+        shown = cli.run(command, "--help").out
+        assert ("--table" in shown, "--stack" in shown) == (True, False)
+    assert "--stack" in cli.run("verify", "--help").out
+    # The variable for the other commands is no reason to refuse the table that is named.
+    done = cli.run("plan", "--table", "chats", LANGGRAPH_DYNAMODB_STACK="checkpoints")
+    assert (done.code, "127.0.0.1:9" in done.err) == (1, True)
 
 
 def test_parameters_are_typed_as_settings() -> None:
