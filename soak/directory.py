@@ -29,13 +29,13 @@ from langgraph_checkpoint_dynamodb.checkpoints import put
 from langgraph_checkpoint_dynamodb.checkpoints.new_checkpoint import Put
 from langgraph_checkpoint_dynamodb.directory import entries
 from langgraph_checkpoint_dynamodb.directory.entries import Description
-from langgraph_checkpoint_dynamodb.directory.listing import Page
 from langgraph_checkpoint_dynamodb.format import keys
 from langgraph_checkpoint_dynamodb.format.thread_entries import PERIOD_SECONDS
 from langgraph_checkpoint_dynamodb.maintenance import delete
 from langgraph_checkpoint_dynamodb.maintenance.verify import Verification
 from langgraph_checkpoint_dynamodb.runtime.context import Context, ThreadNamespace
 from langgraph_checkpoint_dynamodb.runtime.effects import Call
+from langgraph_checkpoint_dynamodb.saver import thread_arguments
 from races import Running
 
 TITLE = "The thread directory beside runs, deletions, kills and late requests"
@@ -174,12 +174,12 @@ class World:
 
     def _check(self) -> None:
         listed: dict[str, Thread] = {}
-        for owner in sorted({str(one) for one in OWNERS.values()}):
-            name = None if owner == "None" else owner
-            page = self.table.run(Page(name, 100, True, None).read(self._process()))
+        for owner in set(OWNERS.values()):
+            first = thread_arguments.page(owner, False, 100, None, True)
+            page = self.table.run(first.read(self._process()))
             for one in page.threads:
                 assert one.thread_id not in listed, f"{self.name}: listed twice: {one}"
-                assert one.owner == OWNERS[one.thread_id] == name, f"{self.name}: {one}"
+                assert one.owner == OWNERS[one.thread_id] == owner, f"{self.name}: {one}"
                 listed[one.thread_id] = one
         for thread_id, known in self.known.items():
             found = listed.get(thread_id)

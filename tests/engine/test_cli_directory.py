@@ -11,6 +11,7 @@ from conftest import MakeSaver
 from command_line import CommandLine
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
+from langgraph_checkpoint_dynamodb.cli import directory
 from threads import config_of, put
 
 
@@ -52,12 +53,30 @@ async def test_ls_lists_an_owners_threads_in_pages(saver: DynamoDBSaver, cli: Co
         *("threads", "ls", "--owner", "ada", "--oldest-first", "--json", "--cursor", cursor)
     )
     assert ids(rest.rows) == ["e"]
-    assert ids(cli.run("threads", "ls", "--owner", "ada", "--all", "--json").rows) == ids(rows)
     shown = cli.run("threads", "ls", "--owner", "ada").out
     assert ("\x1b" in shown, "A\\x1btitle" in shown) == (False, True)
     nobody = cli.run("threads", "ls", "--owner", "eve")
     assert (nobody.code, nobody.out) == (0, "")
     assert "no threads of owner 'eve'" in nobody.err
+
+
+async def test_ls_lists_the_threads_of_all_owners(
+    saver: DynamoDBSaver, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "_PAGE", 2)
+    none = cli.run("threads", "ls", "--all")
+    assert (none.code, none.out, "--scan lists all ids" in none.err) == (0, "", True)
+    await fill(saver, a="ada", b="bob", c="ada", d=None, e="ada")
+    every = cli.run("threads", "ls", "--all", "--json")
+    assert sorted(ids(every.rows)) == ["a", "b", "c", "d", "e"]
+    assert {row["owner"] for row in every.rows} == {"ada", "bob", None}
+    first = cli.run("threads", "ls", "--all", "--limit", "3", "--json")
+    cursor = first.err.split("--cursor ")[1].strip()
+    rest = cli.run("threads", "ls", "--all", "--json", "--cursor", cursor)
+    assert sorted(ids(first.rows) + ids(rest.rows)) == sorted(ids(every.rows))
+    for more in (("--owner", "ada"), ("--oldest-first",)):
+        refused = cli.run("threads", "ls", "--all", *more)
+        assert (refused.code, "in no order" in refused.err) == (2, True)
 
 
 async def test_a_mistyped_owner_is_not_one_without_data(

@@ -68,6 +68,7 @@ async def all_pages(client: Either, owner: str | None = None, **more: Any) -> li
     cursor = None
     while True:
         page = await client.list_threads(owner, cursor=cursor, **more)
+        assert len(page.threads) <= more["limit"]
         found += ids(page)
         cursor = page.cursor
         if cursor is None:
@@ -94,22 +95,48 @@ async def test_threads_are_listed_by_owner_and_last_activity(client: Either) -> 
 
 async def test_pages_have_every_thread_once(client: Either) -> None:
     tick(client.target, step=HOUR)
-    names = [f"thread {n}" for n in range(7)]
-    for name in names:
-        await put(client, of("ada", name), {})
-    for limit in (1, 2, 7, 100):
-        assert await all_pages(client, "ada", limit=limit) == names[::-1]
-        assert await all_pages(client, "ada", limit=limit, newest_first=False) == names
+    names = [f"thread {n}" for n in range(14)]
+    owners = ("ada", None)
+    for n, name in enumerate(names):
+        await put(client, of(owners[n % 2], name), {})
+    for limit, (n, owner) in itertools.product((1, 2, 3, 7, 100), enumerate(owners)):
+        assert await all_pages(client, owner, limit=limit) == names[n::2][::-1]
+        assert await all_pages(client, owner, limit=limit, newest_first=False) == names[n::2]
+    for limit in (1, 5, 14, 100):
+        assert sorted(await all_pages(client, all_owners=True, limit=limit)) == sorted(names)
+
+
+async def test_the_threads_of_all_owners_cost_what_those_of_one_cost(
+    make_saver: MakeSaver, mode: str, costs: Costs
+) -> None:
+    client = Either(make_saver(mode=mode, costs=costs, **OWNED), use_async=mode == "async")
+    for n in range(20):
+        await put(client, of((None, "ada", "bob")[n % 3], str(n)), {})
+    costs.reset()
+    page = await client.list_threads(all_owners=True, limit=10)
+    assert len(page.threads) == 10
+    assert (costs.requests, costs.read_units) == (11, 5.5), costs
+    rest = await client.list_threads(all_owners=True, cursor=page.cursor)
+    assert sorted(ids(page) + ids(rest), key=int) == [str(n) for n in range(20)]
+    assert {one.owner for one in page.threads + rest.threads} == {None, "ada", "bob"}
+    costs.reset()
+    assert len((await client.list_threads()).threads) == 7
+    assert (costs.requests, costs.read_units) == (4 + 7, 2 + 3.5), costs
 
 
 async def test_a_cursor_reaches_no_other_owner(client: Either) -> None:
-    tick(client.target)
-    for owner, name in itertools.product(("ada", "bob"), "xyz"):
-        await put(client, of(owner, f"{owner} {name}"), {})
+    for owner, n in itertools.product(("ada", "bob", None), range(5)):
+        await put(client, of(owner, f"{owner} {n}"), {})
+    pages: list[dict[str, Any]] = [{"owner": "ada"}, {"owner": None}, {"all_owners": True}]
+    for one, other in itertools.permutations(pages, 2):
+        cursor = (await client.list_threads(**one, limit=1)).cursor
+        if one == {"owner": "ada"} and other == {"all_owners": True}:
+            continue  # where all of them are read, it is a place like any other
+        with pytest.raises(InvalidInputError, match=r"cursor of a page .* the same owner"):
+            await client.list_threads(**other, cursor=cursor)
     cursor = (await client.list_threads("ada", limit=1)).cursor
-    assert {one.split()[0] for one in ids(await client.list_threads("bob", cursor=cursor))} <= {
-        "bob"
-    }
+    with pytest.raises(InvalidInputError, match=r"cursor of a page .* the same owner"):
+        await client.list_threads("bob", cursor=cursor)
 
 
 def waiting_graph(saver: DynamoDBSaver, *, parallel: bool = False) -> Any:
@@ -315,7 +342,7 @@ async def test_a_table_without_the_index_is_named(make_saver: MakeSaver, mode: s
     [
         ({"owner": ""}, "owner="),
         ({"owner": 1.5}, r"owner=1\.5"),
-        ({"owner": "(none)"}, "a string other than"),
+        ({"owner": "(none)1"}, "does not begin with"),
         ({"limit": 0}, "limit=0: use a whole number from 1 to 100"),
         ({"limit": 101}, "and the cursor for more"),
         ({"limit": True}, "limit=True"),
@@ -324,13 +351,25 @@ async def test_a_table_without_the_index_is_named(make_saver: MakeSaver, mode: s
         ({"cursor": "WzEsMl0"}, "cursor='WzEsMl0'"),
         ({"cursor": 1}, "cursor=1: use a string"),
         *(
-            ({"cursor": urlsafe_b64encode(json.dumps(key).encode()).decode()}, "pass the cursor")
-            for key in (["", "1"], ["x" * 2049, "1"], ["\ud800", "1"])
+            (
+                {
+                    "cursor": urlsafe_b64encode(json.dumps([key]).encode()).decode(),
+                    "all_owners": True,
+                },
+                "pass the cursor",
+            )
+            for key in (
+                *(["", "1", "a"], ["x" * 2049, "1", "a"], ["\ud800", "1", "a"], ["t", "1"], "t"),
+                *(["t", "1", ""], ["t", "1", "x" * 2049], ["t", "1", "\ud800"], ["t", "1", 1]),
+                *(
+                    ["t", n, "a"]
+                    for n in ("1e400", "nan", " 1_0", "-1", "", "1" * 60, "1e5", "\u0661")
+                ),
+            )
         ),
-        *(
-            ({"cursor": urlsafe_b64encode(json.dumps(["t", n]).encode()).decode()}, "pass the")
-            for n in ("1e400", "nan", " 1_0", "-1", "", "1" * 60, "1e5", "\u0661")
-        ),
+        ({"owner": "ada", "all_owners": True}, "owner='ada' with all_owners=True: pass one"),
+        ({"all_owners": 1}, "all_owners=1: use True or False"),
+        ({"all_owners": True, "newest_first": False}, "the threads of all owners are in no order"),
         ({"owner": "a\0b"}, "contains NUL"),
         ({"newest_first": None}, "newest_first=None: use True or False"),
     ],

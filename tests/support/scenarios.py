@@ -35,6 +35,7 @@ NOT_FOR_TENANTS = {
     *("`migrate`", "`migrate` with `enable_thread_index`"),
     *(
         "`index_threads`",
+        "`list_threads` of all owners",
         "`prune_threads`",
         "`delete_for_runs`",
         "`delete_for_runs` with the index",
@@ -445,16 +446,25 @@ async def _put_listed(site: Site) -> None:
 LISTED = {"enable_thread_index": True, "thread_owner": lambda metadata: f"{TENANT}:owner"}
 
 
-@row("`list_threads`")
-async def _list_threads(site: Site) -> None:
+async def list_threads(site: Site, **whose: Any) -> None:
     client = site.client(**LISTED)
     for n, writes in enumerate(((), ("a",), ("a", "__interrupt__"))):
         config = await threads.put(client, config_of(f"{THREAD}-{n}"), {"a": n})
         for task, channel in enumerate(writes):
             await client.put_writes(config, [(channel, 1)], f"task-{9 - task}")
     with site.wire.open():
-        page = await site.client(**LISTED).list_threads(f"{TENANT}:owner")
+        page = await site.client(**LISTED).list_threads(**whose)
     assert len(page.threads) == 3
+
+
+@row("`list_threads`")
+async def _list_threads(site: Site) -> None:
+    await list_threads(site, owner=f"{TENANT}:owner")
+
+
+@row("`list_threads` of all owners")
+async def _list_all_threads(site: Site) -> None:
+    await list_threads(site, all_owners=True)
 
 
 @row("`set_thread`")

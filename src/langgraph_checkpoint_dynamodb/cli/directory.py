@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from ..checkpoints.listing import ThreadScan
-from ..directory.listing import Thread
+from ..directory.listing import Thread, ThreadPage
 from ..errors import ConfigurationError
 from ..format import requests
 from ..saver.saver import DynamoDBSaver
@@ -19,7 +21,7 @@ from .reading import copying_serde
 from .tables import DryRun
 
 _PAGE = 100
-"""Threads that are asked for at once, to list all of them."""
+"""Threads that are asked for at once, at most."""
 
 _COLUMNS = ("last_activity", "status", "owner", "thread_id", "title")
 _COLUMNS_OF_OWNER = ("last_activity", "status", "thread_id", "title")
@@ -29,6 +31,10 @@ All = Annotated[bool, typer.Option("--all", help="Every thread of the table, by 
 ListedOwner = Annotated[
     str | None, typer.Option("--owner", help="An owner; the threads without one if left out.")
 ]
+AllOwners = Annotated[
+    bool, typer.Option("--all", help="Every thread of all owners, in no order, by the index.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="How many threads; 20, or --all.")]
 Cursor = Annotated[str | None, typer.Option(help="Continue a list: the cursor that it ended with.")]
 OldestFirst = Annotated[bool, typer.Option("--oldest-first", help="Longest inactive first.")]
 Scan = Annotated[
@@ -44,9 +50,9 @@ OwnerKey = Annotated[
 def ls(
     connection: Connection,
     owner: ListedOwner = None,
-    limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="How many threads.")] = 20,
+    limit: Limit = None,
     cursor: Cursor = None,
-    everything: Annotated[bool, typer.Option("--all", help="All pages of the list.")] = False,
+    everything: AllOwners = False,
     oldest_first: OldestFirst = False,
     scan: Scan = False,
 ) -> None:
@@ -57,6 +63,8 @@ def ls(
 
     Examples:
         langgraph-dynamodb threads ls --table chats --owner ada
+
+        langgraph-dynamodb threads ls --table chats --all
 
         langgraph-dynamodb threads ls --table chats --scan
     """
@@ -71,22 +79,40 @@ def ls(
             rows = [{"thread_id": one} for one in scanned(saver)]
         out.rows(rows, ("thread_id",))
         return
+    if everything and (owner is not None or oldest_first):
+        raise ConfigurationError(
+            "--all lists the threads of all owners, in no order: pass it without --owner and "
+            "--oldest-first"
+        )
     check_index(saver)
-    found: list[Thread] = []
-    more: str | None = cursor
-    while not found or (everything and more):
-        size = _PAGE if everything else limit
-        page = saver.list_threads(owner, limit=size, cursor=more, newest_first=not oldest_first)
-        found += page.threads
-        more = page.cursor
-        if more is None:
-            break
+    read = partial(saver.list_threads, owner, all_owners=everything, newest_first=not oldest_first)
+    found, more = _first(math.inf if everything and limit is None else limit or 20, read, cursor)
     out.rows(map(_row, found), _COLUMNS if owner is None else _COLUMNS_OF_OWNER)
     if more is not None:
         out.note(f"there are more: pass --cursor {more}")
     elif not found:
-        whose = "without an owner" if owner is None else f"of owner {owner!r}"
-        out.note(f"no threads {whose}: pass --owner for those of another, --scan for all ids")
+        out.note(_none_found(owner, everything=everything))
+
+
+def _first(
+    most: float, read: Callable[..., ThreadPage], cursor: str | None
+) -> tuple[list[Thread], str | None]:
+    """The first threads of a list, and the cursor for those after them, if there are any."""
+    found: list[Thread] = []
+    while len(found) < most:
+        page = read(limit=int(min(most - len(found), _PAGE)), cursor=cursor)
+        found += page.threads
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return found, cursor
+
+
+def _none_found(owner: str | None, *, everything: bool) -> str:
+    if everything:
+        return "no threads are listed: --scan lists all ids"
+    whose = "without an owner" if owner is None else f"of owner {owner!r}"
+    return f"no threads {whose}: pass --owner for those of another, --all for those of all owners"
 
 
 def chosen(

@@ -58,9 +58,10 @@ def check_owner(name: str, value: Any) -> str:
         InvalidInputError: It is something else.
     """
     owner = str(value) if isinstance(value, int | UUID) else value
-    if isinstance(value, bool) or not isinstance(owner, str) or owner == NO_OWNER:
+    if isinstance(value, bool) or not isinstance(owner, str) or owner.startswith(NO_OWNER):
         raise InvalidInputError(
-            f"{name}={value!r}: use a string other than {NO_OWNER!r}, a UUID or an int"
+            f"{name}={value!r}: use a string that does not begin with {NO_OWNER!r}, a UUID or an "
+            "int"
         )
     if _NOT_STORED.search(owner):
         raise InvalidInputError(
@@ -258,8 +259,10 @@ def copies(context: Context, found: Sequence[Item], target: str) -> list[Item]:
     """The entry for a copy of a thread, which is created now; empty if the source has none."""
     now = {"N": f"{context.now:.3f}"}
     times = {thread_entries.ACTIVITY: now, thread_entries.CREATED: now}
-    return [
-        {**entry, **thread_entries.key(target), **times}
-        for entry in found
-        if items.sort_key(entry) == keys.THREAD_ENTRY
-    ]
+    made = []
+    for entry in found:
+        if items.sort_key(entry) == keys.THREAD_ENTRY:
+            partition = thread_entries.partition_of(thread_entries.owner_of(entry), target)
+            owner = {thread_entries.OWNER: {"S": partition}}
+            made.append({**entry, **thread_entries.key(target), **owner, **times})
+    return made

@@ -14,6 +14,9 @@ from .listing import query_index
 class EntryScan:
     """The entries of an owner, or of all threads that are listed; page by page.
 
+    Those of an owner come longest inactive first: an entry whose activity is written during the
+    scan then moves to where it is read again, and not to where it is missed.
+
     Args:
         owner: The owner; `None` for the threads of all owners and of none.
         before: Only threads whose written activity is before this time, in epoch seconds.
@@ -33,10 +36,12 @@ class EntryScan:
             self._call = (
                 thread_entries.scan(context.table, before=self._before)
                 if self._owner is None
-                else thread_entries.query(context.table, self._owner, before=self._before)
+                else thread_entries.query(
+                    context.table, self._owner, newest_first=False, before=self._before
+                )
             )
         while not self._entries and self._call is not None:
-            reply = yield from query_index(self._call)
+            (reply,) = yield from query_index(self._call)
             self._entries.extend(reply["Items"])
             self._call = batches.next_page(self._call, reply)
         return self._entries.popleft() if self._entries else None

@@ -3,7 +3,8 @@
 =================  =========================================================
 attribute          content
 =================  =========================================================
-`O`                the owner, or `NO_OWNER`: the partition key of the index
+`O`                the owner, or `NO_OWNER` and a digit (`partition_of`):
+                   the partition key of the index
 `A`                the last activity as far as it was written, in epoch
                    seconds: the sort key of the index
 `C`                when the thread was created, in epoch seconds, if known
@@ -21,6 +22,7 @@ a process that reads the checkpoint knows it.
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +38,20 @@ OWNER = "O"
 ACTIVITY = "A"
 CREATED = "C"
 
+INDEX_KEY = ("PK", "SK", OWNER, ACTIVITY)
+"""The attributes of an entry's key in the index."""
+
 NO_OWNER = "(none)"
-"""The owner of threads without one: a key of an index is never absent or empty."""
+"""What the partition key of threads without an owner begins with: it is never absent or empty."""
+
+_PARTITIONS_WITHOUT_OWNER = 4
+"""Over how many partitions of the index the threads without an owner are spread.
+
+DynamoDB throttles writes to the table while the index cannot follow, and a partition takes 1,000
+write units a second. Four take what a new on-demand table takes. A page of threads reads them all.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/gsi-throttling.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html
+"""
 
 PERIOD_SECONDS = 3600
 """The age from which a thread's activity is written again."""
@@ -85,6 +99,20 @@ def is_current(listed: Listed, now: float, lifetime: Lifetime) -> bool:
     return lifetime.kept <= kept and now < listed.at + PERIOD_SECONDS
 
 
+def partition_of(owner: str | None, thread_id: str) -> str:
+    """The partition of the index that a thread is in."""
+    if owner is not None:
+        return owner
+    return partitions(None)[zlib.crc32(thread_id.encode()) % _PARTITIONS_WITHOUT_OWNER]
+
+
+def partitions(owner: str | None) -> tuple[str, ...]:
+    """The partitions of the index that have an owner's threads, or those without an owner."""
+    if owner is not None:
+        return (owner,)
+    return tuple(f"{NO_OWNER}{n}" for n in range(_PARTITIONS_WITHOUT_OWNER))
+
+
 def key(thread_id: str) -> Item:
     """The key of a thread's entry."""
     return requests.key(thread_id, keys.THREAD_ENTRY)
@@ -99,7 +127,7 @@ def write(table: str, activity: Activity, ttl_attribute: str) -> Call:
     names = {"#a": ACTIVITY, "#o": OWNER, "#ttl": ttl_attribute}
     values: Item = {
         ":a": {"N": f"{activity.at:.3f}"},
-        ":o": {"S": activity.owner or NO_OWNER},
+        ":o": {"S": partition_of(activity.owner, activity.thread_id)},
     }
     sets = ["#a = :a", "#o = if_not_exists(#o, :o)"]
     if activity.created is not None:
@@ -131,7 +159,7 @@ def _new(activity: Activity, ttl_attribute: str) -> Item:
     new = {
         **key(activity.thread_id),
         ACTIVITY: {"N": f"{activity.at:.3f}"},
-        OWNER: {"S": activity.owner or NO_OWNER},
+        OWNER: {"S": partition_of(activity.owner, activity.thread_id)},
     }
     if activity.created is not None:
         new[CREATED] = {"N": f"{activity.created:.3f}"}
@@ -142,7 +170,7 @@ def _new(activity: Activity, ttl_attribute: str) -> Item:
 
 def name_owner(table: str, thread_id: str, owner: str) -> Call:
     """Name the owner of a thread that is listed without one."""
-    values: Item = {":o": {"S": owner}, ":none": {"S": NO_OWNER}}
+    values: Item = {":o": {"S": owner}, ":none": {"S": partition_of(None, thread_id)}}
     names = {"#o": OWNER}
     return requests.update_if(table, key(thread_id), "SET #o = :o", "#o = :none", names, values)
 
@@ -185,64 +213,72 @@ def delete(table: str, entry: Item) -> Call:
 
 def query(
     table: str,
-    owner: str | None,
+    partition: str,
     *,
     newest_first: bool = True,
     limit: int | None = None,
     start: Item | None = None,
     before: float | None = None,
 ) -> Call:
-    """One page of the entries of an owner, by activity; an index is eventually consistent.
+    """One page of a partition of the index, by activity; an index is eventually consistent.
 
     Args:
         table: The table.
-        owner: The owner; `None` for the threads without one.
+        partition: The partition: an owner, or one of the `partitions` of threads without one.
         newest_first: Whether the latest activity comes first.
         limit: How many entries to read at most.
         start: The key of the entry after which to continue.
         before: Only entries whose activity is before this time, in epoch seconds.
     """
     params: dict[str, Any] = {
-        "TableName": table,
-        "IndexName": THREAD_INDEX,
         "KeyConditionExpression": "#o = :o",
         "ExpressionAttributeNames": {"#o": OWNER},
-        "ExpressionAttributeValues": {":o": {"S": owner or NO_OWNER}},
+        "ExpressionAttributeValues": {":o": {"S": partition}},
         "ScanIndexForward": not newest_first,
     }
     if before is not None:
         params["KeyConditionExpression"] += " AND #a < :before"
         params["ExpressionAttributeNames"]["#a"] = ACTIVITY
         params["ExpressionAttributeValues"][":before"] = {"N": f"{before:.3f}"}
-    if limit is not None:
-        params["Limit"] = limit
-    if start is not None:
-        params["ExclusiveStartKey"] = start
-    return Call("query", params)
+    return _page("query", table, params, limit, start)
 
 
-def scan(table: str, *, before: float | None = None) -> Call:
-    """The first page of all entries, in no order.
-
-    `before`: only those whose activity is before this time, in epoch seconds.
-    """
-    params: dict[str, Any] = {"TableName": table, "IndexName": THREAD_INDEX}
+def scan(
+    table: str,
+    *,
+    limit: int | None = None,
+    start: Item | None = None,
+    before: float | None = None,
+) -> Call:
+    """One page of all entries; they are in no order. For the arguments, see `query`."""
+    params: dict[str, Any] = {}
     if before is not None:
         params["FilterExpression"] = "#a < :before"
         params["ExpressionAttributeNames"] = {"#a": ACTIVITY}
         params["ExpressionAttributeValues"] = {":before": {"N": f"{before:.3f}"}}
-    return Call("scan", params)
+    return _page("scan", table, params, limit, start)
 
 
-def start_key(thread_id: str, owner: str | None, activity: str) -> Item:
+def _page(
+    method: str, table: str, params: dict[str, Any], limit: int | None, start: Item | None
+) -> Call:
+    params = {"TableName": table, "IndexName": THREAD_INDEX, **params}
+    if limit is not None:
+        params["Limit"] = limit
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    return Call(method, params)
+
+
+def start_key(thread_id: str, activity: str, partition: str) -> Item:
     """The key of an entry in the index; `activity` is its `A`, a decimal number."""
-    return {**key(thread_id), OWNER: {"S": owner or NO_OWNER}, ACTIVITY: {"N": activity}}
+    return {**key(thread_id), OWNER: {"S": partition}, ACTIVITY: {"N": activity}}
 
 
 def owner_of(entry: Item) -> str | None:
     """The owner of a thread."""
     owner: str | None = entry.get(OWNER, {}).get("S")
-    return None if owner == NO_OWNER else owner
+    return None if owner is None or owner.startswith(NO_OWNER) else owner
 
 
 def time_of(entry: Item, attribute: str) -> float | None:

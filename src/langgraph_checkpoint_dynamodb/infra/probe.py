@@ -87,7 +87,7 @@ def probes(table: str, thread_id: str, indexes: Sequence[str]) -> list[Probe]:
 
 
 def _probes_of_indexes(table: str, indexes: Sequence[str]) -> list[Probe]:
-    of_threads = thread_entries.query(table, None, newest_first=True, limit=1, start=None)
+    of_threads = thread_entries.query(table, thread_entries.NO_OWNER, limit=1)
     queries = {
         requests.RUN_INDEX: ("delete_for_runs", requests.query_run(table, b"?")),
         thread_entries.THREAD_INDEX: ("list_threads", of_threads),

@@ -56,7 +56,7 @@ class OwnerErasure:
             return True
         self._deleted += self._pruning.report
         call = thread_entries.query(context.table, self._owner, limit=1)
-        reply = yield from query_index(call)
+        (reply,) = yield from query_index(call)
         if not reply["Items"]:
             return False
         self._passes += 1

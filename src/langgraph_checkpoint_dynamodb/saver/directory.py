@@ -8,7 +8,7 @@ from typing import Any
 from ..checkpoints.copied_threads import ensure_here
 from ..directory import entries
 from ..directory.entries import Description
-from ..directory.listing import Page, ThreadPage
+from ..directory.listing import ThreadPage
 from ..errors import ConfigurationError
 from ..maintenance.index_threads import ThreadIndexing
 from ..runtime.context import Context
@@ -25,22 +25,29 @@ class ThreadDirectory(SaverCalls):
         self,
         owner: Id | None = None,
         *,
+        all_owners: bool = False,
         limit: int = 20,
         cursor: str | None = None,
         newest_first: bool = True,
     ) -> ThreadPage:
-        """A page of an owner's threads, by last activity.
+        """A page of an owner's threads, by last activity, or of the threads of all owners.
 
         Pages are in order to the hour: a thread that was active again within an hour of its last
-        listed activity keeps its place. Within a page the order is exact. The index of threads is
-        eventually consistent, so a new thread is listed after about a second. A page reads one
-        page of the index, then the two newest keys of each thread: half a read unit for each thread
-        whose two newest items take at most 4 KB. A thread with several pending writes takes another
-        query. No state is loaded.
+        listed activity keeps its place. Within a page the order is exact. A thread that becomes
+        active while pages are read moves to the first one. The index of threads is eventually
+        consistent, so a new thread is listed after about a second.
+
+        A page reads one page of the index, then the two newest keys of each thread: half a read
+        unit for each thread whose two newest items take at most 4 KB. A thread with several pending
+        writes takes another query. Threads without an owner are in four partitions of the index,
+        so a page of them reads four pages of it. No state is loaded.
 
         Args:
             owner: The owner, as `DynamoDBConfig.thread_owner` finds it; `None` for the threads
                 without one, which are all threads if `thread_owner` is not set.
+            all_owners: Instead of `owner`: the threads of all owners and those without one, by a
+                scan of the index. Its pages are in no order. A page costs what a page of an owner
+                costs. Needs `dynamodb:Scan` on the index.
             limit: The maximum number of threads, 1 to 100.
             cursor: The `cursor` of the page before; `None` for the first page.
             newest_first: `False` for the thread that was inactive for the longest time first.
@@ -54,35 +61,25 @@ class ThreadDirectory(SaverCalls):
             RequestRejectedError: The table has no index of threads.
             StorageError: A request failed.
         """
-        return self._call("list_threads", self._list_threads, owner, limit, cursor, newest_first)
+        page = (owner, all_owners, limit, cursor, newest_first)
+        return self._call("list_threads", self._list_threads, *page)
 
     async def alist_threads(
         self,
         owner: Id | None = None,
         *,
+        all_owners: bool = False,
         limit: int = 20,
         cursor: str | None = None,
         newest_first: bool = True,
     ) -> ThreadPage:
         """Async `list_threads`."""
-        return await self._acall(
-            "list_threads", self._list_threads, owner, limit, cursor, newest_first
-        )
+        page = (owner, all_owners, limit, cursor, newest_first)
+        return await self._acall("list_threads", self._list_threads, *page)
 
-    def _list_threads(
-        self,
-        context: Context,
-        owner: Id | None,
-        limit: int,
-        cursor: str | None,
-        newest_first: bool,
-    ) -> Operation[ThreadPage]:
+    def _list_threads(self, context: Context, *page: Any) -> Operation[ThreadPage]:
         check_index(context)
-        name = thread_arguments.owner(owner)
-        start = thread_arguments.cursor(name, cursor)
-        size = thread_arguments.page_size(limit)
-        thread_arguments.switch("newest_first", newest_first)
-        return Page(name, size, newest_first, start).read(context)
+        return thread_arguments.page(*page).read(context)
 
     def set_thread(
         self,

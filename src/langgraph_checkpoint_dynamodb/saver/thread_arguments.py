@@ -6,8 +6,9 @@ from typing import Any
 
 from ..directory import entries, listing
 from ..directory.entries import Description
+from ..directory.listing import Page
 from ..errors import InvalidInputError
-from ..runtime.effects import Item
+from ..format import thread_entries
 from . import arguments
 
 _MAX_PAGE = 100
@@ -24,12 +25,22 @@ def named_owner(value: Any) -> str:
     return entries.check_owner("owner", value)
 
 
-def cursor(owner: str | None, value: Any) -> Item | None:
-    """The key before a page; `None` for the first page."""
-    return None if value is None else listing.start_of(owner, arguments.text("cursor", value))
+def page(whose: Any, all_owners: Any, limit: Any, cursor: Any, newest_first: Any) -> Page:
+    """The page that `list_threads` is asked for."""
+    if switch("all_owners", all_owners) and whose is not None:
+        raise InvalidInputError(f"owner={whose!r} with all_owners=True: pass one of the two")
+    if not switch("newest_first", newest_first) and all_owners:
+        raise InvalidInputError(
+            "newest_first=False with all_owners=True: the threads of all owners are in no order; "
+            "pass an owner, or leave newest_first out"
+        )
+    partitions = () if all_owners else thread_entries.partitions(owner(whose))
+    given = None if cursor is None else arguments.text("cursor", cursor)
+    starts = listing.starts_of(partitions, given)
+    return Page(partitions, _page_size(limit), newest_first, starts)
 
 
-def page_size(value: Any) -> int:
+def _page_size(value: Any) -> int:
     """The maximum number of threads of a page."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_PAGE:
         raise InvalidInputError(

@@ -18,13 +18,14 @@ from langgraph_checkpoint_dynamodb import (
 from langgraph_checkpoint_dynamodb.checkpoints.new_checkpoint import Put
 from langgraph_checkpoint_dynamodb.checkpoints.put import put
 from langgraph_checkpoint_dynamodb.directory.entries import Description, set_thread
-from langgraph_checkpoint_dynamodb.directory.listing import Page
 from langgraph_checkpoint_dynamodb.format import keys
 from langgraph_checkpoint_dynamodb.format.body import Body, pack_body, seal
 from langgraph_checkpoint_dynamodb.maintenance.verify import Verification
 from langgraph_checkpoint_dynamodb.runtime.context import ThreadNamespace
+from langgraph_checkpoint_dynamodb.saver import thread_arguments
 
 AROUND = context(thread_index=True)
+FIRST_PAGE = thread_arguments.page(None, False, 20, None, True)
 
 
 def sealed(header: Any) -> dict[str, bytes]:
@@ -46,7 +47,7 @@ def test_a_crafted_entry_raises_an_error_that_names_it(
     table.run(put(AROUND, new))
     table.items["a thread", keys.THREAD_ENTRY] |= attributes
     with pytest.raises(error, match="entry of thread 'a thread'"):
-        table.run(Page(None, 20, True, None).read(AROUND))
+        table.run(FIRST_PAGE.read(AROUND))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_an_unreadable_title_hides_no_thread_and_can_be_replaced(
     table = FakeTable()
     table.run(put(AROUND, Put(ThreadNamespace("a thread", ""), empty_checkpoint(), {}, None, {})))
     table.items["a thread", keys.THREAD_ENTRY] |= attributes
-    (found,) = table.run(Page(None, 20, True, None).read(AROUND)).threads
+    (found,) = table.run(FIRST_PAGE.read(AROUND)).threads
     assert (found.thread_id, found.title, found.metadata) == ("a thread", None, {})
     assert "entry of thread 'a thread'" in (found.unreadable or "")
     verification = Verification("a thread")
@@ -81,7 +82,7 @@ def test_an_unreadable_title_hides_no_thread_and_can_be_replaced(
     with pytest.raises(error, match="pass both title and metadata to replace them"):
         table.run(set_thread(AROUND, "a thread", Description(title="new")))
     table.run(set_thread(AROUND, "a thread", Description("new", {})))
-    (found,) = table.run(Page(None, 20, True, None).read(AROUND)).threads
+    (found,) = table.run(FIRST_PAGE.read(AROUND)).threads
     assert (found.title, found.unreadable) == ("new", None)
 
 
@@ -91,7 +92,7 @@ def test_a_title_from_before_encryption_is_read_while_plaintext_is_allowed() -> 
     table.run(set_thread(AROUND, "a thread", Description("old", {"n": 1})))
     for allowed, title in ((True, "old"), (False, None)):
         reading = replace(AROUND, encrypts=True, allow_plaintext=allowed)
-        (found,) = table.run(Page(None, 20, True, None).read(reading)).threads
+        (found,) = table.run(FIRST_PAGE.read(reading)).threads
         assert (found.title, found.unreadable is None) == (title, allowed)
 
 
@@ -103,5 +104,5 @@ def test_an_entry_of_a_later_release_is_read() -> None:
         "B": sealed(["title", None, "more"]),
         "X": {"S": "more"},
     }
-    (found,) = table.run(Page(None, 20, True, None).read(AROUND)).threads
+    (found,) = table.run(FIRST_PAGE.read(AROUND)).threads
     assert (found.title, found.metadata) == ("title", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import ormsgpack
@@ -12,7 +13,6 @@ from langgraph_checkpoint_dynamodb.format import thread_entries
 from langgraph_checkpoint_dynamodb.format.body import Body, Listed, pack_body, unpack_body
 from langgraph_checkpoint_dynamodb.format.expiry import Lifetime
 from langgraph_checkpoint_dynamodb.format.thread_entries import (
-    NO_OWNER,
     Activity,
     is_current,
     kept_until,
@@ -72,8 +72,16 @@ def test_what_is_not_understood_is_ignored(forged: Any) -> None:
     assert later.listed == (1, 2)
 
 
-def test_a_thread_without_an_owner_has_a_key_too() -> None:
-    call = thread_entries.write("table", Activity("thread", NOW, None, None), "ttl")
-    assert call.params["ExpressionAttributeValues"][":o"] == {"S": NO_OWNER}
-    assert thread_entries.owner_of({"O": {"S": NO_OWNER}}) is None
+def test_threads_without_an_owner_are_spread_over_some_partitions() -> None:
+    partitions = thread_entries.partitions(None)
+    count = Counter(thread_entries.partition_of(None, f"thread {n}") for n in range(400))
+    assert count.keys() == set(partitions)
+    assert min(count.values()) > 50
+    new = Activity("thread", NOW, None, None)
+    written = thread_entries.write("table", new, "ttl").params["ExpressionAttributeValues"][":o"]
+    made = thread_entries.begin("table", new, "ttl").params["Item"]["O"]
+    named = thread_entries.name_owner("table", "thread", "ada").params
+    assert written == made == named["ExpressionAttributeValues"][":none"] == {"S": "(none)3"}
+    assert {thread_entries.owner_of({"O": {"S": one}}) for one in partitions} == {None}
     assert thread_entries.owner_of({"O": {"S": "ada"}}) == "ada"
+    assert thread_entries.partition_of("ada", "thread") == "ada"

@@ -123,7 +123,10 @@ UPDATES = {
     "`put` with delta channels and `ttl_seconds`",
     *("`put` with `enable_thread_index`", "`set_thread`"),
 }
-READ_ONLY = CALLS | {"`list(None)`", "`verify`", "`storage`", "`verify` of the table"}
+READ_ONLY = CALLS | {
+    *("`list(None)`", "`list_threads` of all owners"),
+    *("`verify`", "`storage`", "`verify` of the table"),
+}
 SHARED = {name for name in SCENARIOS if "share_puts" in name}
 
 
