@@ -40,6 +40,7 @@ def run(endpoint: str, seed: int, seconds: int, writers: int) -> dict[str, int |
         "turns": crowd.counts["turns"],
         "errors_seen_by_writers": crowd.counts["errors"],
         **done,
+        "listed": counts["listed"],
         "acknowledged_checkpoints": counts["checkpoints"],
         "acknowledged_writes": counts["writes"],
         "lost": 0,

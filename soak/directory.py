@@ -40,7 +40,7 @@ from races import Running
 
 TITLE = "The thread directory beside runs, deletions, kills and late requests"
 SHORT = {"interleavings": 60}
-LONG = {"interleavings": 20_000}
+LONG = {"interleavings": 4_000}
 ENGINE = False
 
 OWNERS = {"a": "ada", "b": "bob", "c": None}

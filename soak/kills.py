@@ -1,7 +1,8 @@
 """A writing process gets SIGKILL at random moments; then every thread must load whole.
 
 Writers are forked from one process that has imported everything, so that a thousand lives take
-minutes. Each goes on with a thread that another has died on, by a graph or by plain puts.
+minutes. Each goes on with a thread that another has died on, by a graph or by plain puts. Now and
+then a thread is deleted, by a process that is killed and by one that is not; it may begin again.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from aiobotocore.session import AioSession
 
 import ledger
 import work
-from langgraph_checkpoint_dynamodb import DynamoDBConfig
+from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver
 from tables import KEYS, REGION, config, new_table
 
 TITLE = "SIGKILL of a writing process at a random moment"
@@ -31,6 +32,12 @@ LONG = {"kills": 1000}
 
 AT_ONCE = 3
 LIVES_A_THREAD = 12
+DELETED_EVERY = 5
+"""After so many lives a thread is deleted."""
+LONGEST_DELETION = 0.15
+"""Seconds from the start of a deletion to its death, at most."""
+SETTLED = 0.2
+"""Seconds after which the engine has executed what a dead writer had sent."""
 LONGEST_LIFE = 0.3
 """Seconds from a writer's first put to its death, at most."""
 PLAIN = "0369"
@@ -50,6 +57,8 @@ def run(endpoint: str, seed: int, kills: int) -> dict[str, int | float]:
     return {
         "kills": kills,
         "threads": counts["threads"],
+        "deletions": kills // DELETED_EVERY,
+        "listed": counts["listed"],
         "acknowledged_checkpoints": counts["checkpoints"],
         "acknowledged_writes": counts["writes"],
         "complete_though_not_acknowledged": counts["unacknowledged"],
@@ -86,6 +95,11 @@ def breed(endpoint: str, table: str, directory: Path, seed: int, kills: int) -> 
                 live(settings, thread_id, path, f"{seed} {number}")
             life = chance.uniform(0, LONGEST_LIFE)
             living.append(Writer(process, thread_id, path, size, time.monotonic(), life))
+            if (number + 1) % DELETED_EVERY == 0:
+                busy = {writer.thread_id for writer in living}
+                idle = chance.choice([name for name in threads if name not in busy])
+                delete(config(endpoint, table, **prepared), idle, chance)
+                (directory / idle).write_text("")
         if len(living) >= AT_ONCE or number >= kills:
             kill(living.pop(0))
         if not living:
@@ -124,6 +138,31 @@ def kill(writer: Writer) -> None:
         assert began or time.monotonic() < writer.born + STUCK, f"{writer.thread_id}: stuck"
     os.kill(writer.process, signal.SIGKILL)
     os.waitpid(writer.process, 0)
+
+
+def delete(settings: DynamoDBConfig, thread_id: str, chance: random.Random) -> None:
+    """Delete a thread: a process that does so is killed at some time, another one is not."""
+    time.sleep(SETTLED)
+    for life in (chance.uniform(0, LONGEST_DELETION), None):
+        process = os.fork()
+        if process == 0:
+            _delete_and_exit(settings, thread_id)
+        if life is not None:
+            time.sleep(life)
+            os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        if status not in {0, signal.SIGKILL}:
+            sys.exit(f"the deletion of {thread_id} ended with status {status}")
+
+
+def _delete_and_exit(settings: DynamoDBConfig, thread_id: str) -> None:
+    try:
+        DynamoDBSaver(settings).delete_thread(thread_id)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)
 
 
 def live(settings: DynamoDBConfig, thread_id: str, path: Path, seed: str) -> None:

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,9 +19,18 @@ from typing import Any
 
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 
+import listed
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, ProblemKind
 
 Entry = Mapping[str, Any]
+
+BEGAN = time.time()
+"""When the process began that the writers are of, or are forked from."""
+
+
+def clock() -> float:
+    """The time of writers: an hour is a second, so that activity is written to entries often."""
+    return BEGAN + (time.time() - BEGAN) * 3600
 
 
 class Ledger:
@@ -50,6 +60,8 @@ class Ledger:
 
 class LedgerSaver(DynamoDBSaver):
     """Keeps a ledger of its puts for each thread, in a file of the thread's name."""
+
+    clock = staticmethod(clock)
 
     def __init__(self, config: DynamoDBConfig, directory: Path) -> None:
         super().__init__(config)
@@ -88,6 +100,7 @@ def _of_put(config: Any, checkpoint: Any, metadata: Any) -> Entry:
     return {
         "at": [config["configurable"].get("checkpoint_ns", ""), checkpoint["id"]],
         "state": state_digest(checkpoint, metadata, parent),
+        "clock": clock(),
     }
 
 
@@ -137,9 +150,10 @@ def check_all(settings: DynamoDBConfig, directory: Path, seed: int) -> Counter[s
     """Hold every thread against its ledger; returns sums, with the number of threads."""
     counts: Counter[str] = Counter()
     with DynamoDBSaver(settings) as saver:
-        for path in sorted(directory.iterdir()):
+        for path in (paths := sorted(directory.iterdir())):
             counts += check(saver, path.name, read(path), seed)
             counts["threads"] += 1
+        counts["listed"] = listed.check(saver, {one.name: read(one) for one in paths}, seed)
     return counts
 
 

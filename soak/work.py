@@ -8,6 +8,7 @@ import itertools
 import operator
 import random
 import sys
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -28,6 +29,7 @@ from play import in_run_context
 
 DURABILITIES = ("sync", "async", "exit")
 ASKS_EVERY = 3
+OWNERS = ("ada", "bob", None)
 DOCUMENT = random.Random(0).randbytes(60_000)
 
 
@@ -86,8 +88,14 @@ def graph(saver: Any) -> Any:
     return builder.compile(checkpointer=saver)
 
 
+def owner_of(thread_id: str) -> str | None:
+    return OWNERS[zlib.crc32(thread_id.encode()) % len(OWNERS)]
+
+
 def config_of(thread_id: str) -> Any:
-    return {"configurable": {"thread_id": thread_id}}
+    owner = owner_of(thread_id)
+    named = {} if owner is None else {"user_id": owner}
+    return {"configurable": {"thread_id": thread_id, **named}}
 
 
 def turn(compiled: Any, thread_id: str, chance: random.Random) -> None:

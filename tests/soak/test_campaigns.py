@@ -88,6 +88,8 @@ def check_kills(figures: dict[str, Any]) -> None:
     assert figures["kills"] == kills.SHORT["kills"]
     assert figures["acknowledged_checkpoints"] > 0
     assert figures["acknowledged_writes"] > 0
+    assert 0 < figures["listed"] <= figures["threads"]
+    assert figures["deletions"] == 2
 
 
 def check_large(figures: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import ledger
+import listed
 import work
 from tables import new_table
 
@@ -86,6 +87,26 @@ def test_the_check_sees_a_special_write_that_was_undone(written: Written) -> Non
     plain(written.saver, config, [(work.RESUME, "a")], "asked")
     with pytest.raises(AssertionError, match="is lost or undone"):
         written.check()
+
+
+def test_the_check_sees_what_the_directory_misses(written: Written, dynamodb: Any) -> None:
+    table = written.saver.config.table_config.table_name
+    ledgers = {THREAD: ledger.read(written.path)}
+    assert listed.check(written.saver, ledgers, 1) == 1
+    with pytest.raises(AssertionError, match="is deleted, and listed"):
+        listed.check(written.saver, {THREAD: []}, 1)
+    (key,) = written.keys("D#")
+    entry = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    late = str(float(entry["A"]["N"]) - 2 * 3600)
+    for changed, message in (({"A": {"N": late}}, "s behind"), ({"O": {"S": "x"}}, "differ")):
+        dynamodb.put_item(TableName=table, Item={**entry, **changed})
+        with pytest.raises(AssertionError, match=message):
+            listed.check(written.saver, ledgers, 1)
+    written.delete(key)
+    with pytest.raises(AssertionError, match="is not listed"):
+        listed.check(written.saver, ledgers, 1)
+    with pytest.raises(AssertionError, match="is deleted, and stored"):
+        listed.check(written.saver, {THREAD: []}, 1)
 
 
 def test_a_torn_last_line_is_no_entry(tmp_path: Path) -> None:
