@@ -65,6 +65,30 @@ def test_a_wrong_layout_does_not_look_like_an_empty_source(
         assert (done.code, "check SOURCE, --layout" in done.err) == (3, True)
 
 
+@pytest.mark.parametrize("name", ["aws", "dynamodb-checkpoint", "0.1.3"])
+def test_the_table_of_another_saver_does_not_look_like_ones_own(
+    name: str, dynamodb: Any, endpoint_url: str
+) -> None:
+    dump, table = Dump(name), f"source-{uuid.uuid4().hex}"
+    dump.items = dump.items[:25]
+    dump.load(dynamodb, table)
+    cli, layout = CommandLine(endpoint_url, table), LAYOUTS[name]
+    command = f"`langgraph-dynamodb migrate {table} --layout {layout} --table NEW`"
+    done = cli.run("doctor", "--json")
+    (row,) = [row for row in done.rows if row["check"] == "items"]
+    assert (done.code, row["status"], row["what_to_do"]) == (4, "problem", f"copy them: {command}")
+    listed = cli.run("threads", "ls", "--scan")
+    assert (listed.out, listed.err) == (
+        "",
+        f"left out 25 items of {row['found'][3:]}: copy with {command}\n",
+    )
+    assert f"found '{row['found']}: copy their threads with `migrate`'" in cli.run("deploy").out
+    thread = dump.items[0]["PK"]["S"]
+    verified = cli.run("verify", thread)
+    assert f"{row['found']}; copy its threads with `migrate`" in verified.out
+    assert verified.code == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [

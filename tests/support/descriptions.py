@@ -109,7 +109,7 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
         },
         "describe_key": {"KeyMetadata": {"Arn": MANAGED_KEY}},
         **scaling_of(config),
-        "scan": {"Items": [{"SK": {"S": "C##1"}}]},
+        "scan": {"Items": [{"PK": {"S": "t"}, "SK": {"S": "C##1"}}]},
     }
 
 

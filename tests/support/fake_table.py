@@ -223,7 +223,7 @@ class FakeTable:
         if "IndexName" in params:  # `thread_entries.scan`, in one page
             return {"Items": [item for _, item in sorted(self.items.items()) if "O" in item]}
         if values is None:  # `requests.scan_keys`
-            return {"Items": [{"PK": {"S": thread_id}} for thread_id, _ in sorted(self.items)]}
+            return {"Items": [requests.key(*key) for key in sorted(self.items)]}
         if ":v" in values:
             return {"Items": self._of_other_savers(params)}
         prefix = values.get(":prefix", {}).get("S")

@@ -14,6 +14,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
 
+from ..errors import CorruptCheckpointError
 from ..format import items, keys, requests
 from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
@@ -101,11 +102,20 @@ class ThreadScan:
     """The ids of a table's threads, or of one given thread.
 
     A scan returns all items of a partition in a row.
+
+    Args:
+        scan: The call for a page of keys, of a table and after a key.
+        thread_id: The one thread, without a scan; `None` for all.
+        is_left_out: Whether an item, by its keys, is of no thread.
     """
 
     def __init__(
-        self, scan: Callable[[str, Item | None], Call], thread_id: str | None = None
+        self,
+        scan: Callable[[str, Item | None], Call],
+        thread_id: str | None = None,
+        is_left_out: Callable[[Item], bool] = lambda _: False,
     ) -> None:
+        self._is_left_out = is_left_out
         self._scan = scan
         self._threads: deque[str] = deque([] if thread_id is None else [thread_id])
         self._last: str | None = None
@@ -117,13 +127,29 @@ class ThreadScan:
         while not self._threads and not self._scanned:
             (reply,) = yield [self._scan(context.table, self._start)]
             for item in reply["Items"]:
-                thread_id = item["PK"]["S"]
-                if thread_id != self._last:
+                thread_id = _thread_id(context, item)
+                if not self._is_left_out(item) and thread_id != self._last:
                     self._threads.append(thread_id)
                     self._last = thread_id
             self._start = reply.get("LastEvaluatedKey")
             self._scanned = self._start is None
         return self._threads.popleft() if self._threads else None
+
+
+def _thread_id(context: Context, item: Item) -> str:
+    """An item's partition key.
+
+    Raises:
+        CorruptCheckpointError: It is no string. DynamoDB refuses such an item; some emulators
+            store it.
+    """
+    match item["PK"]:
+        case {"S": str(thread_id)}:
+            return thread_id
+    raise CorruptCheckpointError(
+        f"table {context.table!r} has an item whose partition key {item['PK']} is no string, which "
+        "DynamoDB does not store: delete the item"
+    )
 
 
 class Listing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,14 +12,18 @@ from typing import Annotated
 import typer
 
 from ..checkpoints.listing import ThreadScan
+from ..config.source_table import layout_of, writer_of
 from ..directory.listing import Thread, ThreadPage
 from ..errors import ConfigurationError
 from ..format import requests
+from ..runtime.effects import Item
+from ..runtime.plural import counted
 from ..saver.saver import DynamoDBSaver
 from .connection import Connection, NotFoundError
 from .output import Row
 from .reading import copying_serde
 from .tables import DryRun
+from .wording import copying
 
 _PAGE = 100
 """Threads that are asked for at once, at most."""
@@ -76,8 +81,14 @@ def ls(
                 "--oldest-first"
             )
         with out.busy("scanning"):
-            rows = [{"thread_id": one} for one in scanned(saver)]
+            others: Counter[str] = Counter()
+            rows = [{"thread_id": one} for one in scanned(saver, others)]
         out.rows(rows, ("thread_id",))
+        for layout, count in sorted(others.items()):
+            command = copying(saver.config.table_config.table_name, layout)
+            out.note(
+                f"left out {counted(count, 'item')} of {writer_of(layout)}: copy with {command}"
+            )
         return
     if everything and (owner is not None or oldest_first):
         raise ConfigurationError(
@@ -150,9 +161,22 @@ def threads_of(saver: DynamoDBSaver, owner: str | None) -> Iterator[str]:
             return
 
 
-def scanned(saver: DynamoDBSaver) -> Iterator[str]:
-    """The ids of all threads, by a scan of the keys."""
-    threads = ThreadScan(requests.scan_keys)
+def scanned(saver: DynamoDBSaver, others: Counter[str] | None = None) -> Iterator[str]:
+    """The ids of all threads, by a scan of the keys.
+
+    Args:
+        saver: The saver.
+        others: Counts the items of other savers, by their layout; without it, they are threads.
+    """
+
+    def is_of_another(item: Item) -> bool:
+        layout = layout_of(item)
+        if others is None or layout is None:
+            return False
+        others[layout] += 1
+        return True
+
+    threads = ThreadScan(requests.scan_keys, is_left_out=is_of_another)
     while (found := saver._run(threads.next(saver._context()))) is not None:
         yield found
 

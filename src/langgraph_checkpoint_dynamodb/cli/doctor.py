@@ -12,11 +12,13 @@ from typing import Annotated, Any
 import typer
 
 from ..config.saver_config import DynamoDBConfig
+from ..config.source_table import layout_of, writer_of
 from ..config.table_config import DynamoDBTableConfig
 from ..drivers.aws_errors import session_region
 from ..drivers.sessions import credentials_source
 from ..drivers.sync import SyncDriver
 from ..errors import DISTRIBUTION, DynamoDBSaverError, TableMismatchError
+from ..format import requests
 from ..infra import probe
 from ..infra.api_calls import requests_of
 from ..infra.describe import check_keys
@@ -24,13 +26,14 @@ from ..runtime.effects import Call
 from ..saver.saver import DynamoDBSaver
 from .connection import FINDINGS, Connection, command
 from .output import Row
-from .wording import in_options
+from .wording import copying, in_options
 
 app = typer.Typer()
 
 GOOD, NOTE, BAD, UNKNOWN = "ok", "note", "problem", "unknown"
 
 _PACKAGES = ("langgraph-checkpoint", "langgraph", "boto3", "botocore", "aiobotocore", "aioboto3")
+_UNSUPPORTED = "not supported by this endpoint"
 _USABLE = ("ACTIVE", "UPDATING")
 _MAX_SECONDS = 30.0
 """How far clocks may differ. The newest checkpoint is the one with the latest time in its id."""
@@ -100,6 +103,7 @@ def _of_table(driver: SyncDriver, config: DynamoDBConfig, thread_id: str) -> Ite
     if table is not None:
         yield _clock(described.reply, now)
         yield _indexes(table)
+        yield from _items(driver, config)
     yield _ttl(driver, config)
     indexes = [one["IndexName"] for one in (table or {}).get("GlobalSecondaryIndexes", ())]
     for one in probe.probes(name, thread_id, indexes):
@@ -165,9 +169,24 @@ def _indexes(table: Any) -> Row:
     return _row("indexes", ", ".join(sorted(found)) or "none", wait)
 
 
+def _items(driver: SyncDriver, config: DynamoDBConfig) -> Iterator[Row]:
+    """Whose the first items are; nothing if the role may not scan."""
+    name = config.table_config.table_name
+    reply = driver.run(probe.attempt(requests.sample_keys(name))).reply
+    if reply is None:
+        return
+    layouts = set(map(layout_of, reply["Items"]))
+    for layout in sorted(filter(None, layouts)):
+        yield _row("items", f"of {writer_of(layout)}", f"copy them: {copying(name, layout)}")
+    if layouts <= {None}:
+        yield _row("items", "of this package" if layouts else "none")
+
+
 def _ttl(driver: SyncDriver, config: DynamoDBConfig) -> Row:
     call = Call("describe_time_to_live", {"TableName": config.table_config.table_name})
     outcome = driver.run(probe.attempt(call))
+    if outcome.is_unsupported:
+        return _row("TTL", _UNSUPPORTED, status=NOTE)
     if outcome.error is not None:
         hint = f"allow dynamodb:DescribeTimeToLive, or pass --ttl-attribute: {outcome.error}"
         return _row("TTL", "not shown to this role", hint, UNKNOWN)
@@ -188,6 +207,8 @@ def _permission(one: probe.Probe, outcome: probe.Outcome) -> Row:
     if outcome.is_denied:
         hint = f"allow {name} for {one.needed_for}"
         return _row(check, "denied", hint, BAD if one.of_every_graph else NOTE)
+    if outcome.is_unsupported:
+        return _row(check, _UNSUPPORTED, f"do without: {one.needed_for}", NOTE)
     if outcome.error is not None and not _was_allowed(outcome):
         return _row(check, str(outcome.error), "try again", UNKNOWN)
     return _row(check, "allowed")

@@ -60,8 +60,8 @@ _PHRASES = (
     *((rf"\b{name}\b", option) for name, option in _OPTIONS.items() if "_" in name),
     *((rf"\b{name}\b", one) for name, one in PARAMETERS.items() if "_" in name),
     (r"\benvironment(?=[=:])", "Environment"),
-    (r"(?<=[a-z]=)True\b", "true"),
-    (r"(?<=[a-z]=)False\b", "false"),
+    (r"\b([A-Z]\w+)=True\b", r"\1=true"),
+    (r"\b([A-Z]\w+)=False\b", r"\1=false"),
 )
 """Patterns and what replaces them, in this order."""
 
@@ -71,3 +71,8 @@ def in_options(text: str) -> str:
     for pattern, phrase in _PHRASES:
         text = re.sub(pattern, phrase, text)
     return text
+
+
+def copying(table: str, layout: str) -> str:
+    """The command that copies the threads of another saver's table."""
+    return f"`langgraph-dynamodb migrate {table} --layout {layout} --table NEW`"

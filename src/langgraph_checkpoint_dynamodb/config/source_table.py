@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ConfigurationError
+from ..errors import DISTRIBUTION, ConfigurationError
 from .known_arguments import known_arguments
 from .table_config import TABLE_NAME
 
 AWS = "langgraph-checkpoint-aws"
 DYNAMODB_CHECKPOINT = "langgraph-dynamodb-checkpoint"
 RELEASE_0_1_3 = "0.1.3"
+
+_OWN = re.compile(r"[CDHMS]#")
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_KEYS = {
+    AWS: re.compile(r"(CHECKPOINT|WRITES|CHUNK)_.*\n", re.DOTALL),
+    RELEASE_0_1_3: re.compile(r".*\n.*#(checkpoint|write)#", re.DOTALL),
+    DYNAMODB_CHECKPOINT: re.compile(rf".*\n{_UUID}(\$.*)?\Z", re.DOTALL),
+}
+"""What the keys of each layout look like: the partition key, a line end and the sort key."""
 
 _TABLE = re.compile(rf"(arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]*:table/)?{TABLE_NAME}")
 _TTL_ATTRIBUTES = {AWS: "ttl", DYNAMODB_CHECKPOINT: "ttl", RELEASE_0_1_3: "expireAt"}
@@ -82,3 +92,17 @@ class SourceTable:
     def expiry_attribute(self) -> str:
         """The attribute that holds an item's expiry."""
         return self.ttl_attribute or _TTL_ATTRIBUTES[self.layout]
+
+
+def layout_of(item: Mapping[str, Any]) -> str | None:
+    """The layout of another saver that an item's keys have; `None` for all other items."""
+    partition_key, sort_key = (item[name].get("S", "") for name in ("PK", "SK"))
+    if _OWN.match(sort_key):
+        return None
+    keys = f"{partition_key}\n{sort_key}"
+    return next((layout for layout, pattern in _KEYS.items() if pattern.match(keys)), None)
+
+
+def writer_of(layout: str) -> str:
+    """The package that wrote a layout."""
+    return f"{DISTRIBUTION} {layout}" if layout == RELEASE_0_1_3 else layout

@@ -228,28 +228,22 @@ def scan_checkpoints(table: str, start: Item | None) -> Call:
 
 
 def scan_keys(table: str, start: Item | None) -> Call:
-    """One page of an eventually consistent scan for the partition keys of all items."""
+    """One page of an eventually consistent scan for the keys of all items."""
     params: dict[str, Any] = {
         "TableName": table,
-        "ProjectionExpression": "#pk",
-        "ExpressionAttributeNames": {"#pk": "PK"},
+        "ProjectionExpression": "#pk, #sk",
+        "ExpressionAttributeNames": {"#pk": "PK", "#sk": "SK"},
     }
     if start is not None:
         params["ExclusiveStartKey"] = start
     return Call("scan", params)
 
 
-def sample_sort_keys(table: str, limit: int) -> Call:
-    """An eventually consistent scan for the sort keys of the first `limit` items."""
-    return Call(
-        "scan",
-        {
-            "TableName": table,
-            "ProjectionExpression": "#sk",
-            "ExpressionAttributeNames": {"#sk": "SK"},
-            "Limit": limit,
-        },
-    )
+def sample_keys(table: str) -> Call:
+    """A scan for the keys of the first 100 items, which takes at most some ten read units."""
+    call = scan_keys(table, None)
+    call.params["Limit"] = 100
+    return call
 
 
 def scan_runs(table: str, run_digests: Sequence[bytes]) -> Call:

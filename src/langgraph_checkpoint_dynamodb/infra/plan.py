@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DISTRIBUTION, StorageError
-from ..format import keys
-from ..format.items import sort_key
-from ..format.requests import sample_sort_keys
+from ..config.source_table import layout_of, writer_of
+from ..errors import StorageError
+from ..format.requests import sample_keys
 from ..runtime.effects import Call, Operation
 from .api_calls import requests_of
 from .compare import (
@@ -45,10 +44,6 @@ if TYPE_CHECKING:
     from ..config.table_config import DynamoDBTableConfig
 
 
-_ITEMS = 100
-"""How many items are looked at to find items of release 0.1.3: at most some ten read units."""
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What `deploy=True` would change, and what it would leave as it is.
@@ -61,7 +56,7 @@ class Plan:
             the temporary tag of an unfinished table.
         drift: Where an existing table differs from the configuration. `deploy=True`
             changes none of these settings, and fails if the table's `keys` differ. `items` are
-            here if release 0.1.3 of this distribution stored any of the first 100.
+            here if another saver (see `SourceTable`) stored any of the first 100.
         unknown: Settings that could not be compared, because a call that describes them
             failed, or because the engine does not report them (DynamoDB Local).
     """
@@ -176,9 +171,10 @@ def _policies(resources: list[str], found: Parts) -> Operation[None]:
 
 
 def _items(name: str, found: dict[str, Any]) -> Operation[None]:
-    """Whether release 0.1.3 stored any of the first items."""
-    (reply,) = yield [sample_sort_keys(name, _ITEMS)]
-    if any(keys.is_of_0_1_3(sort_key(item)) for item in reply["Items"]):
-        found["items"] = f"of {DISTRIBUTION} 0.1.3: copy their threads with migrate()"
-    else:
-        found["items"] = OWN_ITEMS
+    """Whether another saver stored any of the first items."""
+    (reply,) = yield [sample_keys(name)]
+    layouts = {layout_of(item) for item in reply["Items"]} - {None}
+    found["items"] = OWN_ITEMS
+    if layouts:
+        writers = " and ".join(sorted(writer_of(one) for one in layouts if one))
+        found["items"] = f"of {writers}: copy their threads with migrate()"

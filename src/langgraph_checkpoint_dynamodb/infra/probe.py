@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import AccessDeniedError, StorageError
 from ..format import requests, thread_entries
 from ..runtime.effects import Call, Operation
+from .describe import UNSUPPORTED
 
 NO_SORT_KEY = "?"
 """A sort key that no item of this package has."""
@@ -53,6 +54,11 @@ class Outcome:
     def is_denied(self) -> bool:
         """Whether the role may not make the call."""
         return isinstance(self.error, AccessDeniedError)
+
+    @property
+    def is_unsupported(self) -> bool:
+        """Whether the endpoint is an emulator that does not have the call."""
+        return self.error is not None and self.error.code in UNSUPPORTED
 
 
 def probes(table: str, thread_id: str, indexes: Sequence[str]) -> list[Probe]:
@@ -110,9 +116,9 @@ def attempt(call: Call) -> Operation[Outcome]:
 
 
 def _insert(table: str) -> Call:
-    """An `INSERT` that is invalid: its partition key is a number."""
+    """An `INSERT` that is invalid: its partition key is empty."""
     statement = f"INSERT INTO \"{table}\" VALUE {{'PK': ?, 'SK': ?}}"
-    values = [{"N": "0"}, {"S": NO_SORT_KEY}]
+    values = [{"S": ""}, {"S": NO_SORT_KEY}]
     return Call(
         "batch_execute_statement",
         {"Statements": [{"Statement": statement, "Parameters": values}]},

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..checkpoints.listing import ThreadScan
+from ..config.source_table import layout_of, writer_of
 from ..errors import CorruptCheckpointError, UnsupportedFormatError
 from ..format import items, keys, requests
 from ..format.body import Body, Record, unpack_body
@@ -150,6 +151,9 @@ class _Thread:
                 matching.append(item)
             elif not items.sort_key(item).startswith((keys.HEADS, keys.MARKER)):
                 detail = f"this package makes no sort key like {items.sort_key(item)!r}"
+                layout = layout_of(item)
+                if layout is not None:
+                    detail += f": of {writer_of(layout)}; copy its threads with migrate()"
                 self._suspect(item, ProblemKind.UNKNOWN_ITEM, detail)
         return matching
 

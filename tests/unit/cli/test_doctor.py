@@ -18,9 +18,9 @@ from stacks import create_stack
 
 
 @pytest.fixture
-def denied(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """Operations that the role may not call; the table exists."""
-    names: set[str] = set()
+def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The error code of each operation that is refused; the table exists."""
+    codes: dict[str, str] = {}
     make = sync.sync_session
 
     def watched(config: Any) -> Any:
@@ -29,15 +29,15 @@ def denied(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
         return session
 
     def refuse(model: Any, **_: Any) -> None:
-        if model.name in names:
-            raise refusal("AccessDeniedException")
+        if model.name in codes:
+            raise refusal(codes[model.name])
 
     monkeypatch.setattr(sync, "sync_session", watched)
     with mock_aws():
         session = boto3.Session(region_name=REGION, **KEYS)
         table = DynamoDBTableConfig(table_name="chats", enable_ttl=True)
         DynamoDBSaver(DynamoDBConfig(table_config=table, session=session), deploy=True)
-        yield names
+        yield codes
 
 
 def doctor(*arguments: str, **environment: str | None) -> Done:
@@ -49,8 +49,8 @@ def statuses(done: Done) -> dict[str, str]:
     return {row["check"]: row["status"] for row in done.rows}
 
 
-def test_a_permission_that_every_graph_needs_is_a_problem(denied: set[str]) -> None:
-    denied |= {"Query", "Scan"}
+def test_a_permission_that_every_graph_needs_is_a_problem(refused: dict[str, str]) -> None:
+    refused |= dict.fromkeys(("Query", "Scan"), "AccessDeniedException")
     done = doctor()
     found = {row["check"]: row for row in done.rows}
     assert (done.code, found["may Query"]["status"], found["may Scan"]["status"]) == (
@@ -61,8 +61,23 @@ def test_a_permission_that_every_graph_needs_is_a_problem(denied: set[str]) -> N
     assert {found["may PutItem"]["status"], found["TTL"]["status"]} == {"ok"}
 
 
-def test_a_role_that_may_not_describe_the_table_is_told_the_rest(denied: set[str]) -> None:
-    denied |= {"DescribeTable", "DescribeTimeToLive"}
+@pytest.mark.parametrize("code", ["UnknownOperationException", "InvalidAction"])
+def test_what_an_emulator_lacks_is_no_problem(refused: dict[str, str], code: str) -> None:
+    refused |= dict.fromkeys(("BatchExecuteStatement", "DescribeTimeToLive"), code)
+    done = doctor()
+    found = {row["check"]: row for row in done.rows}
+    for check in ("may PartiQLInsert", "TTL"):
+        assert (found[check]["status"], found[check]["found"]) == (
+            *("note", "not supported by this endpoint"),
+        )
+    assert (done.code, found["may PartiQLInsert"]["what_to_do"]) == (
+        0,
+        "do without: share_puts=True",
+    )
+
+
+def test_a_role_that_may_not_describe_the_table_is_told_the_rest(refused: dict[str, str]) -> None:
+    refused |= dict.fromkeys(("DescribeTable", "DescribeTimeToLive"), "AccessDeniedException")
     done = doctor()
     found = statuses(done)
     assert (done.code, found["table"], found["TTL"]) == (0, "unknown", "unknown")

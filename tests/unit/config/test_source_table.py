@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from golden_table import GoldenTable
 from langgraph_checkpoint_dynamodb import ConfigurationError, SourceTable
+from langgraph_checkpoint_dynamodb.config.source_table import layout_of
+from langgraph_checkpoint_dynamodb.format.requests import key
+from migration_sources import LAYOUTS, Dump
 
 AWS = "langgraph-checkpoint-aws"
 
@@ -52,3 +57,17 @@ def test_the_attribute_of_the_expiry_is_that_of_the_layout() -> None:
     assert attribute(AWS) == attribute("langgraph-dynamodb-checkpoint") == "ttl"
     assert attribute("0.1.3") == "expireAt"
     assert attribute("0.1.3", ttl_attribute="until") == "until"
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_keys_of_every_item_tell_who_wrote_it(name: str) -> None:
+    found = {layout_of(key(item["PK"]["S"], item["SK"]["S"])) for item in Dump(name).items}
+    assert found == {LAYOUTS[name]}
+
+
+def test_other_items_are_of_no_other_saver() -> None:
+    table = GoldenTable()
+    config = {"configurable": {"thread_id": "CHECKPOINT_1", "checkpoint_ns": "a#write#b"}}
+    table.saver().put(config, empty_checkpoint(), {}, {})
+    keys = [*table.items, *(("t", one) for one in ("profile", "#meta", "~"))]
+    assert {layout_of(key(*one)) for one in keys} == {None}

@@ -301,13 +301,20 @@ def test_other_keys_are_drift() -> None:
     assert found == nothing_to_do(Drift("keys", "PK (S, HASH), SK (S, RANGE)", "id (N, HASH)"))
 
 
-@pytest.mark.parametrize("key", ["#checkpoint#1ef", "#write#1ef#task#0"])
-def test_items_of_0_1_3_are_drift(key: str) -> None:
+@pytest.mark.parametrize(
+    ("partition_key", "key", "writer"),
+    [
+        ("t", "#checkpoint#1ef", "langgraph-checkpoint-amazon-dynamodb 0.1.3"),
+        ("t", "child:1#write#1ef#task#0", "langgraph-checkpoint-amazon-dynamodb 0.1.3"),
+        ("CHECKPOINT_t", "#1ef", "langgraph-checkpoint-aws"),
+    ],
+)
+def test_items_of_other_savers_are_drift(partition_key: str, key: str, writer: str) -> None:
     replies = described(WITHOUT_SETTINGS)
-    replies["scan"]["Items"].append({"SK": {"S": key}})
+    replies["scan"]["Items"].append({"PK": {"S": partition_key}, "SK": {"S": key}})
     (drift,) = look(WITHOUT_SETTINGS, replies).drift
     assert (drift.setting, drift.configured) == ("items", "of this package")
-    assert "langgraph-checkpoint-amazon-dynamodb 0.1.3" in drift.found
+    assert drift.found == f"of {writer}: copy their threads with migrate()"
 
 
 def test_throughput_of_another_mode_is_not_compared() -> None:
