@@ -1,13 +1,16 @@
-"""What a page of threads costs in a large table."""
+"""What a page of threads costs in a large table, and what new threads cost the index."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from conftest import MakeSaver
+from langgraph.checkpoint.base import empty_checkpoint
 
 from capacity import Costs
 from clients import async_session, sync_session
@@ -17,11 +20,13 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBSaver,
     DynamoDBTableConfig,
     ThreadStatus,
+    ThrottledError,
 )
 from langgraph_checkpoint_dynamodb.drivers import aio, sync
 from langgraph_checkpoint_dynamodb.format import keys, requests
 from langgraph_checkpoint_dynamodb.infra.api_calls import requests_of
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
+from partition_limits import Partitions, limited
 
 THREADS, OWNERS = 10_000, 100
 BODY = {"B": {"B": b"x" * 100}}
@@ -121,3 +126,30 @@ def scan_of(table: str) -> Operation[None]:
         (reply,) = yield [call]
         start = reply.get("LastEvaluatedKey")
         call = requests.scan_checkpoints(table, start) if start else None
+
+
+def test_threads_without_an_owner_do_not_share_one_partition_of_the_index(
+    make_saver: MakeSaver, endpoint_url: str
+) -> None:
+    """Puts are throttled with the index, so 10 units of each of its partitions are 10 threads."""
+    units = Partitions(writes=1e-6, burst=9.5e6)
+    made = make_saver(mode="sync", enable_thread_index=True, thread_owner="user_id")
+    with limited(endpoint_url, units) as url:
+        config = replace(made.config, endpoint_url=url, max_retries=0)
+        with DynamoDBSaver(config) as saver:
+            acknowledged = sum(_begins(saver, f"{n}", {}) for n in range(40))
+            assert acknowledged > 30  # of the 40 that an even spread would allow
+            ada = [_begins(saver, f"ada {n}", {"user_id": "ada"}) for n in range(12)]
+            assert ada == [True] * 10 + [False] * 2
+    assert units.throttled == 40 - acknowledged + 2
+    listed = [one.thread_id for one in made.list_threads("ada", limit=100).threads]
+    assert sorted(listed) == sorted(f"ada {n}" for n in range(10))
+
+
+def _begins(saver: DynamoDBSaver, thread_id: str, named: dict[str, str]) -> bool:
+    config: Any = {"configurable": {"thread_id": thread_id, "checkpoint_ns": "", **named}}
+    try:
+        saver.put(config, empty_checkpoint(), {}, {})
+    except ThrottledError:
+        return False
+    return True

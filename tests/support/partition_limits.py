@@ -9,6 +9,9 @@ Beyond that a request fails with `ProvisionedThroughputExceededException`; a bat
 could not do as unprocessed, and fails if it could do nothing:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 A bucket may be overdrawn by one request, as the units of a read are known after it.
+
+A partition of the index of threads has the same limit, and writes to the table wait for it:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/gsi-throttling.html
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -109,6 +113,18 @@ def write_units(request: dict[str, Any]) -> int:
     return 1
 
 
+def index_write(body: dict[str, Any]) -> tuple[str, int] | None:
+    """The partition of the index of threads that a request writes to, and its units there.
+
+    An entry that moves is deleted from its old place.
+    """
+    if (body.get("Item") or body.get("Key") or {}).get("SK") != {"S": "D#"}:
+        return None
+    if "Item" in body:
+        return f"index {body['Item']['O']['S']}", 1
+    return f"index {body['ExpressionAttributeValues'][':o']['S']}", 2
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -150,11 +166,15 @@ class _Handler(BaseHTTPRequestHandler):
             kind, partition = "read", values[":pk"]["S"]
         else:
             return self._forward(body)
-        if not self.partitions.has_any(kind, partition):
+        indexed = index_write(body)
+        asked = [(kind, partition), *([] if indexed is None else [("write", indexed[0])])]
+        if not all(self.partitions.has_any(*one) for one in asked):
             return self._throttle()
         status, answer = self._forward({**body, "ReturnConsumedCapacity": "TOTAL"})
         used = answer.pop("ConsumedCapacity", {}).get("CapacityUnits", 1)
         self.partitions.take(kind, partition, used)
+        if indexed is not None and status == HTTPStatus.OK:
+            self.partitions.take("write", *indexed)
         return status, answer
 
     def _BatchWriteItem(self, body: dict[str, Any]) -> tuple[int, Any]:  # noqa: N802
