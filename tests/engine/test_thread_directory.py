@@ -179,6 +179,20 @@ async def test_the_status_is_that_of_the_newest_checkpoint(client: Either, paral
     assert set((await statuses()).values()) == {"idle"}
 
 
+async def test_a_stop_at_a_static_breakpoint_is_idle_and_get_state_tells_it(
+    client: Either,
+) -> None:
+    graph = waiting_graph(client.target)
+    graph.interrupt_before_nodes = ["node"]
+    compiled = Either(graph, use_async=client.use_async)
+    await compiled.invoke({"messages": [("user", "hello")]}, of("ada", "a"))
+    (one,) = (await client.list_threads("ada")).threads
+    assert one.status is ThreadStatus.IDLE
+    assert (await compiled.get_state(of("ada", "a"))).next == ("node",)
+    await compiled.invoke(None, of("ada", "a"))
+    assert (await compiled.get_state(of("ada", "a"))).next == ()
+
+
 async def test_titles_and_metadata(client: Either, stored: Stored) -> None:
     await put(client, of("ada", "a"), {})
     await client.set_thread("a", title="Trip to Rome", metadata={"starred": True})

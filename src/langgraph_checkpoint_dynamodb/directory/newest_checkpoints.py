@@ -26,7 +26,9 @@ class ThreadStatus(str, Enum):
     """What the newest checkpoint of a thread says, as far as its keys tell it."""
 
     IDLE = "idle"
-    """Finished, running, or stopped by `interrupt_before` or `interrupt_after`."""
+    """No task waits or has failed. The run has finished, is under way, was cut off, or has stopped
+    at `interrupt_before` or `interrupt_after`: LangGraph stores no write for these. The `next` of
+    `graph.get_state(config)` is empty if it has finished."""
     INTERRUPTED = "interrupted"
     """A task waits in `interrupt()`."""
     ERROR = "error"
