@@ -89,7 +89,13 @@ async def test_a_mistyped_owner_is_not_one_without_data(
         assert (done.code, done.out) == (3, "")
         assert "no thread is listed for owner 'eve'" in done.err
     assert not file.exists()
-    for more in (("--owner", "ada"), ("--all",), ("--oldest-first",), ("--cursor", "x")):
+    for more in (
+        ("--owner", "ada"),
+        ("--limit", "5"),
+        ("--all",),
+        ("--oldest-first",),
+        ("--cursor", "x"),
+    ):
         assert cli.run("threads", "ls", "--scan", *more).code == 2
     assert cli.run("threads", "rm").code == 2
 

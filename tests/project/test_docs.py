@@ -29,7 +29,7 @@ def test_the_blocks_of_a_page_run_one_after_another(
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", code * 2],  # a page can be run again
             capture_output=True,
             text=True,
             env=environment,
@@ -39,7 +39,7 @@ def test_the_blocks_of_a_page_run_one_after_another(
     finally:
         dynamodb.delete_table(TableName="langgraph-checkpoint")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [line for each in said for line in each.split(", then ")]
+    assert done.stdout.splitlines() == [line for each in said * 2 for line in each.split(", then ")]
 
 
 def test_every_install_line_asks_for_this_release() -> None:

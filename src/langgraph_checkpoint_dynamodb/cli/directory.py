@@ -61,8 +61,9 @@ def ls(
     oldest_first: OldestFirst = False,
     scan: Scan = False,
 ) -> None:
-    """List threads by last activity, latest first.
+    """List threads by last activity, latest first: an owner's, or those without an owner.
 
+    Pages are in order to the hour, as activity is written once an hour; the times shown are exact.
     Needs the table's index of threads (the parameter EnableThreadIndex). A table without it, or
     with threads from before it, is listed by --scan, which finds ids alone.
 
@@ -75,20 +76,12 @@ def ls(
     """
     saver, out = connection.saver, connection.output
     if scan:
-        if owner is not None or cursor is not None or everything or oldest_first:
+        if owner is not None or cursor is not None or everything or oldest_first or limit:
             raise ConfigurationError(
-                "--scan lists the ids of all threads: pass it without --owner, --cursor, --all and "
-                "--oldest-first"
+                "--scan lists the ids of all threads: pass it without --owner, --cursor, --all, "
+                "--limit and --oldest-first"
             )
-        with out.busy("scanning"):
-            others: Counter[str] = Counter()
-            rows = [{"thread_id": one} for one in scanned(saver, others)]
-        out.rows(rows, ("thread_id",))
-        for layout, count in sorted(others.items()):
-            command = copying(saver.config.table_config.table_name, layout)
-            out.note(
-                f"left out {counted(count, 'item')} of {writer_of(layout)}: copy with {command}"
-            )
+        _print_ids(connection)
         return
     if everything and (owner is not None or oldest_first):
         raise ConfigurationError(
@@ -98,11 +91,22 @@ def ls(
     check_index(saver)
     read = partial(saver.list_threads, owner, all_owners=everything, newest_first=not oldest_first)
     found, more = _first(math.inf if everything and limit is None else limit or 20, read, cursor)
-    out.rows(map(_row, found), _COLUMNS if owner is None else _COLUMNS_OF_OWNER)
+    out.rows(map(_row, found), _COLUMNS if everything else _COLUMNS_OF_OWNER)
     if more is not None:
         out.note(f"there are more: pass --cursor {more}")
     elif not found:
         out.note(_none_found(owner, everything=everything))
+
+
+def _print_ids(connection: Connection) -> None:
+    """The ids of all threads, and how many items of other savers there are."""
+    out, others = connection.output, Counter[str]()
+    with out.busy("scanning"):
+        rows = [{"thread_id": one} for one in scanned(connection.saver, others)]
+    out.rows(rows, ("thread_id",))
+    for layout, count in sorted(others.items()):
+        command = copying(connection.config.table_config.table_name, layout)
+        out.note(f"left out {counted(count, 'item')} of {writer_of(layout)}: copy with {command}")
 
 
 def _first(

@@ -20,7 +20,7 @@ from ..maintenance.retention import RetentionPolicy
 from ..runtime.plural import counted
 from ..saver import arguments
 from .connection import Connection, NotFoundError, command, confirm
-from .directory import All, Owner, chosen, none_listed, threads_of
+from .directory import Owner, chosen, none_listed, threads_of
 from .tables import DryRun, Yes
 from .threads import read
 from .upkeep import ThreadIds, counts
@@ -32,7 +32,15 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 InactiveFor = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="With --owner or --all: threads inactive for 30d, 12h, …"),
+    typer.Option(
+        metavar="TIME",
+        help="With --owner or --all: threads inactive for 30d, 12h, … Up to an hour longer, as "
+        "activity is written once an hour.",
+    ),
+]
+AllOwners = Annotated[
+    bool,
+    typer.Option("--all", help="With --inactive-for: the threads of all owners, by the index."),
 ]
 Delete = Annotated[
     bool, typer.Option("--delete", help="With --inactive-for: delete the threads themselves.")
@@ -52,7 +60,7 @@ def prune(
     connection: Connection,
     thread_ids: ThreadIds = None,
     owner: Owner = None,
-    everything: All = False,
+    everything: AllOwners = False,
     inactive_for: InactiveFor = None,
     delete: Delete = False,
     keep_last: KeepLast = None,

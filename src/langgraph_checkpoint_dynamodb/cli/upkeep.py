@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,10 +24,12 @@ _PRICES = (
 
 _COUNTS = ("threads", "checkpoints", "writes", "chunks", "young", "expiring", "under_way")
 
-ThreadIds = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[THREAD]…", callback=once, help="Ids of threads."),
-]
+
+def _ids(text: str) -> Any:
+    return typer.Argument(metavar="[THREAD]…", callback=once, help=text)
+
+
+ThreadIds = Annotated[list[str] | None, _ids("Ids of threads.")]
 
 
 @app.command()
@@ -35,12 +37,7 @@ ThreadIds = Annotated[
 def verify(
     connection: Connection,
     thread_ids: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[THREAD]…",
-            callback=once,
-            help="Ids of threads; the whole table if left out.",
-        ),
+        list[str] | None, _ids("Ids of threads; the whole table if left out.")
     ] = None,
 ) -> None:
     """Check every byte of threads, or of the table, and list the problems. Changes nothing.

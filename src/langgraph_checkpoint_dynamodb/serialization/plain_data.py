@@ -20,7 +20,11 @@ from typing import Any, NoReturn
 import ormsgpack
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
-from langgraph.checkpoint.serde.jsonplus import EXT_DELTA_SNAPSHOT, EXT_NUMPY_ARRAY
+from langgraph.checkpoint.serde.jsonplus import (
+    EXT_DELTA_SNAPSHOT,
+    EXT_NUMPY_ARRAY,
+    JsonPlusSerializer,
+)
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 from ..format.body import Typed
@@ -75,36 +79,25 @@ class DataSerializer:
         return _read(data, lambda packed: _unpack(packed, 0))
 
 
-class UnchangedSerializer:
+class UnchangedSerializer(JsonPlusSerializer):
     """Copies values from one saver to another: what is loaded is dumped as it was.
 
-    Objects stay in the form in which they are stored. So a copy needs none of a graph's classes,
-    and runs nothing; LangGraph's serializer turns an object into its data if the class is missing.
+    Objects are loaded as `ormsgpack.Ext`, in the form in which they are stored, and what is not
+    msgpack (JSON, a pickle) as its bytes. So a copy needs none of a graph's classes, and runs
+    nothing.
     """
 
     def loads_typed(self, data: Typed) -> Any:
-        """The value, with its objects as `ormsgpack.Ext`.
+        """The value.
 
         Raises:
             ValueError: The value is encrypted, or its bytes are not of its type.
         """
-        return _read(
-            data,
-            lambda packed: ormsgpack.unpackb(
-                packed, ext_hook=_kept, option=ormsgpack.OPT_NON_STR_KEYS
-            ),
-        )
+        return _read(data, _unpack_kept)
 
     def dumps_typed(self, obj: Any) -> Typed:
-        """The bytes of a value that was loaded."""
-        match obj:
-            case None:
-                return "null", b""
-            case bytes():
-                return "bytes", obj
-            case NamedData(kind, content):
-                return kind, content
-        return MSGPACK, _packed(obj)
+        """The type and bytes of a value that was loaded."""
+        return (obj.type, obj.data) if isinstance(obj, NamedData) else super().dumps_typed(obj)
 
 
 def _read(data: Typed, unpack: Callable[[bytes], Any]) -> Any:
@@ -144,18 +137,11 @@ def _kept(code: int, content: bytes) -> Any:
     """An object as it is stored. `put` has to know the snapshots of delta channels."""
     if code != EXT_DELTA_SNAPSHOT:
         return ormsgpack.Ext(code, content)
-    value = ormsgpack.unpackb(content, ext_hook=_kept, option=ormsgpack.OPT_NON_STR_KEYS)
-    return _DeltaSnapshot(value)
+    return _DeltaSnapshot(_unpack_kept(content))
 
 
-def _packed(value: Any) -> bytes:
-    return ormsgpack.packb(value, default=_pack_snapshot, option=ormsgpack.OPT_NON_STR_KEYS)
-
-
-def _pack_snapshot(value: Any) -> ormsgpack.Ext:
-    if isinstance(value, _DeltaSnapshot):
-        return ormsgpack.Ext(EXT_DELTA_SNAPSHOT, _packed(value.value))
-    raise TypeError(f"a {type(value).__name__} was not loaded by this serializer")
+def _unpack_kept(content: bytes) -> Any:
+    return ormsgpack.unpackb(content, ext_hook=_kept, option=ormsgpack.OPT_NON_STR_KEYS)
 
 
 def reader_of(serde: SerializerProtocol) -> SerializerProtocol:

@@ -95,6 +95,14 @@ def test_only_commands_on_a_tables_threads_offer_a_stack(cli: CommandLine) -> No
     assert (done.code, "127.0.0.1:9" in done.err) == (1, True)
 
 
+def test_help_says_how_exact_activity_is_and_how_threads_are_found(cli: CommandLine) -> None:
+    prune = " ".join(cli.run("prune", "--help").out.replace("│", "").split())
+    listed = " ".join(cli.run("threads", "ls", "--help").out.replace("│", "").split())
+    assert "activity is written once an hour" in prune
+    assert "activity is written once an hour" in listed
+    assert ("by the index" in prune, "by a scan" in prune) == (True, False)
+
+
 def test_parameters_are_typed_as_settings() -> None:
     found = settings_of(["EnableTtl=true", "BillingMode=PROVISIONED", "ReadCapacity=5"])
     assert found == {"enable_ttl": True, "billing_mode": "PROVISIONED", "read_capacity": 5}
