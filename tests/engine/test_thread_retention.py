@@ -7,17 +7,20 @@ import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import MakeSaver
 from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from either import Either
 from langgraph_checkpoint_dynamodb import (
     ConfigurationError,
+    ConflictError,
     DynamoDBSaver,
     InvalidInputError,
     PruneReport,
@@ -26,7 +29,8 @@ from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing
 from langgraph_checkpoint_dynamodb.format import thread_entries
 from langgraph_checkpoint_dynamodb.maintenance import erase
 from langgraph_checkpoint_dynamodb.runtime.context import Context
-from langgraph_checkpoint_dynamodb.runtime.effects import Operation
+from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
+from langgraph_checkpoint_dynamodb.storage import batches
 from sizes import item_bytes
 from threads import LARGE, config_of, put
 
@@ -179,6 +183,70 @@ async def test_an_owner_is_erased(client: Either, scan: Scan) -> None:
     again = await client.erase_owner("ada")
     assert again.deleted == PruneReport()
     assert [one.thread_id for one in (await client.list_threads("bob")).threads] == ["b"]
+
+
+@pytest.mark.parametrize("times", [1, 99])
+async def test_what_a_run_puts_while_its_owner_is_erased_is_erased_too(
+    client: Either,
+    make_saver: MakeSaver,
+    scan: Scan,
+    monkeypatch: pytest.MonkeyPatch,
+    times: int,
+) -> None:
+    """A run does not write the entry again within the hour, so the index does not list it."""
+    run = Either(
+        make_saver(mode="sync", table_name=table_of(client), deploy=False, **OWNED), use_async=False
+    )
+    newest = {}
+    for name in ("a1", "a2"):
+        newest[name] = await put(run, config_of(name, user_id="ada"), {"n": 1}, {"user_id": "ada"})
+    whole, left = erase.prune_thread, [times]
+
+    def put_after(context: Context, thread_id: str, *args: Any, **more: Any) -> Operation[Any]:
+        report = yield from whole(context, thread_id, *args, **more)
+        if left[0]:
+            left[0] -= 1
+            run.target.put(newest[thread_id], empty_checkpoint(), {"user_id": "ada"}, {})
+        return report
+
+    monkeypatch.setattr(erase, "prune_thread", put_after)
+    if times == 99:
+        with pytest.raises(ConflictError, match="stop the owner's runs, then call"):
+            await client.erase_owner("ada")
+        left[0] = 0
+        await client.index_threads()
+    report = await client.erase_owner("ada")
+    assert scan(table_of(client)) == []
+    assert (report.deleted.threads, report.deleted.checkpoints) == (2, 3 if times == 1 else 2)
+
+
+async def test_an_export_has_a_thread_once_that_is_continued_during_it(
+    client: Either, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a", "b", "c"]
+    for n, name in enumerate(names):
+        at(client, n * 3600)
+        await put(client, config_of(name, user_id="ada"), {"n": 1})
+    at(client, 9 * 3600)
+    later = DynamoDBSaver(client.target.config)
+    later.clock = client.target.clock
+    query, moved = thread_entries.query, []
+    monkeypatch.setattr(thread_entries, "query", partial(query, limit=1))
+    next_page = batches.next_page
+
+    def and_moves(call: Call, reply: Any) -> Call | None:
+        if "IndexName" in call.params and not moved:
+            for name in ("a", "b"):  # to the end of the list: one was written, one was not
+                moved.append(name)
+                later.put(config_of(name, user_id="ada"), empty_checkpoint(), {}, {})
+        return next_page(call, reply)
+
+    monkeypatch.setattr(batches, "next_page", and_moves)
+    file = io.StringIO()
+    assert await client.export_threads("ada", file) == 3
+    threads = [one["thread_id"] for one in lines_of(file.getvalue()) if one["kind"] == "thread"]
+    assert sorted(threads) == names
+    later.close()
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,14 @@ class ThreadExport:
 
     def __init__(self, owner: str) -> None:
         self._scan = EntryScan(owner)
+        self._exported: set[str] = set()
         self._listing: Listing | None = None
         self._lines = ThreadLines("")
-        self.threads = 0
+
+    @property
+    def threads(self) -> int:
+        """How many threads were exported."""
+        return len(self._exported)
 
     def next_lines(self, context: Context) -> Operation[list[str] | None]:
         """The next lines, without line ends; `None` after the last."""
@@ -54,7 +59,8 @@ class ThreadExport:
                 if entry is None:
                     return None
                 found = yield from threads_of(context, [entry])
-                if found:
+                # A thread that becomes active during the export is read again.
+                if found and found[0].thread_id not in self._exported:
                     return self._begin(found[0])
                 continue
             page = yield from self._listing.page(reading)
@@ -63,7 +69,7 @@ class ThreadExport:
             self._listing = None
 
     def _begin(self, thread: Thread) -> list[str]:
-        self.threads += 1
+        self._exported.add(thread.thread_id)
         self._listing = Listing(Query(thread.thread_id, None, None, None, {}), None)
         self._lines = ThreadLines(thread.thread_id)
         return [self._lines.thread(thread)]

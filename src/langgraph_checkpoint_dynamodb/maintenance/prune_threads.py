@@ -1,4 +1,4 @@
-"""`prune_threads` and `erase_owner`: deletion of the threads that the directory lists.
+"""`prune_threads`: deletion of the threads that the directory lists, or of old checkpoints.
 
 A thread is inactive if its written activity is older than `inactive_for` and an hour more: the
 activity is written once an hour, so such a thread has not been active since.
@@ -48,8 +48,7 @@ class ThreadPruning:
 
     Args:
         owner: The owner; `None` for all threads that are listed.
-        inactive_since: Only threads that were not active since then, in epoch seconds; `None` for
-            all of them.
+        inactive_since: Only threads that were not active since then, in epoch seconds.
         keep: What to keep of each thread; `None` to delete whole threads.
         dry_run: Whether to delete nothing.
     """
@@ -57,12 +56,12 @@ class ThreadPruning:
     def __init__(
         self,
         owner: str | None,
-        inactive_since: float | None,
+        inactive_since: float,
         keep: RetentionPolicy | None,
         *,
         dry_run: bool,
     ) -> None:
-        self._before = None if inactive_since is None else inactive_since - PERIOD_SECONDS
+        self._before = inactive_since - PERIOD_SECONDS
         self._scan = EntryScan(owner, self._before)
         self._keep = keep
         self._dry_run = dry_run
@@ -74,18 +73,17 @@ class ThreadPruning:
         if entry is None:
             return False
         thread_id = entry["PK"]["S"]
-        if self._before is not None and (yield from self._is_active(context, thread_id)):
-            return True
-        self.report += yield from prune_thread(
-            context, thread_id, self._keep, dry_run=self._dry_run
-        )
+        if not (yield from self._is_active(context, thread_id)):
+            self.report += yield from prune_thread(
+                context, thread_id, self._keep, dry_run=self._dry_run
+            )
         return True
 
     def _is_active(self, context: Context, thread_id: str) -> Operation[bool]:
         """Whether the thread was active since the index, which lags behind, was updated."""
         entry = yield from entries.read(context, thread_id)
         activity = thread_entries.time_of(entry, thread_entries.ACTIVITY) if entry else None
-        return activity is None or self._before is None or activity >= self._before
+        return activity is None or activity >= self._before
 
 
 def prune_thread(

@@ -90,7 +90,8 @@ class ListedThreads(SaverCalls):
         Each line is an object with a `kind`: `thread`, `message`, `checkpoint` or `write`. The
         newest checkpoint of a thread comes first. A message is written once, and a value once for
         each version. Values of LangGraph's serializer are read as data, so nothing that is stored
-        can run: an object becomes `{"$type": …, "$data": …}`.
+        can run: an object becomes `{"$type": …, "$data": …}`. Runs may be in progress: each thread
+        that is listed when the call begins is written as it is at some moment of the call.
 
         Args:
             owner: The owner.
@@ -130,9 +131,11 @@ class ListedThreads(SaverCalls):
     def erase_owner(self, owner: Id) -> EraseReport:
         """Delete all threads of an owner, for example because a user asks for it.
 
-        Afterwards the table has no item of a thread that was listed for the owner. Threads from
-        before the index are listed by `index_threads`; call it first. Stop the owner's runs
-        before. After a failure, call it again: it continues with the threads that are left.
+        Threads from before the index are listed by `index_threads`; call it first. Stop the owner's
+        runs before. When it returns, the index lists no thread of the owner, and nothing is stored
+        of the threads that it listed: both are looked at again at the end. A run that is still in
+        progress then can store its thread again, without listing it for up to an hour. After a
+        failure, call it again: it continues with the threads that are listed.
 
         Returns:
             What was deleted, and where copies may still be that this cannot reach.
