@@ -131,6 +131,10 @@ async def test_a_saver_plans(on_moto: Callable[..., Either], sent: list[str]) ->
     assert found.drift == (
         Drift("environment", None, "prod"),
         *(Drift(bound, None, SCALED[bound]) for bound in SCALED),
+        *(
+            Drift(bound, None, units, "threads")
+            for bound, units in {**SCALED, "min_read_capacity": 1}.items()
+        ),
     )
 
 
@@ -169,7 +173,8 @@ async def test_a_saver_destroys_its_table_and_its_scaling(
         found = scaling.describe_scalable_targets(ServiceNamespace="dynamodb")
         return [one["ResourceId"] for one in found["ScalableTargets"] if name in one["ResourceId"]]
 
-    assert sorted(targets()) == [f"table/{name}"] * 2 + [f"table/{name}/index/run-id"] * 2
+    scaled = ["", "/index/run-id", "/index/threads"]
+    assert sorted(targets()) == [f"table/{name}{part}" for part in scaled for _ in range(2)]
     await client.destroy()
     with pytest.raises(TableNotFoundError):
         recorder.call(Call("describe_table", {"TableName": name}))
@@ -235,7 +240,7 @@ def test_scaling_that_an_interrupted_destroy_left_is_removed_by_the_next() -> No
         recorder.run(destroy(SCALED_TABLE))
     recorder.before = lambda call: None
     recorder.record(destroy(SCALED_TABLE))
-    assert [call.method for call in recorder.changes] == ["deregister_scalable_target"] * 3
+    assert [call.method for call in recorder.changes] == ["deregister_scalable_target"] * 5
     recorder.record(destroy(SCALED_TABLE))
     assert recorder.changes == []
 
@@ -255,13 +260,13 @@ async def test_dynamodb_local_does_not_tell_everything(make_saver: MakeSaver, mo
     found = await Either(saver, use_async=mode != "sync").plan()
     assert (found.exists, found.stack, found.calls) == (True, None, ())
     assert found.drift == ()
-    index = [(setting, "run-id") for setting in (*SCALED, "target_utilization")]
+    indexes = [(setting, name) for name in INDEXES for setting in (*SCALED, "target_utilization")]
     assert [(one.setting, one.index) for one in found.unknown] == [
         *((setting, None) for setting in ("environment", "table_class", *SCALED)),
         ("target_utilization", None),
         ("enable_encryption", None),
         ("enable_point_in_time_recovery", None),
         ("point_in_time_recovery_days", None),
-        *index,
+        *indexes,
     ]
     assert {one.reason for one in found.unknown} == {"this engine does not describe it"}

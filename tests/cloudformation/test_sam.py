@@ -179,7 +179,7 @@ print(json.dumps([costs, answers]))
 def run(script: str, *arguments: str, endpoint_url: str, **variables: str) -> Any:
     """What a script prints as JSON in a new process that is set up as the function is."""
     defaults = {"TTL_ENABLED": "false", "TTL_ATTRIBUTE": "ttl", "RUN_INDEX_ENABLED": "false"}
-    defaults["THREAD_INDEX_ENABLED"] = "false"
+    defaults["THREAD_INDEX_ENABLED"] = "true"
     defaults["TTL_SECONDS"] = str(APP["Parameters"]["TtlSeconds"]["Default"])
     given = defaults | variables
     own = {name for name in given if name != "RETENTION_DAYS"}
@@ -297,16 +297,16 @@ def test_a_call_without_an_answer_fails_before_lambda_stops_the_function(setting
 def test_the_function_has_the_settings_of_its_stack(settings: Any) -> None:
     found = settings()
     assert found["ttl"] == [False, "ttl", None]
-    assert found["indexes"] == [False, False]
+    assert found["indexes"] == [False, True]
     found = settings(
         TTL_ENABLED="true",
         TTL_ATTRIBUTE="until",
         TTL_SECONDS="60",
         RUN_INDEX_ENABLED="true",
-        THREAD_INDEX_ENABLED="true",
+        THREAD_INDEX_ENABLED="false",
     )
     assert found["ttl"] == [True, "until", 60]
-    assert found["indexes"] == [True, True]
+    assert found["indexes"] == [True, False]
 
 
 RETENTION = """
@@ -320,7 +320,7 @@ print(json.dumps([retention.handler(event, None) for event in ({"dry_run": True}
 def test_the_scheduled_function_deletes_what_is_inactive(
     make_saver: MakeSaver, endpoint_url: str
 ) -> None:
-    saver = make_saver(enable_thread_index=True)
+    saver = make_saver()
     for name in ("a", "b"):
         saver.put(
             {"configurable": {"thread_id": name, "checkpoint_ns": ""}}, empty_checkpoint(), {}, {}

@@ -104,7 +104,7 @@ OUTPUTS = {
     "TtlAttribute": "ttl",
     "TtlEnabled": "false",
     "RunIndexEnabled": "false",
-    "ThreadIndexEnabled": "false",
+    "ThreadIndexEnabled": "true",
     "TemplateVersion": TEMPLATE["Outputs"]["TemplateVersion"]["Value"],
 }
 
@@ -115,7 +115,7 @@ OUTPUTS = {
         ({}, {}),
         ({"EnableTtl": "true", "TtlAttribute": "expires"}, {"TtlAttribute": "expires"}),
         ({"EnableRunIndex": "true"}, {"RunIndexEnabled": "true"}),
-        ({"EnableThreadIndex": "true"}, {"ThreadIndexEnabled": "true"}),
+        ({"EnableThreadIndex": "false"}, {"ThreadIndexEnabled": "false"}),
     ],
 )
 def test_outputs(parameters: dict[str, str], expected: dict[str, str]) -> None:
@@ -158,6 +158,7 @@ def test_no_policy_is_made_unless_asked_for() -> None:
 @pytest.mark.parametrize("key", ["", KMS_KEY])
 def test_policies_are_of_this_table_alone(updates: str | None, key: str) -> None:
     parameters = {"TableName": "", "CreatePolicies": "true", "KmsKeyArn": key}
+    parameters["EnableThreadIndex"] = "false"
     if updates:
         parameters[updates] = "true"
     outputs = outputs_of(create_stack("chats-stack", parameters))

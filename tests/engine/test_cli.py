@@ -411,9 +411,18 @@ def test_doctor_finds_nothing_wrong_and_changes_nothing(
     found = {row["check"]: row for row in done.rows}
     assert {row["status"] for row in found.values()} == {"ok"}
     assert found["TTL"]["found"] == "on, by the attribute 'ttl'"
-    assert found["indexes"]["found"] == "run-id"
+    assert found["indexes"]["found"] == "run-id, threads"
     assert "may Query of index run-id" in found
     assert scan(name) == []
+
+
+def test_doctor_notes_a_missing_index_of_threads(make_saver: MakeSaver, endpoint_url: str) -> None:
+    saver = make_saver(mode="sync", enable_thread_index=False)
+    name = saver.config.table_config.table_name
+    done = CommandLine(endpoint_url, name).run("doctor", "--json")
+    (row,) = (one for one in done.rows if one["check"] == "indexes")
+    assert (done.code, row["status"], row["found"]) == (0, "note", "none")
+    assert "EnableThreadIndex=true" in row["what_to_do"]
 
 
 def test_doctor_says_what_is_missing(

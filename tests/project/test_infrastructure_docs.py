@@ -140,6 +140,7 @@ async def test_the_index_costs_what_is_told(make_saver: MakeSaver) -> None:
 
 async def index_costs(make_saver: MakeSaver, **table: Any) -> dict[str, float]:
     costs = Costs()
+    table["enable_thread_index"] = False
     client = Either(make_saver(mode="sync", costs=costs, **table), use_async=False)
     found: dict[str, float] = {}
 

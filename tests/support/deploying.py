@@ -33,7 +33,12 @@ FULL = DynamoDBTableConfig(
     enable_point_in_time_recovery=True,
 )
 SCALED = DynamoDBTableConfig(
-    table_name=NAME, enable_run_index=True, **PROVISIONED, min_read_capacity=2, max_read_capacity=9
+    table_name=NAME,
+    enable_run_index=True,
+    enable_thread_index=False,
+    **PROVISIONED,
+    min_read_capacity=2,
+    max_read_capacity=9,
 )
 KEYS: dict[str, Any] = {
     "KeySchema": [
@@ -45,6 +50,24 @@ KEYS: dict[str, Any] = {
         {"AttributeName": "SK", "AttributeType": "S"},
     ],
 }
+THREADS: dict[str, Any] = {
+    "AttributeDefinitions": [
+        *KEYS["AttributeDefinitions"],
+        {"AttributeName": "O", "AttributeType": "S"},
+        {"AttributeName": "A", "AttributeType": "N"},
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "threads",
+            "KeySchema": [
+                {"AttributeName": "O", "KeyType": "HASH"},
+                {"AttributeName": "A", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ],
+}
+"""The index of threads, which a table has by default."""
 DESCRIBE = [Call("describe_table", {"TableName": NAME})]
 DELETE = [Call("delete_table", {"TableName": NAME})]
 CREATE = [
@@ -53,6 +76,7 @@ CREATE = [
         {
             "TableName": NAME,
             **KEYS,
+            **THREADS,
             "BillingMode": "PAY_PER_REQUEST",
             "TableClass": "STANDARD",
             "DeletionProtectionEnabled": False,
@@ -104,8 +128,8 @@ Step = tuple[Any, Any]
 
 
 def table(status: str = "ACTIVE", **more: Any) -> list[dict[str, Any]]:
-    described = {"TableName": NAME, "TableArn": ARN, "TableStatus": status, **KEYS, **more}
-    return [{"Table": described}]
+    described = {"TableName": NAME, "TableArn": ARN, "TableStatus": status, **KEYS, **THREADS}
+    return [{"Table": {**described, **more}}]
 
 
 def tags(**found: str) -> list[dict[str, Any]]:

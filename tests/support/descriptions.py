@@ -26,11 +26,13 @@ ON_DEMAND = DynamoDBTableConfig(
     enable_ttl=True,
     enable_point_in_time_recovery=True,
     kms_key_arn=KMS_KEY,
+    enable_thread_index=False,
 )
 WITH_INDEX = replace(ON_DEMAND, enable_run_index=True)
 WITHOUT_SETTINGS = DynamoDBTableConfig(table_name=NAME)
-FIXED = DynamoDBTableConfig(table_name=NAME, **PROVISIONED)
-AUTOSCALED = DynamoDBTableConfig(table_name=NAME, **PROVISIONED, **BOUNDS)
+WITHOUT_INDEX = replace(WITHOUT_SETTINGS, enable_thread_index=False)
+FIXED = replace(WITHOUT_INDEX, **PROVISIONED)
+AUTOSCALED = replace(FIXED, **BOUNDS)
 SCALED_INDEX = replace(AUTOSCALED, enable_run_index=True)
 
 MANAGED_KEY = KMS_KEY[:-1] + "5"

@@ -26,14 +26,16 @@ from threads import LARGE, config_of
 
 TENANT = "acme"
 THREAD = f"{TENANT}:thread"
+DAYS = "1ee00000-6f1d-6000-8000-000000000000", "1ef00000-6f1d-6000-8000-000000000000"
+"""Checkpoint ids that are more than an hour apart."""
 TTL = 30 * 24 * 3600
 FEW_CHUNKS = LARGE[:3000]
 
 
 NOT_FOR_TENANTS = {
     *("`list(None)`", "`verify` of the table", "`apply_ttl` of the table"),
-    *("`migrate`", "`migrate` with `enable_thread_index`"),
     *(
+        "`migrate`",
         "`index_threads`",
         "`list_threads` of all owners",
         "`prune_threads`",
@@ -53,13 +55,9 @@ class Site:
         self._make_saver = make_saver
         self.use_async = mode == "async"
         self._session = self.wire.watch(async_session() if self.use_async else sync_session())
-        self._settings = {
-            "enable_run_index": True,
-            "enable_thread_index": False,
-            "enable_ttl": True,
-        }
+        self._settings = {"enable_run_index": True, "enable_ttl": True}
         # Deploying is another row's affair.
-        made = make_saver(**{**self._settings, "enable_thread_index": True})
+        made = make_saver(**self._settings)
         self._table = made.config.table_config.table_name
 
     def client(self, **table: Any) -> Either:
@@ -88,10 +86,10 @@ def row(name: str) -> Callable[[Scenario], Scenario]:
     return register
 
 
-async def stored(site: Site) -> list[Any]:
+async def stored(site: Site, **settings: Any) -> list[Any]:
     """A thread of a run: values of few chunks, of many, and of so many that lists of them are
     chunks too; their writes; a namespace; and a newest checkpoint of another run."""
-    client = site.client()
+    client = site.client(**settings)
     configs = await threads.chain(client, THREAD, 2, run_id="run")
     await threads.chain(client, THREAD, 1, ns="child")
     for seed, run_id in enumerate(("run", "run", "other")):
@@ -186,6 +184,15 @@ async def _put(site: Site) -> None:
         await threads.put(warm, first, {"a": LARGE + LARGE})
         await threads.put(site.client(), first, {"a": LARGE})
     await put_on_unknown(site)
+    later = site.client()
+    later.target.clock = lambda: time.time() + 7200
+    with site.wire.open():
+        await threads.put(later, config_of(f"{THREAD}-wide"), {})
+
+
+@row("`put` with `enable_thread_index=False`")
+async def _put_unlisted(site: Site) -> None:
+    await put_on_unknown(site, enable_thread_index=False)
 
 
 async def put_on_unknown(site: Site, **settings: Any) -> None:
@@ -375,28 +382,18 @@ async def _apply_ttl_everywhere(site: Site) -> None:
         assert await site.client(ttl_seconds=TTL).apply_ttl()
 
 
-async def migrate(site: Site, ids: tuple[str, str] = ("1", "2"), **settings: Any) -> None:
-    source = small_table(THREAD, ids)
-    with site.wire.open():
-        report = await site.client(**settings).migrate(source)
-    assert (report.checkpoints, report.ok) == (2, True)
-
-
 @row("`migrate`")
 async def _migrate(site: Site) -> None:
-    await migrate(site)
-
-
-@row("`migrate` with `enable_thread_index`")
-async def _migrate_listed(site: Site) -> None:
-    days = "1ee00000-6f1d-6000-8000-000000000000", "1ef00000-6f1d-6000-8000-000000000000"
-    await migrate(site, days, enable_thread_index=True)
+    source = small_table(THREAD, DAYS)
+    with site.wire.open():
+        report = await site.client().migrate(source)
+    assert (report.checkpoints, report.ok) == (2, True)
 
 
 def read_through(method: str) -> None:
     @row(f"`{method}` with `read_through`")
     async def first_use(site: Site) -> None:
-        config = config_of(THREAD, checkpoint_id="2")
+        config = config_of(THREAD, checkpoint_id=DAYS[1])
         arguments: dict[str, Any] = {
             "get_tuple": [config_of(THREAD)],
             "list": [config_of(THREAD)],
@@ -412,10 +409,9 @@ def read_through(method: str) -> None:
             keywords = {"config": config, "channels": ["a"]}
         if method == "set_thread":
             keywords = {"title": "title"}
-        source = small_table(THREAD)
+        source = small_table(THREAD, DAYS)
         with site.wire.open():
-            settings = LISTED if method == "set_thread" else {}
-            client = site.client(read_through=source, **settings)
+            client = site.client(read_through=source)
             await getattr(client, method)(*arguments[method], **keywords)
         left = {"put": 3, "prune": 1}.get(method, 2)
         assert len(await threads.load_all(site.client(), THREAD)) == left
@@ -434,16 +430,7 @@ for _method in (
     read_through(_method)
 
 
-@row("`put` with `enable_thread_index`")
-async def _put_listed(site: Site) -> None:
-    await put_on_unknown(site, **LISTED)
-    later = site.client(**LISTED)
-    later.target.clock = lambda: time.time() + 7200
-    with site.wire.open():
-        await threads.put(later, config_of(f"{THREAD}-wide"), {})
-
-
-LISTED = {"enable_thread_index": True, "thread_owner": lambda metadata: f"{TENANT}:owner"}
+LISTED = {"thread_owner": lambda metadata: f"{TENANT}:owner"}
 
 
 async def list_threads(site: Site, **whose: Any) -> None:
@@ -476,9 +463,11 @@ async def _set_thread(site: Site) -> None:
 
 @row("`index_threads`")
 async def _index_threads(site: Site) -> None:
-    await stored(site)
+    unlisted = {"enable_thread_index": False}
+    await stored(site, **unlisted)
     many = {f"channel {index}": random.Random(index).randbytes(900) for index in range(40)}
-    await threads.put(site.client(), config_of(f"{THREAD}-wide"), many)  # a body in chunks
+    client = site.client(**unlisted)
+    await threads.put(client, config_of(f"{THREAD}-wide"), many)  # a body in chunks
     with site.wire.open():
         assert await site.client(**LISTED).index_threads() == 2
 

@@ -48,7 +48,7 @@ Pair = tuple[tuple[int, int], tuple[int, int]]
 
 _FACTORS: list[list[Settings]] = [
     [{}, {"enable_run_index": True}],
-    [{}, {"enable_thread_index": True}],
+    [{}, {"enable_thread_index": False}],
     [{}, {"environment": "prod"}],
     [{}, {"table_class": "STANDARD_INFREQUENT_ACCESS"}],
     [{}, {"enable_deletion_protection": True}],

@@ -14,7 +14,6 @@ SAVER = DynamoDBSaver(
         table_config=DynamoDBTableConfig(
             table_name=os.environ["TABLE_NAME"],
             ttl_attribute=os.environ["TTL_ATTRIBUTE"],
-            enable_thread_index=True,
         ),
         max_retries=8,  # nobody waits for an answer
     )

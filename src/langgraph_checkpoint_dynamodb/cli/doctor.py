@@ -19,9 +19,11 @@ from ..drivers.sessions import credentials_source
 from ..drivers.sync import SyncDriver
 from ..errors import DISTRIBUTION, DynamoDBSaverError, TableMismatchError
 from ..format import requests
+from ..format.thread_entries import THREAD_INDEX
 from ..infra import probe
 from ..infra.api_calls import requests_of
 from ..infra.describe import check_keys
+from ..infra.template import INDEXES
 from ..runtime.effects import Call
 from ..saver.saver import DynamoDBSaver
 from .connection import FINDINGS, Connection, command
@@ -102,11 +104,10 @@ def _of_table(driver: SyncDriver, config: DynamoDBConfig, thread_id: str) -> Ite
         return
     if table is not None:
         yield _clock(described.reply, now)
-        yield _indexes(table)
+        yield _indexes(table, config)
         yield from _items(driver, config)
     yield _ttl(driver, config)
-    indexes = [one["IndexName"] for one in (table or {}).get("GlobalSecondaryIndexes", ())]
-    for one in probe.probes(name, thread_id, indexes):
+    for one in probe.probes(name, thread_id, _names_of_indexes(table, config)):
         yield _permission(one, driver.run(probe.attempt(one.call)))
 
 
@@ -159,14 +160,29 @@ def _clock(reply: Any, now: float) -> Row:
     )
 
 
-def _indexes(table: Any) -> Row:
+def _names_of_indexes(table: Any | None, config: DynamoDBConfig) -> list[str]:
+    """The indexes of the table; those of the configuration if the role may not describe it."""
+    if table is None:
+        return [name for name, on in INDEXES.items() if getattr(config.table_config, on)]
+    return [index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())]
+
+
+def _indexes(table: Any, config: DynamoDBConfig) -> Row:
     found = {
         one["IndexName"]: one.get("IndexStatus", "ACTIVE")
         for one in table.get("GlobalSecondaryIndexes", ())
     }
     building = [name for name, status in found.items() if status not in _USABLE]
-    wait = f"wait until {', '.join(building)} is ACTIVE" if building else None
-    return _row("indexes", ", ".join(sorted(found)) or "none", wait)
+    names = ", ".join(sorted(found)) or "none"
+    if not building and config.table_config.enable_thread_index and THREAD_INDEX not in found:
+        hint = (
+            f"add the index {THREAD_INDEX!r} (EnableThreadIndex=true) and call index_threads, so "
+            "that list_threads can list; or set enable_thread_index=False, which saves its writes"
+        )
+        return _row("indexes", names, hint, NOTE)
+    return _row(
+        "indexes", names, f"wait until {', '.join(building)} is ACTIVE" if building else None
+    )
 
 
 def _items(driver: SyncDriver, config: DynamoDBConfig) -> Iterator[Row]:

@@ -88,8 +88,9 @@ class DynamoDBTableConfig:
         enable_run_index: Add a sparse index by run id. `delete_for_runs` then queries it
             instead of scanning the table; each checkpoint costs one more write unit.
         enable_thread_index: Add a sparse index of threads by owner and last activity, for
-            `list_threads`. A thread costs about three more write units an hour in which it is
-            active. Switch it off in savers of a table without the index.
+            `list_threads`. A thread costs about three more write units for each hour in which it
+            is active. With `False`, puts do not list their threads. On a table without the index
+            they do, for the time when it is added.
         environment: Value of the table's tag `Environment`.
 
     Raises:
@@ -119,7 +120,7 @@ class DynamoDBTableConfig:
     enable_deletion_protection: bool = False
     table_class: TableClass = TableClass.STANDARD
     enable_run_index: bool = False
-    enable_thread_index: bool = False
+    enable_thread_index: bool = True
     environment: str | None = None
 
     def __post_init__(self) -> None:

@@ -61,10 +61,10 @@ class DynamoDBCheckpointStack(cdk.Stack):
             `stack_name` and `termination_protection`.
 
     Attributes:
-        table: The table, for its `grant_…` methods. They include the run-id
-            index and the customer managed KMS key if the configuration has them, but
+        table: The table, for its `grant_…` methods. They include the
+            indexes and the customer managed KMS key that the configuration has, but
             not `dynamodb:PartiQLInsert`, which `share_puts` needs.
-        runtime_policy: For applications that run graphs: four data calls, fewer than those of
+        runtime_policy: For applications that run graphs: five data calls, fewer than those of
             `table.grant_read_write_data`. `None` without `create_policies`, like the next four.
         read_only_policy: For readers of the table.
         maintenance_policy: For programs that delete, copy, prune and verify threads.

@@ -20,7 +20,6 @@ NO_SORT_KEY = "?"
 
 _NEVER = "attribute_exists(PK) AND attribute_not_exists(PK)"
 _DENIED = "AccessDenied"
-_OF_EVERY_GRAPH = ("Query", "BatchGetItem", "PutItem", "BatchWriteItem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +30,13 @@ class Probe:
         action: The IAM action, without its service.
         needed_for: What needs it.
         call: The call.
+        of_every_graph: Whether no graph can do without the permission.
     """
 
     action: str
     needed_for: str
     call: Call
-
-    @property
-    def of_every_graph(self) -> bool:
-        """Whether no graph can do without the permission."""
-        return self.action in _OF_EVERY_GRAPH
+    of_every_graph: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ def probes(table: str, thread_id: str, indexes: Sequence[str]) -> list[Probe]:
     Args:
         table: The table.
         thread_id: A thread that the role may use; it need not exist.
-        indexes: The indexes of the table.
+        indexes: The indexes of the table. Puts keep that of threads by `UpdateItem`.
     """
     item_key = requests.key(thread_id, NO_SORT_KEY)
     never = {"TableName": table, "ConditionExpression": _NEVER}
@@ -80,12 +76,17 @@ def probes(table: str, thread_id: str, indexes: Sequence[str]) -> list[Probe]:
     change = Call("update_item", {**never, "Key": item_key, **update})
     scan = Call("scan", {"TableName": table, "Limit": 1, "ProjectionExpression": "PK"})
     return [
-        Probe("Query", "every method", query),
-        Probe("BatchGetItem", "reading values over 1 KB", get),
-        Probe("PutItem", "put, put_writes", put),
-        Probe("BatchWriteItem", "put of larger values, delete_thread", write),
+        Probe("Query", "every method", query, of_every_graph=True),
+        Probe("BatchGetItem", "reading values over 1 KB", get, of_every_graph=True),
+        Probe("PutItem", "put, put_writes", put, of_every_graph=True),
+        Probe("BatchWriteItem", "put of larger values, delete_thread", write, of_every_graph=True),
         Probe("DeleteItem", "prune", delete),
-        Probe("UpdateItem", "TTL with delta channels, apply_ttl", change),
+        Probe(
+            "UpdateItem",
+            "put with enable_thread_index, TTL with delta channels, apply_ttl",
+            change,
+            of_every_graph=thread_entries.THREAD_INDEX in indexes,
+        ),
         Probe("Scan", "verify and list of the whole table", scan),
         Probe("PartiQLInsert", "share_puts=True", _insert(table)),
         *_probes_of_indexes(table, indexes),

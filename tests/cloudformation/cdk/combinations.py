@@ -41,7 +41,7 @@ _CHOICES: list[list[dict[str, Any]]] = [
     [{}, {"enable_deletion_protection": True}],
     [{}, {"table_class": TableClass.STANDARD_INFREQUENT_ACCESS}],
     [{}, {"enable_run_index": True}],
-    [{}, {"enable_thread_index": True}],
+    [{}, {"enable_thread_index": False}],
     [{}, {"environment": "prod"}],
     [{}, {"table_name": "chats"}],
     [{}, {"create_policies": True}],

@@ -156,17 +156,18 @@ def test_tags_of_the_app_join_the_environment(environment: str | None) -> None:
 
 
 ARN = {"Fn::GetAtt": ["Table", "Arn"]}
+WITHOUT_INDEX = {"enable_thread_index": False}
 INDEX_ARN = {"Fn::Join": ["", [ARN, "/index/*"]]}
 
 
 @pytest.mark.parametrize(
     ("settings", "resources", "key"),
     [
-        ({}, [ARN], None),
-        ({"enable_thread_index": True}, [ARN, INDEX_ARN], None),
-        ({"enable_run_index": True}, [ARN, INDEX_ARN], None),
-        ({"kms_key_arn": KEY_ARN}, [ARN], KEY_ARN),
-        ({"kms_key_arn": KEY_ARN, "enable_run_index": True}, [ARN, INDEX_ARN], KEY_ARN),
+        ({}, [ARN, INDEX_ARN], None),
+        (WITHOUT_INDEX, [ARN], None),
+        ({**WITHOUT_INDEX, "enable_run_index": True}, [ARN, INDEX_ARN], None),
+        ({"kms_key_arn": KEY_ARN}, [ARN, INDEX_ARN], KEY_ARN),
+        ({**WITHOUT_INDEX, "kms_key_arn": KEY_ARN}, [ARN], KEY_ARN),
     ],
 )
 def test_a_grant_covers_the_index_and_the_key(

@@ -50,7 +50,7 @@ FACTORS: tuple[tuple[Parameters, ...], ...] = (
     ({}, {"EnableDeletionProtection": "true"}),
     ({}, {"TableClass": "STANDARD_INFREQUENT_ACCESS"}),
     ({}, {"EnableRunIndex": "true"}),
-    ({}, {"EnableThreadIndex": "true"}),
+    ({}, {"EnableThreadIndex": "false"}),
     (
         {},
         {"TableName": "some.table_-1", "Environment": "prod"},
@@ -151,7 +151,8 @@ def stack_only(parameters: Parameters) -> set[str]:
     if parameters.get("AlarmTopicArn"):
         found |= {"ReadThrottleAlarm", "WriteThrottleAlarm", "SystemErrorAlarm"}
         for index in ("Run", "Thread"):
-            if parameters.get(f"Enable{index}Index") == "true":
+            name = f"Enable{index}Index"
+            if parameters.get(name, DECLARED[name]["Default"]) == "true":
                 found.add(f"{index}IndexThrottleAlarm")
         for kind in ("Read", "Write"):
             provisioned = parameters.get("BillingMode") == "PROVISIONED"

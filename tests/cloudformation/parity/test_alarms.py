@@ -14,7 +14,6 @@ ON = {
     "TableName": "chats",
     "AlarmTopicArn": TOPIC,
     "EnableRunIndex": "true",
-    "EnableThreadIndex": "true",
 }
 MAXIMA = {"MaxReadRequestUnits": "17", "MaxWriteRequestUnits": "19"}
 PROVISIONED = {"BillingMode": "PROVISIONED", "ReadCapacity": "5", "WriteCapacity": "7"}

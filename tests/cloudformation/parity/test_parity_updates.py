@@ -78,6 +78,7 @@ def test_an_update_ends_with_the_table_of_a_new_stack(oracle: Oracle) -> None:
 
 
 CAPACITY = {"BillingMode": "PROVISIONED", "ReadCapacity": "5", "WriteCapacity": "7"}
+WITHOUT_INDEX = {"EnableThreadIndex": "false"}
 BOUNDS = {"MinReadCapacity": "3", "MaxReadCapacity": "11"}
 
 
@@ -96,14 +97,14 @@ BOUNDS = {"MinReadCapacity": "3", "MaxReadCapacity": "11"}
             ("UpdateTable", {"OnDemandThroughput": {
                 "MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}}),
         ]),
-        ({}, CAPACITY | BOUNDS, [
+        (WITHOUT_INDEX, WITHOUT_INDEX | CAPACITY | BOUNDS, [
             ("UpdateTable", {
                 "BillingMode": "PROVISIONED",
                 "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 7}}),
             ("RegisterScalableTarget", {"MinCapacity": 3, "MaxCapacity": 11}),
             ("PutScalingPolicy", {"PolicyName": "target-utilization"}),
         ]),
-        (CAPACITY | BOUNDS, {}, [
+        (WITHOUT_INDEX | CAPACITY | BOUNDS, WITHOUT_INDEX, [
             ("DeleteScalingPolicy", {"PolicyName": "target-utilization"}),
             ("DeregisterScalableTarget", {"ResourceId": "table/langgraph-checkpoint"}),
             ("UpdateTable", {"BillingMode": "PAY_PER_REQUEST"}),

@@ -50,7 +50,7 @@ def statuses(done: Done) -> dict[str, str]:
 
 
 def test_a_permission_that_every_graph_needs_is_a_problem(refused: dict[str, str]) -> None:
-    refused |= dict.fromkeys(("Query", "Scan"), "AccessDeniedException")
+    refused |= dict.fromkeys(("Query", "Scan", "UpdateItem"), "AccessDeniedException")
     done = doctor()
     found = {row["check"]: row for row in done.rows}
     assert (done.code, found["may Query"]["status"], found["may Scan"]["status"]) == (
@@ -58,6 +58,7 @@ def test_a_permission_that_every_graph_needs_is_a_problem(refused: dict[str, str
         "note",
     )
     assert found["may Query"]["what_to_do"] == "allow dynamodb:Query for every method"
+    assert found["may UpdateItem"]["status"] == "problem"
     assert {found["may PutItem"]["status"], found["TTL"]["status"]} == {"ok"}
 
 
@@ -82,6 +83,9 @@ def test_a_role_that_may_not_describe_the_table_is_told_the_rest(refused: dict[s
     found = statuses(done)
     assert (done.code, found["table"], found["TTL"]) == (0, "unknown", "unknown")
     assert found["may Query"] == "ok"
+    refused["UpdateItem"] = "AccessDeniedException"
+    done = doctor()
+    assert (done.code, statuses(done)["may UpdateItem"]) == (4, "problem")
 
 
 def test_without_credentials_it_says_how_to_give_some(monkeypatch: pytest.MonkeyPatch) -> None:

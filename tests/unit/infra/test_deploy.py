@@ -23,6 +23,7 @@ from deploying import (
     OK,
     PLAIN,
     SCALED,
+    THREADS,
     UNFINISHED,
     UNTAG,
     Step,
@@ -88,12 +89,15 @@ def test_an_existing_table_that_differs_is_warned_of_once_without_another_call(
         BillingModeSummary={"BillingMode": "PAY_PER_REQUEST"},
         SSEDescription={"Status": "ENABLED"},
         TableClassSummary={"TableClass": "STANDARD_INFREQUENT_ACCESS"},
+        **KEYS,
+        GlobalSecondaryIndexes=[],
     )
     play(deploy(config), (DESCRIBE, described), (LIST_TAGS, tags(Environment="test")))
     assert caplog.messages == [
         "table 'chats' differs from its configuration, and deploy=True changes no existing table: "
         "environment: configured 'prod', found 'test'; "
         "table_class: configured 'STANDARD', found 'STANDARD_INFREQUENT_ACCESS'; "
+        "enable_thread_index: configured True, found False; "
         "enable_deletion_protection: configured True, found False. "
         "plan() also compares TTL, recovery, autoscaling and the key"
     ]
@@ -239,7 +243,7 @@ def test_other_keys_of_a_concurrent_creator_are_an_error() -> None:
 
 
 def test_an_index_does_not_make_the_keys_others() -> None:
-    attributes = [*KEYS["AttributeDefinitions"], {"AttributeName": "run", "AttributeType": "S"}]
+    attributes = [*THREADS["AttributeDefinitions"], {"AttributeName": "run", "AttributeType": "S"}]
     play(deploy(PLAIN), (DESCRIBE, table(AttributeDefinitions=attributes)))
 
 

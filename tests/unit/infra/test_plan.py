@@ -29,6 +29,7 @@ from descriptions import (
     OTHER_KEY,
     SCALED_INDEX,
     WITH_INDEX,
+    WITHOUT_INDEX,
     WITHOUT_SETTINGS,
     described,
     look,
@@ -56,7 +57,8 @@ CHANGES: list[tuple[str, DynamoDBTableConfig, Any, dict[str, Any]]] = [
     ("environment", ON_DEMAND, None, {}),
     ("table_class", ON_DEMAND, TableClass.STANDARD_INFREQUENT_ACCESS, {}),
     ("enable_run_index", ON_DEMAND, True, {}),
-    ("enable_thread_index", ON_DEMAND, not ON_DEMAND.enable_thread_index, {}),
+    ("enable_thread_index", WITHOUT_SETTINGS, False, {}),
+    ("enable_thread_index", WITHOUT_INDEX, True, {}),
     ("billing_mode", WITHOUT_SETTINGS, BillingMode.PROVISIONED, PROVISIONED),
     (
         "billing_mode",
@@ -150,7 +152,7 @@ SAME: list[tuple[DynamoDBTableConfig, str, Any]] = [
     (ON_DEMAND, f"{TABLE}.AttributeDefinitions", OTHER_ATTRIBUTES),
     (FIXED, f"{TABLE}.BillingModeSummary", {"BillingMode": "PROVISIONED"}),
     (WITHOUT_SETTINGS, f"{TABLE}.OnDemandThroughput", NO_MAXIMA),
-    (WITHOUT_SETTINGS, f"{TABLE}.GlobalSecondaryIndexes", []),
+    (WITHOUT_INDEX, f"{TABLE}.GlobalSecondaryIndexes", []),
     (WITH_INDEX, f"{INDEX}.IndexStatus", "CREATING"),
     # Autoscaling moves capacities within their bounds.
     (AUTOSCALED, READS, 2),
@@ -295,9 +297,9 @@ def test_another_index_is_drift() -> None:
 
 
 def test_other_keys_are_drift() -> None:
-    replies = described(WITHOUT_SETTINGS)
+    replies = described(WITHOUT_INDEX)
     replies["describe_table"]["Table"] |= keys_of(("id", "N", "HASH"))
-    found = look(WITHOUT_SETTINGS, replies)
+    found = look(WITHOUT_INDEX, replies)
     assert found == nothing_to_do(Drift("keys", "PK (S, HASH), SK (S, RANGE)", "id (N, HASH)"))
 
 

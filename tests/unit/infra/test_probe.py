@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from langgraph_checkpoint_dynamodb import AccessDeniedError, RequestRejectedError
+from langgraph_checkpoint_dynamodb.format.thread_entries import THREAD_INDEX
 from langgraph_checkpoint_dynamodb.infra import probe
 from langgraph_checkpoint_dynamodb.infra.template import INDEXES
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Done, advance
@@ -43,9 +44,10 @@ def test_an_index_is_probed_if_there_is_one() -> None:
     ]
 
 
-def test_a_graph_needs_four_of_them() -> None:
-    needed = [one.action for one in probe.probes("chats", "t", []) if one.of_every_graph]
-    assert needed == ["Query", "BatchGetItem", "PutItem", "BatchWriteItem"]
+@pytest.mark.parametrize(("indexes", "more"), [([], []), ([THREAD_INDEX], ["UpdateItem"])])
+def test_a_graph_needs_these_of_them(indexes: list[str], more: list[str]) -> None:
+    needed = [one.action for one in probe.probes("chats", "t", indexes) if one.of_every_graph]
+    assert needed == ["Query", "BatchGetItem", "PutItem", "BatchWriteItem", *more]
 
 
 @pytest.mark.parametrize(

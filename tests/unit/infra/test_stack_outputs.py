@@ -32,7 +32,7 @@ OUTPUTS = {
     "TtlAttribute": "expires",
     "TtlEnabled": "true",
     "RunIndexEnabled": "false",
-    "ThreadIndexEnabled": "false",
+    "ThreadIndexEnabled": "true",
     "TemplateVersion": "1.4.2",
 }
 
@@ -94,9 +94,10 @@ def test_the_outputs_become_the_configuration(scripted: Scripted) -> None:
 
 
 def test_what_is_off_stays_off_and_what_is_on_is_on(scripted: Scripted) -> None:
-    saver = make(scripted, stack(TtlEnabled="false", RunIndexEnabled="true", TtlAttribute="ttl"))
+    indexes = {"RunIndexEnabled": "true", "ThreadIndexEnabled": "false"}
+    saver = make(scripted, stack(TtlEnabled="false", TtlAttribute="ttl", **indexes))
     assert saver.config.table_config == DynamoDBTableConfig(
-        table_name="chats-Table-1", enable_run_index=True
+        table_name="chats-Table-1", enable_run_index=True, enable_thread_index=False
     )
 
 

@@ -177,7 +177,7 @@ def test_no_stack_operation_deletes_the_table() -> None:
 DEFAULTS = {
     "TableClass": "STANDARD",
     "EnableRunIndex": "false",
-    "EnableThreadIndex": "false",
+    "EnableThreadIndex": "true",
     "TargetUtilization": "70",
     "IndexReadCapacity": "1",
     "PointInTimeRecoveryDays": "35",
