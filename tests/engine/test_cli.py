@@ -452,5 +452,5 @@ def test_doctor_says_what_is_missing(
 async def test_a_large_value_is_shown_shortened(client: Either, cli: CommandLine) -> None:
     await put(client, config_of("ada"), {"document": LARGE.hex()})
     done = cli.run("threads", "show", "ada")
-    assert "… (80,002 characters)" in done.out
+    assert "… (80,002 characters; --json writes all)" in done.out
     assert len(done.out) < 1000

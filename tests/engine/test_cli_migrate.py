@@ -48,6 +48,9 @@ def test_it_copies_what_the_method_copies(
     assert by_command.verify().ok
     again = run("--json", "--thread", dump.put[0].name[0])
     assert (again.rows[-1]["threads"], again.rows[-1]["checkpoints"]) == (1, 0)
+    command = CommandLine(endpoint_url, table)
+    missing = command.run("migrate", "no-such-table", "--layout", LAYOUTS[name])
+    assert (missing.code, "no table 'no-such-table' to copy from" in missing.err) == (3, True)
     absent = run("--thread", "zzz")
     assert (absent.code, "none of 'zzz'" in absent.err) == (3, True)
 

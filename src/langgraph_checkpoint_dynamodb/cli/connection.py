@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -162,6 +163,8 @@ def command(function: Callable[Concatenate[Options, P], None]) -> Callable[..., 
     parameters = [*own, *shared.values()]
     keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    # A terminal's width fills the lines of a paragraph; those of examples are indented.
+    run.__doc__ = re.sub(r"(?<=\S)\n(?=\S)", " ", inspect.cleandoc(function.__doc__ or ""))
     run.__annotations__ = {one.name: one.annotation for one in keywords}
     return run
 

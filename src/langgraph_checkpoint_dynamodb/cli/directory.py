@@ -39,7 +39,9 @@ ListedOwner = Annotated[
 AllOwners = Annotated[
     bool, typer.Option("--all", help="Every thread of all owners, in no order, by the index.")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="How many threads; 20, or --all.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="How many threads; 20, or with --all all of them.")
+]
 Cursor = Annotated[str | None, typer.Option(help="Continue a list: the cursor that it ended with.")]
 OldestFirst = Annotated[bool, typer.Option("--oldest-first", help="Longest inactive first.")]
 Scan = Annotated[
@@ -63,6 +65,7 @@ def ls(
 ) -> None:
     """List threads by last activity, latest first: an owner's, or those without an owner.
 
+    A thread is interrupted if a task waits for an answer, in error if one failed, else idle.
     Pages are in order to the hour, as activity is written once an hour; the times shown are exact.
     Needs the table's index of threads (the parameter EnableThreadIndex). A table without it, or
     with threads from before it, is listed by --scan, which finds ids alone.

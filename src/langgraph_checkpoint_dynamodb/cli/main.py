@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
 from ..errors import DISTRIBUTION
+from ..runtime.logs import LOG
 from . import directory, doctor, migration, retention, tables, threads, upkeep
 from .connection import command
 
@@ -47,11 +49,17 @@ def _options(
 ) -> None: ...
 
 
-threads.app.command("ls")(command(directory.ls))
-threads.app.command("index")(command(directory.index))
-threads.app.command("export")(command(retention.export))
-threads.app.command("rm")(command(retention.rm))
-app.add_typer(threads.app, name="threads", help="List, inspect, export and delete threads.")
+LOG.addHandler(
+    logging.NullHandler()
+)  # else Python writes warnings, which name arguments, to stderr
+
+of_threads = typer.Typer(no_args_is_help=True)
+for function in (
+    *(directory.ls, threads.show, threads.history, threads.diff, threads.messages),
+    *(retention.export, retention.rm, directory.index),
+):
+    of_threads.command()(command(function))
+app.add_typer(of_threads, name="threads", help="List, inspect, export and delete threads.")
 app.add_typer(upkeep.app)
 app.add_typer(retention.app)
 app.add_typer(doctor.app)

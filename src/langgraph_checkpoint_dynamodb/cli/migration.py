@@ -11,7 +11,7 @@ import typer
 from ..config import source_table
 from ..config.saver_config import DynamoDBConfig
 from ..config.source_table import SourceTable
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, TableNotFoundError
 from ..migration.report import MigrationReport
 from ..saver.saver import DynamoDBSaver
 from .connection import FAILED, Connection, NotFoundError, command, once
@@ -88,12 +88,18 @@ def migrate(
         _target(connection.config, ttl_seconds, owner_key) as saver,
         connection.output.progress.status("copying") as status,
     ):
-        report = saver.migrate(
-            found,
-            thread or None,
-            dry_run=dry_run,
-            progress=lambda part: status.update(f"copied {part.threads} threads"),
-        )
+        try:
+            report = saver.migrate(
+                found,
+                thread or None,
+                dry_run=dry_run,
+                progress=lambda part: status.update(f"copied {part.threads} threads"),
+            )
+        except TableNotFoundError as error:
+            raise NotFoundError(
+                f"there is no table {source!r} to copy from: check SOURCE, the Region and the "
+                "account"
+            ) from error
     _print(connection, report, dry_run=dry_run)
     if not report.ok:
         raise typer.Exit(FAILED)

@@ -89,12 +89,11 @@ def prune(
         keep = arguments.keep("keep_latest", keep_last, age, saver.clock())
         run = partial(_prune_each, connection, thread_ids, keep)
     else:
-        _check_choice(owner, everything, keep_last, older_than)
         run = partial(
             saver.prune_threads,
             owner=owner,
             all_owners=everything,
-            inactive_for=duration("--inactive-for", inactive_for or ""),
+            inactive_for=_inactive(owner, everything, inactive_for, keep_last, older_than),
             strategy="delete" if delete else "keep_latest",
         )
     if dry_run or not yes:
@@ -109,15 +108,27 @@ def prune(
     _print(connection, report, deleted=True)
 
 
-def _check_choice(
-    owner: str | None, everything: bool, keep_last: int | None, older_than: str | None
-) -> None:
+def _inactive(
+    owner: str | None,
+    everything: bool,
+    inactive_for: str | None,
+    keep_last: int | None,
+    older_than: str | None,
+) -> timedelta:
+    """For how long threads were inactive that are not named.
+
+    Raises:
+        ConfigurationError: It is missing, or the options are for other threads.
+    """
     if (owner is not None) == everything:
         raise ConfigurationError("pass ids of threads, or --owner, or --all: one of the three")
     if keep_last is not None or older_than is not None:
         raise ConfigurationError(
             "--keep-last and --older-than are for named threads: pass --inactive-for, or ids"
         )
+    if inactive_for is None:
+        raise ConfigurationError("with --owner or --all, pass a time, such as --inactive-for 30d")
+    return duration("--inactive-for", inactive_for)
 
 
 def _prune_each(

@@ -17,10 +17,8 @@ from ..runtime.context import ThreadNamespace
 from ..saver.saver import DynamoDBSaver
 from ..serialization.plain_data import as_json
 from . import delta, thread_view
-from .connection import Connection, NotFoundError, command
+from .connection import Connection, NotFoundError
 from .output import Row, in_line
-
-app = typer.Typer(no_args_is_help=True)
 
 _SHOWN = 300  # characters of a value on a terminal
 _COUNTERS = "counters_since_delta_snapshot"
@@ -61,8 +59,6 @@ def _config(thread_id: str, ns: str | None, checkpoint_id: str | None) -> Runnab
     return {"configurable": {name: value for name, value in names.items() if value is not None}}
 
 
-@app.command()
-@command
 def show(
     connection: Connection,
     thread_id: ThreadId,
@@ -151,11 +147,13 @@ def _print_state(connection: Connection, row: Row) -> None:
 def shortened(value: Any) -> str:
     """A value as a line of JSON that fits on a screen."""
     text = json.dumps(as_json(value), ensure_ascii=False)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
+    return (
+        text
+        if len(text) <= _SHOWN
+        else f"{text[:_SHOWN]}… ({len(text):,} characters; --json writes all)"
+    )
 
 
-@app.command()
-@command
 def history(
     connection: Connection,
     thread_id: ThreadId,
@@ -184,17 +182,15 @@ def history(
     connection.output.rows(rows, shown)
 
 
-@app.command()
-@command
 def diff(
     connection: Connection,
     thread_id: ThreadId,
     first: Annotated[
         str | None,
-        typer.Argument(metavar="FROM", help="Its id; TO's parent if left out."),
+        typer.Argument(metavar="FROM", help="A checkpoint's id; TO's parent if left out."),
     ] = None,
     second: Annotated[
-        str | None, typer.Argument(metavar="TO", help="Its id; the newest if left out.")
+        str | None, typer.Argument(metavar="TO", help="A checkpoint's id; the newest if left out.")
     ] = None,
     ns: Namespace = "",
 ) -> None:
@@ -250,8 +246,6 @@ def _pretty(value: Any) -> list[str]:
     return json.dumps(as_json(value), ensure_ascii=False, indent=1).splitlines()
 
 
-@app.command()
-@command
 def messages(
     connection: Connection,
     thread_id: ThreadId,

@@ -26,7 +26,7 @@ _COUNTS = ("threads", "checkpoints", "writes", "chunks", "young", "expiring", "u
 
 
 def _ids(text: str) -> Any:
-    return typer.Argument(metavar="[THREAD]…", callback=once, help=text)
+    return typer.Argument(metavar="THREAD", callback=once, help=text)
 
 
 ThreadIds = Annotated[list[str] | None, _ids("Ids of threads.")]
