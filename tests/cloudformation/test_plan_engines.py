@@ -21,6 +21,7 @@ from langgraph_checkpoint_dynamodb import (
     TableNotFoundError,
     TableProtectedError,
 )
+from langgraph_checkpoint_dynamodb.infra.compare import TRACKING
 from langgraph_checkpoint_dynamodb.infra.deploy import deploy
 from langgraph_checkpoint_dynamodb.infra.destroy import destroy
 from langgraph_checkpoint_dynamodb.infra.plan import plan
@@ -155,7 +156,7 @@ async def test_nothing_is_sent_to_aws_about_a_table_of_an_emulator(
     await client.setup()
     found = await client.plan()
     assert (found.exists, found.drift) == (True, ())
-    assert {one.setting for one in found.unknown} == {"kms_key_arn", *SCALED, "target_utilization"}
+    assert {one.setting for one in found.unknown} == {"kms_key_arn", *SCALED, *TRACKING}
     await client.destroy()
     assert not (await client.plan()).exists
     assert len(urls) > 8
@@ -260,10 +261,10 @@ async def test_dynamodb_local_does_not_tell_everything(make_saver: MakeSaver, mo
     found = await Either(saver, use_async=mode != "sync").plan()
     assert (found.exists, found.stack, found.calls) == (True, None, ())
     assert found.drift == ()
-    indexes = [(setting, name) for name in INDEXES for setting in (*SCALED, "target_utilization")]
+    indexes = [(setting, name) for name in INDEXES for setting in (*SCALED, *TRACKING)]
     assert [(one.setting, one.index) for one in found.unknown] == [
         *((setting, None) for setting in ("environment", "table_class", *SCALED)),
-        ("target_utilization", None),
+        *((setting, None) for setting in TRACKING),
         ("enable_encryption", None),
         ("enable_point_in_time_recovery", None),
         ("point_in_time_recovery_days", None),

@@ -36,6 +36,7 @@ AUTOSCALED = replace(FIXED, **BOUNDS)
 SCALED_INDEX = replace(AUTOSCALED, enable_run_index=True)
 
 MANAGED_KEY = KMS_KEY[:-1] + "5"
+_OF_AN_INDEX = ("OnDemandThroughput", "WarmThroughput")
 
 
 def described(config: DynamoDBTableConfig) -> dict[str, Any]:
@@ -62,6 +63,10 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
             "MaxReadRequestUnits": config.max_read_request_units or -1,
             "MaxWriteRequestUnits": config.max_write_request_units or -1,
         }
+    found["WarmThroughput"] = {
+        "ReadUnitsPerSecond": config.warm_read_units,
+        "WriteUnitsPerSecond": config.warm_write_units,
+    }
     if config.enable_encryption:
         found["SSEDescription"] = {
             "Status": "ENABLED",
@@ -81,7 +86,7 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
                     "ReadCapacityUnits": config.index_read_capacity if config.read_capacity else 0,
                     "WriteCapacityUnits": config.write_capacity or 0,
                 },
-                **{name: dict(found[name]) for name in ("OnDemandThroughput",) if name in found},
+                **{name: dict(found[name]) for name in _OF_AN_INDEX if name in found},
             }
             for index in create["GlobalSecondaryIndexes"]
         ]
@@ -117,7 +122,11 @@ def described(config: DynamoDBTableConfig) -> dict[str, Any]:
 
 def scaling_of(config: DynamoDBTableConfig) -> dict[str, Any]:
     kinds = [kind for kind in ("read", "write") if getattr(config, f"max_{kind}_capacity")]
-    aim = {"TargetValue": float(config.target_utilization)}
+    aim = {
+        "TargetValue": float(config.target_utilization),
+        "ScaleInCooldown": config.scale_in_cooldown,
+        "ScaleOutCooldown": config.scale_out_cooldown,
+    }
     resources = ["table", "index"] if config.enable_run_index else ["table"]
     scaled = [(dimension(kind.title(), one), kind) for one in resources for kind in kinds]
     return {

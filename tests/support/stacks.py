@@ -71,6 +71,8 @@ _CAPACITIES: list[list[Settings]] = [
         {"max_read_request_units": 11},
         {"max_write_request_units": 13},
         {"max_read_request_units": 11, "max_write_request_units": 13},
+        {"warm_read_units": 20_000},
+        {"warm_write_units": 9_000},
     ],
     [
         PROVISIONED,
@@ -78,6 +80,7 @@ _CAPACITIES: list[list[Settings]] = [
         {**PROVISIONED, **_SCALED_WRITES},
         {**PROVISIONED, **SCALED},
         {**PROVISIONED, **SCALED, "target_utilization": 50, "index_read_capacity": 2},
+        {**PROVISIONED, **SCALED, "scale_in_cooldown": 300, "scale_out_cooldown": 60},
     ],
 ]
 

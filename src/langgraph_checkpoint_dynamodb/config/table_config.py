@@ -24,6 +24,12 @@ _MAX_TTL_SECONDS = 100 * 365 * 24 * 3600
 _MAX_CAPACITY_UNITS = 10_000_000
 _MAX_RECOVERY_DAYS = 35
 _UTILIZATION = (20, 90)
+_MAX_COOLDOWN = 3600
+WARM_UNITS = {"warm_read_units": 12_000, "warm_write_units": 4_000}
+"""The units a second that a new table on demand supports at once; they can only be raised.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html
+"""
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -75,10 +81,18 @@ class DynamoDBTableConfig:
         max_write_capacity: Upper bound of write autoscaling.
         target_utilization: The utilization that autoscaling aims for: consumed capacity in
             percent of the provisioned capacity, 20 to 90.
+        scale_in_cooldown: Seconds that autoscaling waits after it lowered a capacity, before it
+            lowers it again, 0 to 3600.
+        scale_out_cooldown: The same after it raised a capacity.
         max_read_request_units: Upper bound of read request units a second,
             `PAY_PER_REQUEST` only.
         max_write_request_units: Upper bound of write request units a second,
             `PAY_PER_REQUEST` only.
+        warm_read_units: Read units a second that the table supports at once, `PAY_PER_REQUEST`
+            only. A new table has the default, 12,000. AWS bills more once, and it cannot be
+            lowered.
+        warm_write_units: Write units a second that the table and each index support at once, as
+            `warm_read_units`; a new table has 4,000.
         point_in_time_recovery_days: How many days back the table can be restored, 1 to 35.
         kms_key_arn: ARN of a customer managed KMS key. Not of an alias: DynamoDB reports the key
             only, so that a changed alias would not be noticed.
@@ -113,8 +127,12 @@ class DynamoDBTableConfig:
     min_write_capacity: int | None = None
     max_write_capacity: int | None = None
     target_utilization: int = 70
+    scale_in_cooldown: int = 0
+    scale_out_cooldown: int = 0
     max_read_request_units: int | None = None
     max_write_request_units: int | None = None
+    warm_read_units: int = WARM_UNITS["warm_read_units"]
+    warm_write_units: int = WARM_UNITS["warm_write_units"]
     point_in_time_recovery_days: int = _MAX_RECOVERY_DAYS
     kms_key_arn: str | None = None
     enable_deletion_protection: bool = False
@@ -134,6 +152,8 @@ class DynamoDBTableConfig:
             "point_in_time_recovery_days", self.point_in_time_recovery_days, 1, _MAX_RECOVERY_DAYS
         )
         check_integer("target_utilization", self.target_utilization, *_UTILIZATION)
+        for name in ("scale_in_cooldown", "scale_out_cooldown"):
+            check_integer(name, getattr(self, name), 0, _MAX_COOLDOWN)
         check_integer("index_read_capacity", self.index_read_capacity, 1, _MAX_CAPACITY_UNITS)
         self._check_capacities()
 
@@ -202,11 +222,13 @@ class DynamoDBTableConfig:
         bounds = ("min_read_capacity", "max_read_capacity", "min_write_capacity")
         provisioned = ("read_capacity", "write_capacity", *bounds, "max_write_capacity")
         on_demand = ("max_read_request_units", "max_write_request_units")
+        for name, low in WARM_UNITS.items():
+            check_integer(name, getattr(self, name), low, _MAX_CAPACITY_UNITS)
         if self.billing_mode is BillingMode.PAY_PER_REQUEST:
             self._check_absent(provisioned, BillingMode.PROVISIONED)
             self._check_units(on_demand)
             return
-        self._check_absent(on_demand, BillingMode.PAY_PER_REQUEST)
+        self._check_absent((*on_demand, *WARM_UNITS), BillingMode.PAY_PER_REQUEST)
         self._check_units(provisioned)
         for kind in ("read", "write"):
             capacity = getattr(self, f"{kind}_capacity")
@@ -225,7 +247,7 @@ class DynamoDBTableConfig:
             )
 
     def _check_absent(self, names: tuple[str, ...], mode: BillingMode) -> None:
-        given = [name for name in names if getattr(self, name) is not None]
+        given = [name for name in names if getattr(self, name) not in (None, WARM_UNITS.get(name))]
         if given:
             raise ConfigurationError(
                 f"{', '.join(given)} with billing_mode={self.billing_mode.value}: only for "

@@ -131,7 +131,8 @@ def _indexes(value: Sequence[Mapping[str, Any]]) -> list[Any]:
 
 
 def _tracking(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {**value, "TargetValue": float(value["TargetValue"])}
+    cooldowns = {name: int(value[name]) for name in ("ScaleInCooldown", "ScaleOutCooldown")}
+    return {**value, **cooldowns, "TargetValue": float(value["TargetValue"])}
 
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
@@ -142,6 +143,7 @@ _INDEX: Translation = {
     "Projection": _unchanged,
     "ProvisionedThroughput": _integers,
     "OnDemandThroughput": _integers,
+    "WarmThroughput": _integers,
 }
 _CREATE_TABLE: Translation = {
     "TableName": _unchanged,
@@ -151,6 +153,7 @@ _CREATE_TABLE: Translation = {
     "BillingMode": _unchanged,
     "ProvisionedThroughput": _integers,
     "OnDemandThroughput": _integers,
+    "WarmThroughput": _integers,
     "TableClass": _unchanged,
     "DeletionProtectionEnabled": _unchanged,
     "SSESpecification": _encryption,

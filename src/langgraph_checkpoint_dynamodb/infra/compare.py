@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..config.table_config import BillingMode
+from ..config.table_config import WARM_UNITS, BillingMode
 from ..runtime.effects import AUTOSCALING
 from .describe import billing_mode, key_text
 from .template import INDEXES, SETTINGS
@@ -45,8 +45,11 @@ _TRACKING = "TargetTrackingScalingPolicyConfiguration"
 BOUNDS = tuple(f"{bound}_{kind}_capacity" for kind in _KINDS for bound in ("min", "max"))
 """The settings that DescribeScalableTargets reports."""
 
-_ON_DEMAND = frozenset({"max_read_request_units", "max_write_request_units"})
-_PROVISIONED = frozenset({"read_capacity", "write_capacity", *BOUNDS, "target_utilization"})
+TRACKING = ("target_utilization", "scale_in_cooldown", "scale_out_cooldown")
+"""The settings that DescribeScalingPolicies reports."""
+
+_ON_DEMAND = frozenset({"max_read_request_units", "max_write_request_units", *WARM_UNITS})
+_PROVISIONED = frozenset({"read_capacity", "write_capacity", *BOUNDS, *TRACKING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +162,14 @@ def _projection(projection: Mapping[str, Any]) -> str:
 def _throughput(part: Mapping[str, Any]) -> Settings:
     provisioned = part.get("ProvisionedThroughput", {})
     on_demand = part.get("OnDemandThroughput", {})
+    warm = part.get("WarmThroughput", {})
+    kinds = zip(WARM_UNITS, ("ReadUnitsPerSecond", "WriteUnitsPerSecond"), strict=True)
     return {
         "read_capacity": provisioned.get("ReadCapacityUnits"),
         "write_capacity": provisioned.get("WriteCapacityUnits"),
         "max_read_request_units": _maximum(on_demand.get("MaxReadRequestUnits")),
         "max_write_request_units": _maximum(on_demand.get("MaxWriteRequestUnits")),
+        **{setting: warm[name] for setting, name in kinds if name in warm},
     }
 
 
@@ -190,20 +196,31 @@ def add_policies(parts: Parts, policies: Iterable[Mapping[str, Any]]) -> None:
 
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ScalingPolicy.html
     """
-    found = [(*_dimension(one), one.get(_TRACKING)) for one in policies]
+    found = [(*_dimension(one), _aims(one[_TRACKING])) for one in policies if one.get(_TRACKING)]
     for part, settings in parts.items():
-        by_kind: dict[str, Any] = {}
-        for kind in _KINDS:
-            aims = sorted(
-                {
-                    _whole(tracking["TargetValue"])
-                    for index, scaled, tracking in found
-                    if (index, scaled) == (part, kind) and tracking is not None
-                }
-            )
-            if aims or settings.get(f"max_{kind}_capacity") is not None:
-                by_kind[kind] = aims[0] if len(aims) == 1 else aims or None
-        settings["target_utilization"] = _common(by_kind)
+        scaled = {
+            kind: [aims for index, of, aims in found if (index, of) == (part, kind)]
+            for kind in _KINDS
+        }
+        for setting in TRACKING:
+            by_kind: dict[str, Any] = {}
+            for kind, all_aims in scaled.items():
+                values = sorted({aims[setting] for aims in all_aims})
+                if values or settings.get(f"max_{kind}_capacity") is not None:
+                    by_kind[kind] = values[0] if len(values) == 1 else values or None
+            settings[setting] = _common(by_kind)
+
+
+def _aims(tracking: Mapping[str, Any]) -> Settings:
+    """The settings of a policy; a table's cooldowns are 0 if none were given.
+
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_TargetTrackingScalingPolicyConfiguration.html
+    """
+    return {
+        "target_utilization": _whole(tracking["TargetValue"]),
+        "scale_in_cooldown": tracking.get("ScaleInCooldown", 0),
+        "scale_out_cooldown": tracking.get("ScaleOutCooldown", 0),
+    }
 
 
 def _whole(number: float) -> float:
@@ -267,10 +284,14 @@ def _matters(setting: str, wanted: Settings, found: Settings) -> bool:
     match setting:
         case "read_capacity" | "write_capacity":
             matters = _is_out_of_bounds(setting, wanted, found)
-        case "target_utilization":
+        case "target_utilization" | "scale_in_cooldown" | "scale_out_cooldown":
             # Scaling that is missing, or too much, differs in its bounds already.
             has_bounds = any(found.get(bound, 0) is not None for bound in BOUNDS)
             matters = wanted[setting] is not None and has_bounds
+        case "warm_read_units" | "warm_write_units":
+            # They grow with the traffic. The default is what a table has without a request.
+            units = wanted[setting]
+            matters = WARM_UNITS[setting] < units and found.get(setting, 0) < units
         case "ttl_attribute":
             matters = wanted["enable_ttl"] and found.get("enable_ttl")
         case "point_in_time_recovery_days":

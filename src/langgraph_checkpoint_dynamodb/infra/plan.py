@@ -14,6 +14,7 @@ from .compare import (
     BOUNDS,
     NOT_DESCRIBED,
     OWN_ITEMS,
+    TRACKING,
     Drift,
     Parts,
     Unknown,
@@ -137,7 +138,7 @@ def _reads(
     if billing_mode(table) == "PROVISIONED":
         resources = scaled_resources(name, table)
         yield BOUNDS, _bounds(resources, found)
-        yield ("target_utilization",), _policies(resources, found)
+        yield TRACKING, _policies(resources, found)
     yield ("items",), _items(name, of_table)
 
 

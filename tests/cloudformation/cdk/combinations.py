@@ -16,7 +16,7 @@ _PROVISIONED = {
     "index_read_capacity": 2,
 }
 _READ_SCALING = {"min_read_capacity": 3, "max_read_capacity": 50}
-_WRITE_SCALING = {"min_write_capacity": 4, "max_write_capacity": 60, "target_utilization": 55}
+_WRITE_SCALING = {"min_write_capacity": 4, "max_write_capacity": 60, "scale_in_cooldown": 300}
 
 # Each setting is one of these; a config is one choice of each.
 _CHOICES: list[list[dict[str, Any]]] = [
@@ -25,6 +25,7 @@ _CHOICES: list[list[dict[str, Any]]] = [
         {"max_read_request_units": 11},
         {"max_write_request_units": 12},
         {"max_read_request_units": 11, "max_write_request_units": 12},
+        {"warm_read_units": 20_000, "warm_write_units": 9_000},
         _PROVISIONED,
         {**_PROVISIONED, **_READ_SCALING},
         {**_PROVISIONED, **_WRITE_SCALING},

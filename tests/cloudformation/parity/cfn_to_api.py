@@ -95,6 +95,7 @@ def each(convert: Convert) -> Convert:
 _KEY_SCHEMA = each(struct(AttributeName=text, KeyType=text))
 _PROVISIONED = struct(ReadCapacityUnits=whole, WriteCapacityUnits=whole)
 _ON_DEMAND = struct(MaxReadRequestUnits=whole, MaxWriteRequestUnits=whole)
+_WARM = struct(ReadUnitsPerSecond=whole, WriteUnitsPerSecond=whole)
 
 _CREATE_TABLE: dict[str, Convert] = {
     "TableName": text,
@@ -107,11 +108,13 @@ _CREATE_TABLE: dict[str, Convert] = {
             Projection=struct(ProjectionType=text, NonKeyAttributes=each(text)),
             ProvisionedThroughput=_PROVISIONED,
             OnDemandThroughput=_ON_DEMAND,
+            WarmThroughput=_WARM,
         )
     ),
     "BillingMode": text,
     "ProvisionedThroughput": _PROVISIONED,
     "OnDemandThroughput": _ON_DEMAND,
+    "WarmThroughput": _WARM,
     "TableClass": text,
     "DeletionProtectionEnabled": boolean,
     "SSESpecification": renamed(

@@ -92,6 +92,9 @@ def _throughput(was: dict[str, Any], shall: dict[str, Any]) -> dict[str, Any]:
     capacity = shall.get("ProvisionedThroughput")
     if capacity and capacity != was.get("ProvisionedThroughput"):
         found["ProvisionedThroughput"] = capacity
+    warm = shall.get("WarmThroughput")
+    if warm and warm != was.get("WarmThroughput"):  # what is left out stays: it cannot be lowered
+        found["WarmThroughput"] = warm
     maxima = [each.get("OnDemandThroughput") or {} for each in (was, shall)]
     if maxima[0] != maxima[1] and not capacity:
         found["OnDemandThroughput"] = {**NO_MAXIMUM, **maxima[1]}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from parity.cfn_to_api import NOT_DEPLOYED
+from stacks import STACK_ONLY
 
 Template = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -84,8 +86,16 @@ class _Names:
     """The edits of a node, with other names of the same kind to put in its place."""
 
     def __init__(self, template: Template) -> None:
-        self.parameters = template["Parameters"]
-        self.conditions = template["Conditions"].keys()
+        self.parameters = {
+            name: rules for name, rules in template["Parameters"].items() if name not in STACK_ONLY
+        }
+        # What only resources of `NOT_DEPLOYED` use would double the edits, and find nothing more.
+        self.conditions = {
+            name
+            for one in template["Resources"].values()
+            if one["Type"] not in NOT_DEPLOYED
+            for name in re.findall(r"\bHas\w+", json.dumps(one))
+        }
 
     def of_value(self, path: Path, node: Any, *, removable: bool = True) -> Iterator[Edit]:
         """Remove a property or change what it says, here and below."""

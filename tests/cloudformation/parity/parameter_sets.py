@@ -27,13 +27,22 @@ FACTORS: tuple[tuple[Parameters, ...], ...] = (
         {},
         {"MaxReadRequestUnits": "17"},
         {"MaxWriteRequestUnits": "19"},
-        {"MaxReadRequestUnits": "17", "MaxWriteRequestUnits": "19"},
+        {"MaxReadRequestUnits": "17", "MaxWriteRequestUnits": "19", "WarmReadUnits": "20001"},
+        {"WarmWriteUnits": "9001"},
         _PROVISIONED,
         _PROVISIONED | _READ_SCALING,
         _PROVISIONED | _WRITE_SCALING,
         _PROVISIONED | _READ_SCALING | _WRITE_SCALING,
     ),
-    ({}, {"TargetUtilization": "55", "IndexReadCapacity": "2"}),
+    (
+        {},
+        {
+            "TargetUtilization": "55",
+            "IndexReadCapacity": "2",
+            "ScaleInCooldown": "21",
+            "ScaleOutCooldown": "22",
+        },
+    ),
     (
         {},
         {"EnablePointInTimeRecovery": "false"},
@@ -75,8 +84,12 @@ _FIELDS = {
     "MinWriteCapacity": "min_write_capacity",
     "MaxWriteCapacity": "max_write_capacity",
     "TargetUtilization": "target_utilization",
+    "ScaleInCooldown": "scale_in_cooldown",
+    "ScaleOutCooldown": "scale_out_cooldown",
     "MaxReadRequestUnits": "max_read_request_units",
     "MaxWriteRequestUnits": "max_write_request_units",
+    "WarmReadUnits": "warm_read_units",
+    "WarmWriteUnits": "warm_write_units",
     "EnablePointInTimeRecovery": "enable_point_in_time_recovery",
     "PointInTimeRecoveryDays": "point_in_time_recovery_days",
     "EnableEncryption": "enable_encryption",
@@ -195,7 +208,12 @@ def _provisioned(draw: st.DrawFn) -> Parameters:
 
 _MAXIMUM = st.just(0) | _UNITS
 _BOOLEAN = st.sampled_from(["true", "false"])
-_ON_DEMAND = given(MaxReadRequestUnits=_MAXIMUM, MaxWriteRequestUnits=_MAXIMUM)
+_ON_DEMAND = given(
+    MaxReadRequestUnits=_MAXIMUM,
+    MaxWriteRequestUnits=_MAXIMUM,
+    WarmReadUnits=st.integers(12_000, 10_000_000),
+    WarmWriteUnits=st.integers(4_000, 10_000_000),
+)
 _KEY = st.just(
     {"EnableEncryption": "false"},
 ) | st.fixed_dictionaries(
@@ -218,6 +236,8 @@ _OTHERS = st.fixed_dictionaries(
         "Environment": st.from_regex(DECLARED["Environment"]["AllowedPattern"], fullmatch=True),
         "TableClass": st.sampled_from(DECLARED["TableClass"]["AllowedValues"]),
         "TargetUtilization": st.integers(20, 90).map(str),
+        "ScaleInCooldown": st.integers(0, 3600).map(str),
+        "ScaleOutCooldown": st.integers(0, 3600).map(str),
         "PointInTimeRecoveryDays": st.integers(1, 35).map(str),
         "TtlAttribute": _TTL_ATTRIBUTE,
         "AlarmTopicArn": st.sampled_from(["", TOPIC]),

@@ -60,20 +60,30 @@ def test_consumption_is_measured_against_the_maximum(
 def test_throttles_are_counted_of_the_table_and_the_index(oracle: Oracle) -> None:
     found = alarms(oracle, {"AlarmThrottledRequests": "3", "AlarmUtilization": "55"} | MAXIMA)
 
-    def of_index(name: str) -> list[dict[str, str]]:
-        return [*OF_THE_TABLE, {"Name": "GlobalSecondaryIndexName", "Value": name}]
-
-    measured = {
-        name: (alarm["MetricName"], alarm["Dimensions"], str(alarm["Threshold"]))
-        for name, alarm in found.items()
-        if "Throttle" in name
-    }
-    assert measured == {
-        "ReadThrottleAlarm": ("ReadThrottleEvents", OF_THE_TABLE, "3"),
-        "WriteThrottleAlarm": ("WriteThrottleEvents", OF_THE_TABLE, "3"),
-        "RunIndexThrottleAlarm": ("WriteThrottleEvents", of_index("run-id"), "3"),
-        "ThreadIndexThrottleAlarm": ("WriteThrottleEvents", of_index("threads"), "3"),
-    }
+    for kind in ("Read", "Write"):
+        alarm = found[f"{kind}ThrottleAlarm"]
+        assert alarm["MetricName"] == f"{kind}ThrottleEvents"
+        assert alarm["Dimensions"] == OF_THE_TABLE
+        assert str(alarm["Threshold"]) == "3"
+    for name, index in (("Run", "run-id"), ("Thread", "threads")):
+        alarm = found[f"{name}IndexThrottleAlarm"]
+        total, *metrics = alarm["Metrics"]
+        assert total["Expression"] == "SUM([FILL(reads, 0), FILL(writes, 0)])"
+        assert [(one["Id"], one["MetricStat"]["Metric"]) for one in metrics] == [
+            (
+                f"{kind.lower()}s",
+                {
+                    "Namespace": "AWS/DynamoDB",
+                    "MetricName": f"{kind}ThrottleEvents",
+                    "Dimensions": [
+                        *OF_THE_TABLE,
+                        {"Name": "GlobalSecondaryIndexName", "Value": index},
+                    ],
+                },
+            )
+            for kind in ("Read", "Write")
+        ]
+        assert str(alarm["Threshold"]) == "3"
     assert str(found["ReadUseAlarm"]["Threshold"]) == "55"
 
 

@@ -12,6 +12,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBTableConfig,
     TableClass,
 )
+from langgraph_checkpoint_dynamodb.config.table_config import WARM_UNITS
 from stacks import KMS_KEY, PROVISIONED
 
 SWITCHES = [
@@ -27,6 +28,7 @@ CAPACITIES = [
     *("min_read_capacity", "max_read_capacity", "min_write_capacity", "max_write_capacity"),
 ]
 MAXIMA = ["max_read_request_units", "max_write_request_units"]
+COOLDOWNS = ["scale_in_cooldown", "scale_out_cooldown"]
 
 Bad = tuple[dict[str, Any], str, str]
 
@@ -78,6 +80,10 @@ BAD: list[Bad] = [
     bad("point_in_time_recovery_days", 36, "use at most 35"),
     *(bad("target_utilization", value, "of 20 or more") for value in (19, 50.5, "70", None)),
     bad("target_utilization", 91, "use at most 90"),
+    *(bad(name, -1, "of 0 or more") for name in COOLDOWNS),
+    *(bad(name, 3601, "use at most 3600") for name in COOLDOWNS),
+    *(bad(name, low - 1, f"of {low} or more") for name, low in WARM_UNITS.items()),
+    *(bad(name, 10_000_001, "use at most 10000000") for name in WARM_UNITS),
     *(bad("index_read_capacity", value, "of 1 or more") for value in (0, 1.5, "5", True, None)),
     bad("index_read_capacity", 10_000_001, "use at most 10000000"),
     *(
@@ -120,9 +126,9 @@ CONTRADICTIONS: list[Bad] = [
         contradiction(
             "billing_mode=BillingMode.PAY_PER_REQUEST; leave it out or change the mode",
             f"{name} with billing_mode=PROVISIONED",
-            **{**PROVISIONED, name: 1},
+            **{**PROVISIONED, name: 12_001},
         )
-        for name in MAXIMA
+        for name in (*MAXIMA, *WARM_UNITS)
     ),
     *(
         contradiction(

@@ -62,6 +62,11 @@ def create_table(config: DynamoDBTableConfig) -> dict[str, Any]:
     if maxima:
         throughput["OnDemandThroughput"] = maxima
     of_index = dict(throughput)
+    warm = (config.warm_read_units, config.warm_write_units)
+    if warm != (12_000, 4_000):
+        names = ("ReadUnitsPerSecond", "WriteUnitsPerSecond")
+        throughput["WarmThroughput"] = dict(zip(names, warm, strict=True))
+        of_index["WarmThroughput"] = {"WriteUnitsPerSecond": config.warm_write_units}
     if config.billing_mode is BillingMode.PROVISIONED:
         of_index["ProvisionedThroughput"] = {
             "ReadCapacityUnits": config.index_read_capacity,
@@ -141,7 +146,10 @@ def scaling(config: DynamoDBTableConfig) -> dict[tuple[str, str, str], tuple[Any
             dimension = f"dynamodb:{level}:{kind.title()}CapacityUnits"
             metric = f"DynamoDB{kind.title()}CapacityUtilization"
             found["register_scalable_target", resource, dimension] = (least, high)
-            aim = (metric, float(config.target_utilization))
+            aim = (
+                *(metric, float(config.target_utilization)),
+                *(config.scale_in_cooldown, config.scale_out_cooldown),
+            )
             found["put_scaling_policy", resource, dimension] = aim
     return found
 
@@ -154,7 +162,8 @@ def said(call: Call) -> tuple[Any, ...]:
     assert params["PolicyType"] == "TargetTrackingScaling"
     tracking = params["TargetTrackingScalingPolicyConfiguration"]
     metric = tracking["PredefinedMetricSpecification"]["PredefinedMetricType"]
-    return metric, tracking["TargetValue"]
+    cooldowns = (tracking["ScaleInCooldown"], tracking["ScaleOutCooldown"])
+    return (metric, tracking["TargetValue"], *cooldowns)
 
 
 @pytest.mark.parametrize("config", configs())
@@ -223,12 +232,12 @@ def table_of(**more: Any) -> dict[str, Resource]:
     ("resources", "message"),
     [
         (
-            table_of(WarmThroughput={}, ImportSourceSpecification={}, Tags=[]),
-            f"cannot set the properties ImportSourceSpecification, WarmThroughput of {TABLE}",
+            table_of(StreamSpecification={}, ImportSourceSpecification={}, Tags=[]),
+            f"cannot set the properties ImportSourceSpecification, StreamSpecification of {TABLE}",
         ),
         (
-            table_of(GlobalSecondaryIndexes=[{"IndexName": "i", "WarmThroughput": {}}]),
-            f"cannot set the properties WarmThroughput of an index of {TABLE}",
+            table_of(GlobalSecondaryIndexes=[{"IndexName": "i", "Replicas": {}}]),
+            f"cannot set the properties Replicas of an index of {TABLE}",
         ),
         (
             {**table_of(), "Target": Resource(TARGET, {"RoleARN": "arn"})},

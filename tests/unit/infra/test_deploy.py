@@ -306,6 +306,8 @@ POLICY = {
             "PredefinedMetricType": "DynamoDBReadCapacityUtilization"
         },
         "TargetValue": 70.0,
+        "ScaleInCooldown": 0,
+        "ScaleOutCooldown": 0,
     },
 }
 

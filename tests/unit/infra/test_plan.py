@@ -47,6 +47,7 @@ from langgraph_checkpoint_dynamodb.errors import (
     UnavailableError,
 )
 from langgraph_checkpoint_dynamodb.infra.api_calls import requests_of
+from langgraph_checkpoint_dynamodb.infra.compare import TRACKING
 from langgraph_checkpoint_dynamodb.infra.plan import Drift, Plan, Unknown, plan
 from langgraph_checkpoint_dynamodb.infra.template import SETTINGS
 from langgraph_checkpoint_dynamodb.runtime.effects import AUTOSCALING, OF_ANOTHER_PLACE, Call
@@ -73,9 +74,13 @@ CHANGES: list[tuple[str, DynamoDBTableConfig, Any, dict[str, Any]]] = [
     ("min_write_capacity", AUTOSCALED, 2, {}),
     ("max_write_capacity", AUTOSCALED, 61, {}),
     ("target_utilization", AUTOSCALED, 71, {}),
+    ("scale_in_cooldown", AUTOSCALED, 300, {}),
+    ("scale_out_cooldown", AUTOSCALED, 60, {}),
     ("max_read_request_units", ON_DEMAND, 12, {}),
     ("max_read_request_units", ON_DEMAND, None, {}),
     ("max_write_request_units", ON_DEMAND, 12, {}),
+    ("warm_read_units", ON_DEMAND, 20_000, {}),
+    ("warm_write_units", ON_DEMAND, 9_000, {}),
     ("enable_encryption", WITHOUT_SETTINGS, False, {}),
     ("kms_key_arn", ON_DEMAND, OTHER_KEY, {}),
     ("enable_point_in_time_recovery", ON_DEMAND, False, {}),
@@ -127,6 +132,7 @@ TABLE = "describe_table.Table"
 READS = f"{TABLE}.ProvisionedThroughput.ReadCapacityUnits"
 CAPACITY = "ProvisionedThroughput"
 INDEX = f"{TABLE}.GlobalSecondaryIndexes.0"
+WARM = "WarmThroughput.WriteUnitsPerSecond"
 WRITES = f"{TABLE}.ProvisionedThroughput.WriteCapacityUnits"
 KEY = f"{TABLE}.SSEDescription.KMSMasterKeyArn"
 TTL = "describe_time_to_live.TimeToLiveDescription.TimeToLiveStatus"
@@ -188,7 +194,14 @@ def test_what_comes_to_the_same_is_no_drift(
         (AUTOSCALED, WRITES, 2, Drift("write_capacity", 7, 2)),
         (WITHOUT_SETTINGS, KEY, KMS_KEY, Drift("kms_key_arn", None, KMS_KEY)),
         (ON_DEMAND, KEY, MANAGED_KEY, Drift("kms_key_arn", KMS_KEY, MANAGED_KEY)),
-        (AUTOSCALED, POLICIES, [], Drift("target_utilization", 70, None)),
+        (
+            *(AUTOSCALED, f"{POLICIES}.1.{AIM}.ScaleInCooldown", 9),
+            Drift("scale_in_cooldown", 0, {"read": 0, "write": 9}),
+        ),
+        (
+            *(replace(WITH_INDEX, warm_write_units=9_000), f"{INDEX}.{WARM}", 8_999),
+            Drift("warm_write_units", 9_000, 8_999, "run-id"),
+        ),
         (
             *(AUTOSCALED, f"{POLICIES}.0", OTHER_AIM),
             Drift("target_utilization", 70, {"read": 50, "write": 70}),
@@ -200,10 +213,6 @@ def test_what_comes_to_the_same_is_no_drift(
         (
             *(AUTOSCALED, f"{POLICIES}.1.{AIM}.TargetValue", 70.9),
             Drift("target_utilization", 70, {"read": 70, "write": 70.9}),
-        ),
-        (
-            *(SCALED_INDEX, f"{POLICIES}.3", None),
-            Drift("target_utilization", 70, {"read": 70, "write": None}, "run-id"),
         ),
         (
             *(replace(FIXED, enable_run_index=True), f"{INDEX}.{CAPACITY}.ReadCapacityUnits", 5),
@@ -238,6 +247,53 @@ def test_what_was_changed_by_hand_is_drift(
     config: DynamoDBTableConfig, path: str, value: Any, drift: Drift
 ) -> None:
     assert look(config, change(described(config), path, value)) == nothing_to_do(drift)
+
+
+def test_a_policy_that_was_removed_is_drift_of_all_that_it_says() -> None:
+    replies = change(described(AUTOSCALED), POLICIES, [])
+    assert look(AUTOSCALED, replies) == nothing_to_do(
+        Drift("target_utilization", 70, None),
+        Drift("scale_in_cooldown", 0, None),
+        Drift("scale_out_cooldown", 0, None),
+    )
+
+
+def test_a_policy_that_an_index_lacks_is_drift_of_its_kind() -> None:
+    replies = change(described(SCALED_INDEX), f"{POLICIES}.3", None)
+    assert look(SCALED_INDEX, replies) == nothing_to_do(
+        Drift("target_utilization", 70, {"read": 70, "write": None}, "run-id"),
+        Drift("scale_in_cooldown", 0, {"read": 0, "write": None}, "run-id"),
+        Drift("scale_out_cooldown", 0, {"read": 0, "write": None}, "run-id"),
+    )
+
+
+def test_a_policy_without_cooldowns_has_those_of_aws() -> None:
+    replies = described(AUTOSCALED)
+    for policy in replies["describe_scaling_policies"]["ScalingPolicies"]:
+        for name in ("ScaleInCooldown", "ScaleOutCooldown"):
+            policy[AIM] = {key: value for key, value in policy[AIM].items() if key != name}
+    assert look(AUTOSCALED, replies) == nothing_to_do()
+
+
+@pytest.mark.parametrize("units", [20_000, 40_000])
+def test_warm_units_that_grew_are_no_drift(units: int) -> None:
+    config = replace(ON_DEMAND, warm_read_units=20_000)
+    replies = described(replace(config, warm_read_units=units, warm_write_units=units))
+    assert look(config, replies) == nothing_to_do()
+
+
+def test_warm_units_that_an_engine_does_not_describe_are_unknown() -> None:
+    config = replace(WITH_INDEX, warm_write_units=9_000)
+    replies = described(config)
+    table = replies["describe_table"]["Table"]
+    for part in (table, *table["GlobalSecondaryIndexes"]):
+        del part["WarmThroughput"]
+    assert look(config, replies) == replace(
+        nothing_to_do(),
+        unknown=tuple(
+            Unknown("warm_write_units", NOT_DESCRIBED, part) for part in (None, "run-id")
+        ),
+    )
 
 
 BOUNDS = ["min_read_capacity", "max_read_capacity", "min_write_capacity", "max_write_capacity"]
@@ -369,7 +425,7 @@ LACKING: dict[str, tuple[str, ...]] = {
     ),
     "describe_key": ("kms_key_arn",),
     "describe_scalable_targets": tuple(BOUNDS),
-    "describe_scaling_policies": ("target_utilization",),
+    "describe_scaling_policies": TRACKING,
     "scan": ("items",),
 }
 EVERYTHING = replace(SCALED_INDEX, environment="prod", enable_point_in_time_recovery=True)

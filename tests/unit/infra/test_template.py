@@ -113,9 +113,10 @@ def test_choices_are_those_of_the_configuration() -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_have_the_bounds_of_the_configuration(name: str) -> None:
     setting, bounds = SETTINGS[name], NUMBERS[name]
-    least = bounds["MinValue"] or 1  # 0 is `None`
+    is_optional = getattr(DynamoDBTableConfig(), setting) is None  # 0 of the template
+    least = 1 if is_optional else bounds["MinValue"]
     assert bounds["Default"] == 0 or bounds["Default"] in range(least, bounds["MaxValue"] + 1)
-    mode: dict[str, Any] = {} if "RequestUnits" in name else dict(PROVISIONED)
+    mode: dict[str, Any] = {} if "Units" in name else dict(PROVISIONED)
     for value in (least, bounds["MaxValue"]):
         given = {**mode, setting: value}
         if setting.startswith(("min_", "max_")) and "capacity" in setting:
@@ -179,6 +180,10 @@ DEFAULTS = {
     "EnableRunIndex": "false",
     "EnableThreadIndex": "true",
     "TargetUtilization": "70",
+    "ScaleInCooldown": "0",
+    "ScaleOutCooldown": "0",
+    "WarmReadUnits": "12000",
+    "WarmWriteUnits": "4000",
     "IndexReadCapacity": "1",
     "PointInTimeRecoveryDays": "35",
     "EnableDeletionProtection": "false",

@@ -39,15 +39,17 @@ BROKEN_RULES: list[tuple[dict[str, str], str]] = [
     ({"BillingMode": "PROVISIONED", "WriteCapacity": "1"}, "PROVISIONED needs ReadCapacity"),
     ({"BillingMode": "PROVISIONED", "ReadCapacity": "1"}, "PROVISIONED needs WriteCapacity"),
     *(
-        ({name: "1"}, f"{name}='1': {name} belongs to BillingMode PROVISIONED")
+        ({name: "1"}, f"{name}='1': {name} is for PROVISIONED. Leave it at 0")
         for name in (
             *("ReadCapacity", "WriteCapacity", "MinReadCapacity", "MaxReadCapacity"),
             *("MinWriteCapacity", "MaxWriteCapacity"),
         )
     ),
     *(
-        ({**CAPACITY, name: "1"}, f"{name}='1': {name} belongs to BillingMode PAY_PER_REQUEST")
-        for name in ("MaxReadRequestUnits", "MaxWriteRequestUnits")
+        ({**CAPACITY, name: "30000"}, f"{name}='30000': {name} is for PAY_PER_REQUEST. Leave it at")
+        for name in (
+            *("MaxReadRequestUnits", "MaxWriteRequestUnits", "WarmReadUnits", "WarmWriteUnits"),
+        )
     ),
     *(
         ({**CAPACITY, f"{bound}{kind}Capacity": "5"}, f"needs both Min{kind}Capacity and Max{kind}")
