@@ -102,6 +102,7 @@ class World:
         return replace(self.draw.choice(self.processes), now=self.now)
 
     def _begin(self) -> None:
+        self.now += 0.001  # a thread that is begun again has another time of creation
         thread_id = self.draw.choice(list(OWNERS))
         is_idle = thread_id not in {name for name, _, _ in self.running}
         kind = self.draw.choice(("put", "put", "put", "title", "delete"))
