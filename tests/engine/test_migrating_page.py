@@ -37,6 +37,6 @@ def test_every_block_runs(
             printed = capsys.readouterr().out
             assert not output or printed == output
     finally:
-        for table in (*TABLES.values(), "langgraph-checkpoint"):
+        for table in (*TABLES.values(), "langgraph-checkpoint", "arrived"):
             dynamodb.delete_table(TableName=table)
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7

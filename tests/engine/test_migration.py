@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from conftest import MakeSaver
 
 from clients import KEYS, REGION, sync_session
 from either import Either
-from langgraph_checkpoint_dynamodb import InvalidInputError, Loss, LossKind
+from langgraph_checkpoint_dynamodb import ConfigurationError, InvalidInputError, Loss, LossKind
 from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.effects import Call
 from migration_graph import THREADS, answer, ask, make_graph
@@ -134,6 +135,27 @@ async def test_sync_and_async_from_a_table_in_s3_and_from_a_saver(
         assert found.checkpoint == expected.checkpoint
         assert found.pending_writes == expected.pending_writes
     assert len(await through.list(second)) == len(list(memory.list(second)))
+    dynamodb.delete_table(TableName=source.table_name)
+
+
+async def test_a_table_of_another_region_is_copied_in_two_steps(
+    mode: str, new_client: NewClient, dynamodb: Any
+) -> None:
+    dump = Dump("aws")
+    source = dump.load(dynamodb, f"source-{uuid.uuid4().hex}")
+    here = new_client(dump, mode)
+    name = f"test-{uuid.uuid4().hex}"
+    there = new_client(dump, mode, region_name="us-west-2", table_name=name, deploy=True)
+    assert (await there.migrate(source)).losses == ()
+    report = await here.migrate(there.target)
+    assert (report.ok, {loss.kind for loss in report.losses}) == (True, {LossKind.TASK_PATH})
+    await assert_same(here, dump)
+    arn = f"arn:aws:dynamodb:us-west-2:000000000000:table/{source.table_name}"
+    far = replace(source, table_name=arn)
+    with pytest.raises(InvalidInputError, match="source is a table in region us-west-2"):
+        await here.migrate(far)
+    with pytest.raises(ConfigurationError, match="read_through is a table in region us-west-2"):
+        new_client(dump, mode, read_through=far)
     dynamodb.delete_table(TableName=source.table_name)
 
 

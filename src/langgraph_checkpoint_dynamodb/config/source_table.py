@@ -24,7 +24,7 @@ _KEYS = {
 }
 """What the keys of each layout look like: the partition key, a line end and the sort key."""
 
-_TABLE = re.compile(rf"(arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]*:table/)?{TABLE_NAME}")
+_TABLE = re.compile(rf"(arn:aws[a-z-]*:dynamodb:([a-z0-9-]+):[0-9]*:table/)?{TABLE_NAME}")
 _TTL_ATTRIBUTES = {AWS: "ttl", DYNAMODB_CHECKPOINT: "ttl", RELEASE_0_1_3: "expireAt"}
 
 
@@ -38,7 +38,7 @@ class SourceTable:
     Args:
         layout: Who wrote it: `langgraph-checkpoint-aws`, `langgraph-dynamodb-checkpoint`, or
             `0.1.3` for release 0.1.3 of this distribution, another author's.
-        table_name: The table; for a table of another account, its ARN.
+        table_name: The table; for a table of another account, its ARN. It is in the saver's region.
         bucket: For `langgraph-checkpoint-aws` with `s3_offload_config`: its `bucket_name`.
         key_prefix: The `key_prefix` of that configuration.
         ttl_attribute: The attribute that holds an item's expiry; by default `ttl`, for `0.1.3`
@@ -87,6 +87,12 @@ class SourceTable:
                 f"serde is a {type(self.serde).__name__} without loads_typed: pass a serializer of "
                 "LangGraph"
             )
+
+    @property
+    def region(self) -> str | None:
+        """The region that the table's ARN names; `None` if `table_name` is a name."""
+        found = _TABLE.fullmatch(self.table_name)
+        return found[2] if found else None
 
     @property
     def expiry_attribute(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from ..config.source_table import SourceTable
+from ..drivers.aws_errors import session_region
 from ..errors import CallerError, ConfigurationError, InvalidInputError
 from ..migration.migration import Migration, copy_thread
 from ..runtime.context import ReadThrough
@@ -104,7 +105,14 @@ class ThreadMigration(SaverCalls):
         return ReadThrough(lambda context, thread_id: copy_thread(context, source, thread_id))
 
 
-def _check(name: str, source: Any, error: type[CallerError], saver: Any) -> None:
+def _check(name: str, source: Any, error: type[CallerError], saver: SaverCalls) -> None:
     if source is saver or not isinstance(source, SourceTable | BaseCheckpointSaver):
         shown = "this saver itself" if source is saver else f"a {type(source).__name__}"
         raise error(f"{name} is {shown}: pass another checkpointer, or a SourceTable")
+    region = source.region if isinstance(source, SourceTable) else None
+    here = region and (saver.config.region_name or session_region(saver.config))
+    if region and here and region != here:
+        raise error(
+            f"{name} is a table in region {region}, and this saver reads tables in its own region, "
+            f"{here}: give the table a replica there, or copy in two steps (docs/migrating.md)"
+        )
