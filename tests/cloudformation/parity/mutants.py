@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -34,22 +33,35 @@ class Mutant:
 
 
 def mutants_of(template: Template) -> Iterator[Mutant]:
-    """Edit the table, its scaling, the conditions and the parameters' defaults in turn."""
-    return edited(template, _edits(template))
+    """Edit the table, its scaling, the conditions and the parameters' defaults in turn.
+
+    What `deploy=True` does not make has no properties here: only whether a stack makes it counts.
+    """
+    resources = {
+        name: one | {"Properties": {}} if one["Type"] in NOT_DEPLOYED else one
+        for name, one in template["Resources"].items()
+    }
+    return edited({**template, "Resources": resources, "Outputs": {}}, _edits(template))
 
 
 def edited(template: Template, edits: Iterable[Edit]) -> Iterator[Mutant]:
     """The template once for each edit, with that edit made."""
     for path, edit, node in edits:
-        copied = copy.deepcopy(template)
-        parent: Any = copied
-        for step in path[:-1]:
-            parent = parent[step]
-        if node is REMOVED:
-            del parent[path[-1]]
-        else:
-            parent[path[-1]] = node
-        yield Mutant(f"{'.'.join(map(str, path))}: {edit}", json.dumps(copied))
+        text = json.dumps(_with(template, path, node))
+        yield Mutant(f"{'.'.join(map(str, path))}: {edit}", text)
+
+
+def _with(parent: Any, path: Path, node: Any) -> Any:
+    """A copy that has `node` at a path, and shares everything beside it."""
+    step, *rest = path
+    copied = parent.copy()
+    if rest:
+        copied[step] = _with(parent[step], tuple(rest), node)
+    elif node is REMOVED:
+        del copied[step]
+    else:
+        copied[step] = node
+    return copied
 
 
 def _edits(template: Template) -> Iterator[Edit]:
