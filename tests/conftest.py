@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 
 import engine
@@ -20,8 +21,10 @@ from capacity import Costs
 from clients import KEYS, REGION, async_session, sync_session
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
+from langgraph_checkpoint_dynamodb.infra import api_calls
 from permissions import Calls
 from play import Scenario
+from stacks import TEMPLATE
 
 pytest.register_assert_rewrite("graph_scenarios")
 
@@ -75,6 +78,26 @@ def refuse_other_hosts(host: Any) -> None:
             return
     if host not in {"localhost", None}:
         pytest.fail(f"tests/unit needs no network, but this test connects to {host}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_savers_read_of_files_is_read_once() -> Iterator[None]:
+    """Savers of different tests share AWS's service models and the parsed template.
+
+    A process has few savers, and the tests make thousands: reading both took most of the time that
+    each needs.
+    """
+    create, read = botocore.session.create_loader, {}
+
+    def sharing(*arguments: Any) -> Any:
+        loader = create(*arguments)
+        loader._cache = read
+        return loader
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", sharing)
+        patch.setattr(api_calls, "load_template", lambda: TEMPLATE)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
