@@ -1,4 +1,4 @@
-# Every target sets up what it needs. VENV, PYTHON and ARGS (for pytest) can be overridden:
+# Every target sets up what it needs. VENV, PYTHON, WORKERS and ARGS (for pytest) can be overridden:
 #   make test PYTHON=python3.13 VENV=.venvs/3.13 ARGS="-k prune"
 
 PYTHON ?= python3
@@ -17,8 +17,9 @@ BIN := $(VENV)/bin
 # Installs every environment, from one cache: pip takes five times as long.
 UV := $(TOOLS)/uv/bin/uv
 INSTALL = $(UV) pip install --quiet --python
-# Each worker starts an engine of its own.
-PYTEST := -m pytest -n auto --maxprocesses 4
+# Each worker starts an engine of its own. One more than there are cores: tests also wait.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST = -m pytest -n $(WORKERS) --maxprocesses 4
 # What depends on the client. The other async tests run the same operations by the same driver.
 AIOBOTO3_TESTS := tests/unit/drivers tests/graphs $(addprefix tests/engine/test_,$(addsuffix .py,\
 	conformance costs event_loop known_failures lifecycle loops operation_events permissions setup \
