@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 
 from .errors import DISTRIBUTION
 from .infra.template import template_text
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Output that cannot be written is a line on stderr, and exit code 1."""
     if not sys.stdout:
         sys.exit("Error: the output is closed")
+    if isinstance(sys.stdout, TextIOWrapper):  # JSON is UTF-8; half a character is its escape
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         try:
             _run(arguments)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from importlib.metadata import version
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,15 @@ def outcome(*arguments: str) -> int | str | None:
 def test_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome("--version") == 0
     assert capsys.readouterr().out == f"{VERSION}\n"
+
+
+def test_text_is_utf_8_whatever_the_encoding_of_the_environment() -> None:
+    content = BytesIO()
+    with TextIOWrapper(content, encoding="ascii") as narrow, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", narrow)
+        assert outcome("--version") == 0
+        print("é 漢 \ud800", flush=True)
+        assert content.getvalue().decode("utf-8") == f"{VERSION}\né 漢 \\ud800\n"
 
 
 @pytest.mark.parametrize("command", ["template", "--version", "--help"])

@@ -84,22 +84,8 @@ def migrate(
         key_prefix=key_prefix,
         ttl_attribute=source_ttl_attribute,
     )
-    with (
-        _target(connection.config, ttl_seconds, owner_key) as saver,
-        connection.output.progress.status("copying") as status,
-    ):
-        try:
-            report = saver.migrate(
-                found,
-                thread or None,
-                dry_run=dry_run,
-                progress=lambda part: status.update(f"copied {part.threads} threads"),
-            )
-        except TableNotFoundError as error:
-            raise NotFoundError(
-                f"there is no table {source!r} to copy from: check SOURCE, the Region and the "
-                "account"
-            ) from error
+    with _target(connection.config, ttl_seconds, owner_key) as saver:
+        report = _copy(connection, saver, found, thread, dry_run=dry_run)
     _print(connection, report, dry_run=dry_run)
     if not report.ok:
         raise typer.Exit(FAILED)
@@ -109,6 +95,29 @@ def migrate(
             f"table {source!r} has {which} in the layout {layout.value}: check SOURCE, --layout "
             "and the ids"
         )
+
+
+def _copy(
+    connection: Connection,
+    saver: DynamoDBSaver,
+    source: SourceTable,
+    threads: list[str] | None,
+    *,
+    dry_run: bool,
+) -> MigrationReport:
+    with connection.output.progress.status("copying") as status:
+        try:
+            return saver.migrate(
+                source,
+                threads or None,
+                dry_run=dry_run,
+                progress=lambda part: status.update(f"copied {part.threads} threads"),
+            )
+        except TableNotFoundError as error:  # the target exists: its configuration was read
+            raise NotFoundError(
+                f"there is no table {source.table_name!r} to copy from: check SOURCE, the Region "
+                "and the account"
+            ) from error
 
 
 def _target(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -16,7 +16,6 @@ import typer
 from ..errors import ConfigurationError
 from ..maintenance.export import ThreadLines
 from ..maintenance.prune_threads import PruneReport, prune_thread
-from ..maintenance.retention import RetentionPolicy
 from ..runtime.plural import counted
 from ..saver import arguments
 from .connection import Connection, NotFoundError, command, confirm
@@ -46,7 +45,8 @@ Delete = Annotated[
     bool, typer.Option("--delete", help="With --inactive-for: delete the threads themselves.")
 ]
 KeepLast = Annotated[
-    int | None, typer.Option(min=1, help="With THREAD: how many checkpoints to keep, not one.")
+    int | None,
+    typer.Option(min=1, help="With THREAD: how many of the newest to keep; 1 if left out."),
 ]
 OlderThan = Annotated[
     str | None,
@@ -78,24 +78,29 @@ def prune(
 
         langgraph-dynamodb prune --all --inactive-for 90d --delete --table chats
     """
-    out, saver = connection.output, connection.saver
-    if thread_ids:
-        if owner is not None or everything or inactive_for is not None or delete:
-            raise ConfigurationError(
-                "with ids of threads, pass --keep-last or --older-than alone; `threads rm` deletes "
-                "threads"
-            )
-        age = None if older_than is None else duration("--older-than", older_than)
-        keep = arguments.keep("keep_latest", keep_last, age, saver.clock())
-        run = partial(_prune_each, connection, thread_ids, keep)
-    else:
+    if not thread_ids:
         run = partial(
-            saver.prune_threads,
+            connection.saver.prune_threads,
             owner=owner,
             all_owners=everything,
             inactive_for=_inactive(owner, everything, inactive_for, keep_last, older_than),
             strategy="delete" if delete else "keep_latest",
         )
+    elif owner is not None or everything or inactive_for is not None or delete:
+        raise ConfigurationError(
+            "with ids of threads, pass --keep-last or --older-than alone; `threads rm` deletes "
+            "threads"
+        )
+    else:
+        run = partial(_prune_each, connection, thread_ids, keep_last, older_than)
+    _carry_out(connection, run, dry_run=dry_run, yes=yes)
+
+
+def _carry_out(
+    connection: Connection, run: Callable[..., PruneReport], *, dry_run: bool, yes: bool
+) -> None:
+    """Delete, after a look at what that is unless the answer is given."""
+    out = connection.output
     if dry_run or not yes:
         with out.busy("reading"):
             planned = run(dry_run=True)
@@ -134,11 +139,14 @@ def _inactive(
 def _prune_each(
     connection: Connection,
     thread_ids: Sequence[str],
-    keep: RetentionPolicy | None,
+    keep_last: int | None,
+    older_than: str | None,
     *,
     dry_run: bool,
 ) -> PruneReport:
     saver, report = connection.saver, PruneReport()
+    age = None if older_than is None else duration("--older-than", older_than)
+    keep = arguments.keep("keep_latest", keep_last, age, saver.clock())
     for name in thread_ids:
         thread_id = arguments.thread_id(name)
         read(saver, thread_id, "", None)  # raises if there is no such thread

@@ -29,7 +29,7 @@ Parameters = Annotated[
     typer.Option(
         "--parameter",
         metavar="NAME=VALUE",
-        help="A parameter of the template, such as EnableTtl=true. Can be repeated.",
+        help="A parameter that `template` describes, such as EnableTtl=true. Can be repeated.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -24,6 +24,14 @@ _OPTIONS = {
 PARAMETERS = {name: parameter for parameter, name in SETTINGS.items() if name not in _OPTIONS}
 """The template's parameter for each setting of a table."""
 
+_COMMANDS = {
+    "delete_thread": "threads rm",
+    "erase_owner": "threads rm",
+    "export_threads": "threads export",
+    "index_threads": "threads index",
+    "list_threads": "threads ls",
+    "prune_threads": "prune",
+}
 _PHRASES = (
     (r"Make it with DynamoDBSaver\(config, deploy=True\)", "Make it with `deploy`"),
     (
@@ -43,6 +51,7 @@ _PHRASES = (
     (r"set DynamoDBConfig\(allow_plaintext=True\)", "unset LANGGRAPH_AES_KEY to read it"),
     (r"pass SourceTable the bucket \(and key_prefix\)", "pass --bucket (and --key-prefix)"),
     (r"pass SourceTable a serde that reads it", "migrate it in Python with a serde that reads it"),
+    (r"bucket or key_prefix", "--bucket or --key-prefix"),
     (r"table_name=(.*) or its ARN", r"SOURCE \1 or its ARN"),
     (r"ttl_seconds to from_stack", "--ttl-seconds"),
     (r"force=True", "--force"),
@@ -50,9 +59,8 @@ _PHRASES = (
     (r"deploy=True", "`deploy`"),
     (r"(; see|, or) max_retries", ""),
     (r"call (\w+ )?again", "run the command again"),
-    (r"call index_threads", "run `threads index`"),
-    (r"delete_thread deletes", "`threads rm` deletes"),
-    (r"the cursor of a page of list_threads", "the cursor of a page of `threads ls`"),
+    (r"call (?=\w+_\w+)", "run "),
+    *((rf"\b{name}\b", f"`{one}`") for name, one in _COMMANDS.items()),
     (r"(\w+)\(\)", r"`\1`"),
     (r"BillingMode\.(?=[A-Z])", ""),
     (r", or None for [^:;,]*", ""),
