@@ -192,7 +192,7 @@ async def make_saver(endpoint_url: str, dynamodb: Any) -> AsyncIterator[MakeSave
         saver.close()
     for name in {saver.config.table_config.table_name for saver in savers}:
         with suppress(dynamodb.exceptions.ResourceNotFoundException):
-            dynamodb.delete_table(TableName=name)
+            dynamodb.delete_table(TableName=name.rpartition("/")[2])
 
 
 @pytest.fixture

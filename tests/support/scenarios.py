@@ -16,12 +16,13 @@ from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 import threads
 from at_once import at_once
-from clients import async_session, sync_session
+from clients import REGION, async_session, sync_session
 from either import Either
 from langgraph_checkpoint_dynamodb import StaleParentError
 from langgraph_checkpoint_dynamodb.maintenance import retention
 from migration_sources import small_table
 from permissions import Wire
+from table_arns import serve_arns
 from threads import LARGE, config_of
 
 TENANT = "acme"
@@ -58,12 +59,17 @@ class Site:
         self._settings = {"enable_run_index": True, "enable_ttl": True}
         # Deploying is another row's affair.
         made = make_saver(**self._settings)
-        self._table = made.config.table_config.table_name
+        self._table = self._name = made.config.table_config.table_name
+        if self.use_async:  # a table of another account
+            serve_arns(self._session)
+            self._table = f"arn:aws:dynamodb:{REGION}:111122223333:table/{self._name}"
 
     def client(self, **table: Any) -> Either:
         session = "async_session" if self.use_async else "session"
         # The endpoints of DynamoDB and S3 are in the environment.
         settings = {**self._settings, **table, session: self._session, "endpoint_url": None}
+        if table.get("share_puts"):  # PartiQL is for tables of the same account
+            self._table = self._name
         saver = self._make_saver(table_name=self._table, deploy=False, **settings)
         return Either(saver, use_async=self.use_async)
 

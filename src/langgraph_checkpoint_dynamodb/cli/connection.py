@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 import typer
 
 from ..config.saver_config import DynamoDBConfig
-from ..config.table_config import DynamoDBTableConfig
+from ..config.table_config import DynamoDBTableConfig, region_of_arn
 from ..drivers.sessions import profile_session
 from ..drivers.sync import SyncDriver
 from ..errors import (
@@ -87,10 +87,15 @@ class TableOptions:
         """The name of the table.
 
         Raises:
-            ConfigurationError: There is none.
+            ConfigurationError: There is none, or it is an ARN.
         """
         if self.table is None:
             raise ConfigurationError(f"no table: {self.WAYS}")
+        if region_of_arn(self.table) is not None:
+            raise ConfigurationError(
+                f"--table {self.table}: pass the table's name, with credentials of its account: "
+                "commands describe its TTL, which DynamoDB does not do for another account"
+            )
         return self.table
 
 

@@ -15,7 +15,7 @@ from ..errors import ConfigurationError
 from ..runtime.context import DEFAULT_MAX_BYTES, ThreadOwner
 from .endpoints import check_endpoint
 from .known_arguments import known_arguments
-from .table_config import DynamoDBTableConfig, check_integer
+from .table_config import DynamoDBTableConfig, check_integer, region_of_arn
 
 if TYPE_CHECKING:
     import boto3
@@ -46,7 +46,8 @@ class DynamoDBConfig:
 
     Args:
         table_config: The table.
-        region_name: AWS region; `None` uses the region of the session or environment.
+        region_name: AWS region; `None` uses the region of the table's ARN, if `table_name` is one,
+            else that of the session or environment.
         endpoint_url: An endpoint to use instead of AWS's, such as DynamoDB Local's. Calls to
             the other services that `deploy=True` needs go there too, unless it is a host of
             AWS, such as a VPC endpoint. It has no user name and password.
@@ -151,7 +152,29 @@ class DynamoDBConfig:
                 f"region_name={region!r}: use a region's name, such as 'eu-central-1', or None for "
                 "AWS's default"
             )
+        self._check_arn()
         check_endpoint("endpoint_url", self.endpoint_url)
+
+    def _check_arn(self) -> None:
+        """What a table of another account does not allow, and the region of its ARN.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/rbac-iam-actions.html
+        """
+        arn = self.table_config.table_name
+        region = region_of_arn(arn)
+        if region is None:
+            return
+        if self.share_puts:
+            raise ConfigurationError(
+                f"share_puts=True with table_name={arn!r}: DynamoDB takes no PartiQL for a table "
+                "of another account; leave share_puts out"
+            )
+        if self.region_name not in (None, region):
+            raise ConfigurationError(
+                f"region_name={self.region_name!r} with table_name={arn!r}: the table is in "
+                f"{region}; leave region_name out"
+            )
+        object.__setattr__(self, "region_name", region)
 
     @property
     def may_find_other_credentials(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import DISTRIBUTION, ConfigurationError
 from .known_arguments import known_arguments
-from .table_config import TABLE_NAME
+from .table_config import check_table_name, region_of_arn
 
 AWS = "langgraph-checkpoint-aws"
 DYNAMODB_CHECKPOINT = "langgraph-dynamodb-checkpoint"
@@ -24,7 +24,6 @@ _KEYS = {
 }
 """What the keys of each layout look like: the partition key, a line end and the sort key."""
 
-_TABLE = re.compile(rf"(arn:aws[a-z-]*:dynamodb:([a-z0-9-]+):[0-9]*:table/)?{TABLE_NAME}")
 _TTL_ATTRIBUTES = {AWS: "ttl", DYNAMODB_CHECKPOINT: "ttl", RELEASE_0_1_3: "expireAt"}
 
 
@@ -61,12 +60,7 @@ class SourceTable:
         if not isinstance(self.layout, str) or self.layout not in _TTL_ATTRIBUTES:
             allowed = ", ".join(map(repr, _TTL_ATTRIBUTES))
             raise ConfigurationError(f"layout={self.layout!r}: use one of {allowed}")
-        table = self.table_name
-        if not isinstance(table, str) or not _TABLE.fullmatch(table):
-            raise ConfigurationError(
-                f"table_name={table!r}: use a table's name (3 to 255 characters of a-z, A-Z, 0-9, "
-                "'_', '.' and '-') or its ARN"
-            )
+        check_table_name(self.table_name)
         for name in ("bucket", "key_prefix", "ttl_attribute"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value):
@@ -91,8 +85,7 @@ class SourceTable:
     @property
     def region(self) -> str | None:
         """The region that the table's ARN names; `None` if `table_name` is a name."""
-        found = _TABLE.fullmatch(self.table_name)
-        return found[2] if found else None
+        return region_of_arn(self.table_name)
 
     @property
     def expiry_attribute(self) -> str:

@@ -13,8 +13,9 @@ from .known_arguments import known_arguments
 RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "A", "B", "C", "M", "N", "O", "R", "T"})
 """The attributes of the saver's items; see `format/items.py`."""
 
-TABLE_NAME = "[a-zA-Z0-9_.-]{3,255}"
-"""The form of a table's name, as a regular expression."""
+_TABLE = re.compile(
+    r"(arn:aws[a-z-]*:dynamodb:(?P<region>[a-z0-9-]+):[0-9]{12}:table/)?[a-zA-Z0-9_.-]{3,255}"
+)
 
 _TAG_VALUE = re.compile(r"[a-zA-Z0-9 _.:/=+@-]{1,256}")
 _KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+")
@@ -60,7 +61,8 @@ class DynamoDBTableConfig:
     """The table's settings, which `template.yaml` has as parameters.
 
     Args:
-        table_name: 3 to 255 characters of `a-z A-Z 0-9 _ . -`.
+        table_name: 3 to 255 characters of `a-z A-Z 0-9 _ . -`; for a table of another account, its
+            ARN. Only methods on data take an ARN.
         billing_mode: `PROVISIONED` needs `read_capacity` and `write_capacity`.
         enable_encryption: Encrypt with a KMS key: `kms_key_arn`, or else the AWS
             managed key. If off, DynamoDB encrypts with the AWS owned key (it always
@@ -158,11 +160,7 @@ class DynamoDBTableConfig:
         self._check_capacities()
 
     def _check_names(self) -> None:
-        if not isinstance(self.table_name, str) or not re.fullmatch(TABLE_NAME, self.table_name):
-            raise ConfigurationError(
-                f"table_name={self.table_name!r}: use 3 to 255 characters of "
-                "a-z, A-Z, 0-9, '_', '.' and '-'"
-            )
+        check_table_name(self.table_name)
         value = self.environment
         if value is not None and not (isinstance(value, str) and _TAG_VALUE.fullmatch(value)):
             raise ConfigurationError(
@@ -258,6 +256,25 @@ class DynamoDBTableConfig:
         for name in names:
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), 1, _MAX_CAPACITY_UNITS)
+
+
+def check_table_name(name: object) -> None:
+    """Check that a value is the name or ARN of a table.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if not isinstance(name, str) or not _TABLE.fullmatch(name):
+        raise ConfigurationError(
+            f"table_name={name!r}: use a table's name (3 to 255 characters of a-z, A-Z, 0-9, "
+            "'_', '.' and '-') or its ARN"
+        )
+
+
+def region_of_arn(table_name: str) -> str | None:
+    """The region of a table's ARN; `None` for a name."""
+    found = _TABLE.fullmatch(table_name)
+    return found["region"] if found else None
 
 
 def _bytes_of(name: str) -> int:

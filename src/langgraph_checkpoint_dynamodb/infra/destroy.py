@@ -49,15 +49,17 @@ def destroy(
         dry_run: Describe and check everything, and delete nothing.
 
     Raises:
+        ConfigurationError: A rule of the template refuses the configuration.
         TableMismatchError: The table has other keys, so another application made it.
         TableProtectedError: Deletion protection is on, or a stack owns the table.
         UnavailableError: The table still exists after 120 waits.
         StorageError: AWS refuses a call.
     """
+    requests = requests_of(config)
     name = config.table_name
     table = yield from describe(name)
     if table is not None:
-        check_keys(table, requests_of(config).create_table.params)
+        check_keys(table, requests.create_table.params)
         _check_protection(table)
         if not force:
             yield from _check_owner(table)

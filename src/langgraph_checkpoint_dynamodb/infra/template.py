@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ..config.table_config import region_of_arn
 from ..errors import ConfigurationError, TemplateError
 from ..format.requests import RUN_INDEX
 from ..format.thread_entries import THREAD_INDEX
@@ -138,7 +139,15 @@ def parameters_of(config: DynamoDBTableConfig) -> dict[str, str]:
     Some have no counterpart: the configuration's `ttl_seconds`, which the saver applies to each
     item, and the template's parameters for policies and alarms, which only a stack creates.
     If a setting is `None`, its parameter keeps the default, which has the same meaning.
+
+    Raises:
+        ConfigurationError: `table_name` is an ARN.
     """
+    if region_of_arn(config.table_name) is not None:
+        raise ConfigurationError(
+            f"table_name={config.table_name!r}: deploy=True, plan, destroy and a stack take the "
+            "table's name, with credentials of its account; an ARN is for methods on data"
+        )
     settings = {parameter: getattr(config, name) for parameter, name in SETTINGS.items()}
     return {
         parameter: as_text(setting.value if isinstance(setting, Enum) else setting)

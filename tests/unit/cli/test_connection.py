@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from command_line import CommandLine
+from deploying import ARN
 from langgraph_checkpoint_dynamodb import (
     AccessDeniedError,
     DynamoDBTableConfig,
@@ -28,8 +29,9 @@ def cli() -> CommandLine:
     ("arguments", "hint"),
     [
         (("threads", "show", "ada"), "pass --table NAME or --stack NAME"),
+        (("threads", "show", "ada", "--table", ARN), "pass the table's name, with credentials"),
         (("threads", "show", "ada", "--table", "c", "--stack", "s"), "use one"),
-        (("threads", "show", "ada", "--table", "a b"), "use 3 to 255 characters"),
+        (("threads", "show", "ada", "--table", "a b"), "3 to 255 characters"),
         (("threads", "show"), "Missing argument"),
         (("threads", "list"), "No such command"),
         (("threads", "show", "ada", "--tabel", "chats"), "--table"),

@@ -12,6 +12,11 @@ from conftest import async_session
 from langgraph_checkpoint_dynamodb import (
     ConfigurationError,
     DynamoDBConfig,
+    DynamoDBTableConfig,
+)
+
+OF_ANOTHER_ACCOUNT = DynamoDBTableConfig(
+    table_name="arn:aws:dynamodb:eu-west-1:111122223333:table/chats"
 )
 
 BAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -38,6 +43,14 @@ BAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "half of the credentials": ("aws_secret_access_key", {"aws_access_key_id": "AKIA"}),
     "table as a string": ("DynamoDBTableConfig", {"table_config": "table"}),
     "negative cache": ("cache_bytes=-1", {"cache_bytes": -1}),
+    "region of another place than the table": (
+        "the table is in eu-west-1; leave region_name out",
+        {"table_config": OF_ANOTHER_ACCOUNT, "region_name": "eu-central-1"},
+    ),
+    "shared puts in another account": (
+        "no PartiQL for a table of another account; leave share_puts out",
+        {"table_config": OF_ANOTHER_ACCOUNT, "share_puts": True},
+    ),
     "empty region": ("region_name=''", {"region_name": ""}),
     "region with a space": ("region_name=' us-east-1'", {"region_name": " us-east-1"}),
     "region with a line end": ("eu-central-1", {"region_name": "us-east-1\n"}),
@@ -144,3 +157,9 @@ def test_what_no_credential_can_be_is_refused_and_not_shown(name: str, value: An
 def test_a_botocore_config_may_wait_without_a_bound() -> None:
     config = Config(connect_timeout=None, read_timeout=0.5)
     assert DynamoDBConfig(botocore_config=config).botocore_config is config
+
+
+@pytest.mark.parametrize("region_name", [None, "eu-west-1"])
+def test_the_region_is_that_of_the_table_s_arn(region_name: str | None) -> None:
+    config = DynamoDBConfig(table_config=OF_ANOTHER_ACCOUNT, region_name=region_name)
+    assert config.region_name == "eu-west-1"

@@ -44,6 +44,14 @@ BAD: list[Bad] = [
         for name in ("ab", "x" * 256, "my table", "my/table", "chats\n", "", None, 5)
     ),
     *(
+        bad("table_name", arn, "or its ARN")
+        for arn in (
+            "arn:aws:s3:eu-central-1:111122223333:table/chats",
+            "arn:aws:dynamodb:eu-central-1:1:table/chats",
+            "arn:aws:dynamodb:eu-central-1:111122223333:table/chats/index/threads",
+        )
+    ),
+    *(
         bad("environment", value, "1 to 256 characters .* leave it out for no tag")
         for value in ("", "x" * 257, "a,b", "é", "prod\n", 5)
     ),

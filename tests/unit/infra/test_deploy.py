@@ -10,6 +10,7 @@ from unittest.mock import ANY
 import pytest
 
 from deploying import (
+    ARN,
     CREATE,
     CREATE_UNFINISHED,
     DESCRIBE,
@@ -36,14 +37,18 @@ from deploying import (
     tags,
     ttl,
 )
+from langgraph_checkpoint_dynamodb.config.table_config import DynamoDBTableConfig
 from langgraph_checkpoint_dynamodb.errors import (
     AccessDeniedError,
+    ConfigurationError,
     RequestRejectedError,
     TableMismatchError,
     UnavailableError,
 )
 from langgraph_checkpoint_dynamodb.infra.deploy import deploy
-from langgraph_checkpoint_dynamodb.runtime.effects import Backoff, advance
+from langgraph_checkpoint_dynamodb.infra.destroy import destroy
+from langgraph_checkpoint_dynamodb.infra.plan import plan
+from langgraph_checkpoint_dynamodb.runtime.effects import Backoff, Operation, advance
 
 MADE: list[Step] = [(DESCRIBE, MISSING), (CREATE_UNFINISHED, OK), (DESCRIBE, table())]
 SCRIPT: list[Step] = [*MADE, (ENABLE_TTL, OK), (ENABLE_BACKUPS, OK), (UNTAG, OK)]
@@ -367,3 +372,12 @@ def test_backups_that_never_become_available_are_an_error() -> None:
     }
     with pytest.raises(UnavailableError, match="'chats' is ACTIVE without point-in-time recovery"):
         drain(deploy(FULL), lambda method: answers.get(method, lambda: OK)())
+
+
+@pytest.mark.parametrize("operation", [deploy, plan, destroy])
+def test_an_arn_is_refused_before_anything_is_sent(
+    operation: Callable[[DynamoDBTableConfig], Operation[Any]],
+) -> None:
+    config = DynamoDBTableConfig(table_name=ARN)
+    with pytest.raises(ConfigurationError, match=r"table/chats': .* take the table's name"):
+        play(operation(config))
