@@ -127,7 +127,7 @@ class ThreadScan:
         while not self._threads and not self._scanned:
             (reply,) = yield [self._scan(context.table, self._start)]
             for item in reply["Items"]:
-                thread_id = _thread_id(context, item)
+                thread_id = _thread_id(item)
                 if not self._is_left_out(item) and thread_id != self._last:
                     self._threads.append(thread_id)
                     self._last = thread_id
@@ -136,7 +136,7 @@ class ThreadScan:
         return self._threads.popleft() if self._threads else None
 
 
-def _thread_id(context: Context, item: Item) -> str:
+def _thread_id(item: Item) -> str:
     """An item's partition key.
 
     Raises:
@@ -147,8 +147,8 @@ def _thread_id(context: Context, item: Item) -> str:
         case {"S": str(thread_id)}:
             return thread_id
     raise CorruptCheckpointError(
-        f"table {context.table!r} has an item whose partition key {item['PK']} is no string, which "
-        "DynamoDB does not store: delete the item"
+        f"an item has the partition key {item['PK']}, which is no string and which DynamoDB does "
+        "not store: delete the item"
     )
 
 

@@ -20,6 +20,8 @@ NO_SORT_KEY = "?"
 
 _NEVER = "attribute_exists(PK) AND attribute_not_exists(PK)"
 _DENIED = "AccessDenied"
+_UNSUPPORTED = UNSUPPORTED | {"500", "501"}
+"""Also the statuses of answers that are not DynamoDB's, such as moto's to a PartiQL statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Outcome:
     @property
     def is_unsupported(self) -> bool:
         """Whether the endpoint is an emulator that does not have the call."""
-        return self.error is not None and self.error.code in UNSUPPORTED
+        return self.error is not None and self.error.code in _UNSUPPORTED
 
 
 def probes(table: str, thread_id: str, indexes: Sequence[str]) -> list[Probe]:

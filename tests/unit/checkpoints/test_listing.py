@@ -35,5 +35,7 @@ def test_what_is_left_out_hides_no_thread() -> None:
 
 def test_a_key_that_is_no_string_is_named() -> None:
     """DynamoDB refuses such an item; some emulators store it."""
-    with pytest.raises(CorruptCheckpointError, match=r"key \{'N': '0'\} is no string.*delete"):
+    with pytest.raises(
+        CorruptCheckpointError, match=r"key \{'N': '0'\}, which is no string.*delete"
+    ):
         scanned(ThreadScan(scan_keys), {"PK": {"N": "0"}, "SK": {"S": "?"}})
