@@ -27,6 +27,7 @@ from ..errors import (
 from ..infra.describe import existing_table
 from ..saver.saver import DynamoDBSaver
 from ..server import ENDPOINT_URL, REGION, STACK, TABLE
+from .options import Json, of_connection
 from .output import Output
 from .reading import reading_serde
 from .wording import in_options
@@ -37,18 +38,6 @@ OK, FAILED, USAGE, NOT_FOUND, FINDINGS = range(5)
 """The exit codes; `docs/cli.md` describes them."""
 
 
-def _option(text: str, variable: str | None = None, *, hidden: bool = False) -> Any:
-    return typer.Option(help=text, envvar=variable, hidden=hidden, rich_help_panel="Connection")
-
-
-Json = Annotated[bool, typer.Option("--json", help="Write one line of JSON for each result.")]
-
-
-def once(values: list[str] | None) -> list[str] | None:
-    """The ids that were given, each once and in their order."""
-    return values and list(dict.fromkeys(values))
-
-
 class NotFoundError(DynamoDBSaverError):
     """The thread or checkpoint that a command names does not exist."""
 
@@ -57,13 +46,13 @@ class NotFoundError(DynamoDBSaverError):
 class TableOptions:
     """The options of a command on a table that may not exist, and what is made of them."""
 
-    table: Annotated[str | None, _option("The table's name.", TABLE)] = None
-    stack: Annotated[str | None, _option("Refused: see `tables`.", hidden=True)] = None
-    region: Annotated[str | None, _option("The AWS Region.", REGION)] = None
-    profile: Annotated[str | None, _option("A profile of your AWS configuration.")] = None
+    table: Annotated[str | None, of_connection("The table's name.", TABLE)] = None
+    stack: Annotated[str | None, of_connection("Refused: see `tables`.", hidden=True)] = None
+    region: Annotated[str | None, of_connection("The AWS Region.", REGION)] = None
+    profile: Annotated[str | None, of_connection("A profile of your AWS configuration.")] = None
     endpoint_url: Annotated[
         str | None,
-        _option("Another endpoint than AWS's, such as DynamoDB Local's.", ENDPOINT_URL),
+        of_connection("Another endpoint than AWS's, such as DynamoDB Local's.", ENDPOINT_URL),
     ] = None
     json: Json = False
 
@@ -104,10 +93,11 @@ class Connection(TableOptions):
     """The options of a command on a table that exists."""
 
     stack: Annotated[
-        str | None, _option("The CloudFormation stack of the table, in place of --table.", STACK)
+        str | None,
+        of_connection("The CloudFormation stack of the table, in place of --table.", STACK),
     ] = None
     ttl_attribute: Annotated[
-        str | None, _option("The attribute with the expiry of items, if TTL is off now.")
+        str | None, of_connection("The attribute with the expiry of items, if TTL is off now.")
     ] = None
 
     WAYS: ClassVar[str] = f"pass --table NAME or --stack NAME, or set {TABLE} or {STACK}"

@@ -20,9 +20,9 @@ from ..runtime.effects import Item
 from ..runtime.plural import counted
 from ..saver.saver import DynamoDBSaver
 from .connection import Connection, NotFoundError
+from .options import DryRun, OwnerKey
 from .output import Row
 from .reading import copying_serde
-from .tables import DryRun
 from .wording import copying
 
 _PAGE = 100
@@ -31,8 +31,6 @@ _PAGE = 100
 _COLUMNS = ("last_activity", "status", "owner", "thread_id", "title")
 _COLUMNS_OF_OWNER = ("last_activity", "status", "thread_id", "title")
 
-Owner = Annotated[str | None, typer.Option(help="The threads of this owner, by the index.")]
-All = Annotated[bool, typer.Option("--all", help="Every thread of the table, by a scan.")]
 ListedOwner = Annotated[
     str | None, typer.Option("--owner", help="An owner; the threads without one if left out.")
 ]
@@ -47,10 +45,6 @@ OldestFirst = Annotated[bool, typer.Option("--oldest-first", help="Longest inact
 Scan = Annotated[
     bool,
     typer.Option("--scan", help="Read every key of the table: it needs no index, but units."),
-]
-OwnerKey = Annotated[
-    str | None,
-    typer.Option(help="Your savers' thread_owner: the key of the metadata that names the owner."),
 ]
 
 

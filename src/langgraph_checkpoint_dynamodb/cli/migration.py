@@ -14,10 +14,9 @@ from ..config.source_table import SourceTable
 from ..errors import ConfigurationError, TableNotFoundError
 from ..migration.report import MigrationReport
 from ..saver.saver import DynamoDBSaver
-from .connection import FAILED, Connection, NotFoundError, command, once
-from .directory import OwnerKey
+from .connection import FAILED, Connection, NotFoundError, command
+from .options import DryRun, OwnerKey, once
 from .reading import copying_serde
-from .tables import DryRun
 from .wording import in_options
 
 app = typer.Typer()

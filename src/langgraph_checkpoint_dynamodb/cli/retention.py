@@ -19,10 +19,10 @@ from ..maintenance.prune_threads import PruneReport, prune_thread
 from ..runtime.plural import counted
 from ..saver import arguments
 from .connection import Connection, NotFoundError, command, confirm
-from .directory import Owner, chosen, none_listed, threads_of
-from .tables import DryRun, Yes
+from .directory import chosen, none_listed, threads_of
+from .options import DryRun, Owner, ThreadIds, Yes
 from .threads import read
-from .upkeep import ThreadIds, counts
+from .upkeep import counts
 
 app = typer.Typer()
 

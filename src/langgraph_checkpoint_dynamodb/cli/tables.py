@@ -17,6 +17,7 @@ from ..infra.plan import Plan
 from ..infra.template import SETTINGS, template_text
 from ..saver.saver import DynamoDBSaver
 from .connection import FINDINGS, NotFoundError, TableOptions, command, confirm
+from .options import DryRun, Yes
 from .output import Row
 from .wording import PARAMETERS, in_options
 
@@ -32,8 +33,6 @@ Parameters = Annotated[
         help="A parameter that `template` describes, such as EnableTtl=true. Can be repeated.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
 
 
 @app.command()

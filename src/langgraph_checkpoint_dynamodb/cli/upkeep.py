@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..maintenance.prices import ON_DEMAND
 from ..maintenance.storage_report import StorageKind, StorageReport, StoredItems
-from .connection import FINDINGS, NOT_FOUND, Connection, NotFoundError, command, once
-from .directory import All, Owner, chosen
+from .connection import FINDINGS, NOT_FOUND, Connection, NotFoundError, command
+from .directory import chosen
+from .options import Owner, ThreadIds, ids
 from .output import Row
 from .wording import in_options
 
@@ -25,19 +26,12 @@ _PRICES = (
 _COUNTS = ("threads", "checkpoints", "writes", "chunks", "young", "expiring", "under_way")
 
 
-def _ids(text: str) -> Any:
-    return typer.Argument(metavar="THREAD", callback=once, help=text)
-
-
-ThreadIds = Annotated[list[str] | None, _ids("Ids of threads.")]
-
-
 @app.command()
 @command
 def verify(
     connection: Connection,
     thread_ids: Annotated[
-        list[str] | None, _ids("Ids of threads; the whole table if left out.")
+        list[str] | None, ids("Ids of threads; the whole table if left out.")
     ] = None,
 ) -> None:
     """Check every byte of threads, or of the table, and list the problems. Changes nothing.
@@ -81,7 +75,9 @@ def cost(
     connection: Connection,
     thread_ids: ThreadIds = None,
     owner: Owner = None,
-    everything: All = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every thread of the table, by a scan.")
+    ] = False,
 ) -> None:
     """Price threads: what they store, a month of it, and what writing it took.
 
