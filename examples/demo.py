@@ -26,9 +26,9 @@ ADA = "My name is Ada."
 GRACE = "My name is Grace."
 QUESTION = "What is my name?"
 PAYEE = "Lovelace & Co."
-TURNS, LATER = 10, 200
-FLAT = 2
-"""A later turn may cost this much more: how many chunks are completed in ten turns is chance."""
+TURNS, LATER = 20, 200
+FLAT = 1.5
+"""A later turn may cost this much more: how many chunks are completed in 20 turns is chance."""
 MEGABYTES = 20
 SMALL = 20
 """Write units of a run that changes a note only."""
@@ -181,7 +181,7 @@ def length(stage: Stage) -> None:
         stage.show(table)
     stage.check(
         prices[1] < FLAT * prices[0],
-        "Twenty times as many messages, and less than twice the cost: a turn stores what is new.",
+        "Ten times as many messages, and a turn costs about the same: it stores what is new.",
     )
     stage.code("saver.storage(thread_id)  # what a thread has stored, by kind and by channel")
 

@@ -39,6 +39,7 @@ def open_saver(
     saver: type[DynamoDBSaver] = DynamoDBSaver,
     *,
     deploy: bool = False,
+    use_async: bool = False,
 ) -> DynamoDBSaver:
     """Make a saver that names every request it sends to DynamoDB, and its cost.
 
@@ -48,7 +49,7 @@ def open_saver(
     session = boto3.Session()
     watch(session, told)
     async_session = None
-    if has_aiobotocore():
+    if use_async and has_aiobotocore():  # a third of a second to import
         from aiobotocore.session import get_session
 
         async_session = get_session()
@@ -299,7 +300,7 @@ ACTS = {
 def main(endpoint: str, table: str, act: str, arguments: str) -> None:
     """Run one act and report its result."""
     kind = WatchedSaver if act == "crash" else DynamoDBSaver
-    with open_saver(endpoint, table, tell, kind) as saver:
+    with open_saver(endpoint, table, tell, kind, use_async=act == "in_async") as saver:
         report(result=ACTS[act](saver, **json.loads(arguments)))
 
 
