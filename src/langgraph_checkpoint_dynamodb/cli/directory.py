@@ -57,7 +57,7 @@ def ls(
     oldest_first: OldestFirst = False,
     scan: Scan = False,
 ) -> None:
-    """List threads by last activity, latest first: an owner's, or those without an owner.
+    """List threads by last activity, latest first: an owner's, those without one, or --all.
 
     A thread is interrupted if a task waits for an answer, in error if one failed, else idle.
     Pages are in order to the hour, as activity is written once an hour; the times shown are exact.

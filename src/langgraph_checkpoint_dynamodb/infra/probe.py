@@ -96,12 +96,18 @@ def probes(table: str, thread_id: str, indexes: Sequence[str]) -> list[Probe]:
 
 
 def _probes_of_indexes(table: str, indexes: Sequence[str]) -> list[Probe]:
-    of_threads = thread_entries.query(table, thread_entries.NO_OWNER, limit=1)
-    queries = {
-        requests.RUN_INDEX: ("delete_for_runs", requests.query_run(table, b"?")),
-        thread_entries.THREAD_INDEX: ("list_threads", of_threads),
+    of_runs = requests.query_run(table, b"?")
+    of_owner = thread_entries.query(table, thread_entries.NO_OWNER, limit=1)
+    of_all = thread_entries.scan(table, limit=1)
+    runs, threads = requests.RUN_INDEX, thread_entries.THREAD_INDEX
+    found = {
+        runs: [Probe(f"Query of index {runs}", "delete_for_runs", of_runs)],
+        threads: [
+            Probe(f"Query of index {threads}", "list_threads", of_owner),
+            Probe(f"Scan of index {threads}", "list_threads of all owners, prune_threads", of_all),
+        ],
     }
-    return [Probe(f"Query of index {name}", *queries[name]) for name in indexes if name in queries]
+    return [one for name in indexes for one in found.get(name, ())]
 
 
 def attempt(call: Call) -> Operation[Outcome]:
