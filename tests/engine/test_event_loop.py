@@ -14,6 +14,7 @@ from langchain_core.messages import HumanMessage
 
 from either import Either
 from langgraph_checkpoint_dynamodb.drivers.sessions import _loader
+from langgraph_checkpoint_dynamodb.infra.template import shipped_template
 from threads import config_of, put
 
 LENGTHS = (0, 1, 64, 65, 300, 10_000)
@@ -27,8 +28,8 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def fresh(make_saver: MakeSaver, mode: str) -> Any:
     """A saver that has made no async client yet, as in a new process."""
-    _loader.cache_clear()
     table_name = make_saver().config.table_config.table_name
+    _loader.cache_clear()
     return make_saver(mode=mode, table_name=table_name, deploy=False)
 
 
@@ -77,6 +78,16 @@ async def test_a_chat_that_grows_and_is_read_by_a_new_process(
         config = await put(client, config, {"messages": list(messages)})
     fresh._cache.clear()  # as a new process
     assert (await client.get_tuple(config)).checkpoint["channel_values"] == {"messages": messages}
+
+
+async def test_table_operations_read_their_files_in_threads(
+    fresh: Any, mode: str, watched: None
+) -> None:
+    shipped_template.cache_clear()
+    client = Either(fresh, use_async=True)
+    assert (await client.plan()).exists
+    await client.setup()
+    await client.destroy()
 
 
 async def test_an_export_uses_its_file_in_threads(

@@ -123,7 +123,10 @@ class FakeTable:
             if call.failure_is_reply:
                 return Failed(error)
             raise
-        return scripted if scripted is not None else getattr(self, f"_{call.method}")(call.params)
+        reply = scripted if scripted is not None else getattr(self, f"_{call.method}")(call.params)
+        if call.on_reply is not None:
+            call.on_reply(reply)
+        return reply
 
     def _put_item(self, params: dict[str, Any]) -> Any:
         item = params["Item"]

@@ -15,7 +15,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -228,6 +228,23 @@ class _Maker:
                 async with create():
                     pass  # what it read is cached by the session and its loader
 
-            asyncio.run(open_one())
+            _run_without_loop(open_one)
             self._prepared[name] = create
             return create
+
+
+def _run_without_loop(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine to its end, on an event loop only if it has to wait.
+
+    botocore reads files in it. What guards event loops against blocking calls, such as BlockBuster,
+    also guards the loop of a worker thread. Only credentials from a service are waited for.
+    """
+    coroutine = function()
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    except RuntimeError:  # it needs a loop
+        pass
+    coroutine.close()
+    asyncio.run(function())

@@ -107,6 +107,8 @@ class Attempt:
         if reply.get("UnprocessedItems") or reply.get("UnprocessedKeys"):
             self._throttled("DynamoDB left a part unprocessed")
         meter.pacer.answered(call, reply)
+        if call.on_reply is not None:
+            call.on_reply(reply)
         return reply
 
     def failed(self, error: Exception, client: Any) -> ConditionFailed:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import TemplateError
 from ..runtime.effects import AUTOSCALING, Call
-from .template import Resource, load_template, parameters_of, resolve
+from .template import Resource, parameters_of, resolve, shipped_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ def requests_of(config: DynamoDBTableConfig) -> TableRequests:
         ConfigurationError: A rule of the template refuses the configuration.
         TemplateError: The template has a resource other than a table and its autoscaling.
     """
-    return translate(resolve(load_template(), parameters_of(config)))
+    return translate(resolve(shipped_template(), parameters_of(config)))
 
 
 def translate(resources: Mapping[str, Resource]) -> TableRequests:

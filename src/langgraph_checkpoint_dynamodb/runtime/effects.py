@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -58,6 +58,8 @@ class Call:
         retried: Whether the driver retries it after a transient error.
         failure_is_reply: Its `StorageError` is a reply, `Failed`, so that the operation gets the
             replies of the others of the round. For calls that are retried.
+        on_reply: Called with the reply as soon as it has arrived, also if the operation never
+            gets it: another call of the round failed, or the operation was cancelled.
     """
 
     method: str
@@ -66,6 +68,7 @@ class Call:
     shareable: bool = False
     retried: bool = True
     failure_is_reply: bool = False
+    on_reply: Callable[[Any], None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -154,16 +153,16 @@ class TableProvisioning(SaverCalls):
         self._cache.clear()
 
     def _deploy(self, context: Context) -> Operation[None]:  # noqa: ARG002
-        deploy = yield from _infra("deploy")
+        deploy = yield from _infra("deploy", template=True)
         yield from deploy.deploy(self.config.table_config)
 
     def _plan(self, context: Context) -> Operation[Plan]:  # noqa: ARG002
-        plan = yield from _infra("plan")
+        plan = yield from _infra("plan", template=True)
         made: Plan = yield from plan.plan(self.config.table_config)
         return made
 
     def _destroy(self, context: Context, force: bool, dry_run: bool) -> Operation[None]:  # noqa: ARG002
-        destroy = yield from _infra("destroy")
+        destroy = yield from _infra("destroy", template=True)
         arguments.switch("force", force)
         arguments.switch("dry_run", dry_run)
         yield from destroy.destroy(self.config.table_config, force=force, dry_run=dry_run)
@@ -179,10 +178,15 @@ def _config_of_stack(
     return found
 
 
-def _infra(name: str) -> Operation[Any]:
+def _infra(name: str, *, template: bool = False) -> Operation[Any]:
     """A module of `infra`, imported on first use: a quarter of this package's import time.
 
-    An import reads files, so an async driver does it in a thread.
+    An import reads files, and so does the template: an async driver does both in a thread.
     """
-    load = partial(import_module, f"..infra.{name}", __package__)
+
+    def load() -> Any:
+        if template:
+            import_module("..infra.template", __package__).shipped_template()
+        return import_module(f"..infra.{name}", __package__)
+
     return (yield Compute(load, size=lambda: None))

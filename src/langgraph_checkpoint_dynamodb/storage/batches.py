@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import ThrottledError
@@ -56,11 +57,7 @@ def _write_batches(entries: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 def rounds(entries: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Split entries into parts of some calls each.
-
-    A put that fails or is cancelled loses the replies of one part only: when it is repeated, it
-    does not write the others again.
-    """
+    """Split entries into parts of some calls each: what another operation waits for at once."""
     return _batches(entries, requests.MAX_BATCH_WRITE * _CALLS_A_PART)
 
 
@@ -69,14 +66,22 @@ def rounds_of_keys(entries: Sequence[T]) -> Iterator[Sequence[T]]:
     return _batches(entries, _BATCH_GET * CALLS_A_ROUND)
 
 
-def put_all(context: Context, items: Iterable[Item]) -> Operation[None]:
+def put_all(
+    context: Context, items: Iterable[Item], stored: Callable[[str], None] | None = None
+) -> Operation[None]:
     """Write items without a condition; returns when all are acknowledged.
+
+    Args:
+        context: The call's settings and time.
+        items: The items.
+        stored: Called with the sort key of each item as soon as it is acknowledged, also if the
+            others fail.
 
     Raises:
         ThrottledError: DynamoDB repeatedly left all items unprocessed.
     """
     made = list(items)
-    yield from _write(context, [{"PutRequest": {"Item": item}} for item in made])
+    yield from _write(context, [{"PutRequest": {"Item": item}} for item in made], stored)
     if context.counters is not None:
         context.counters.chunks_written += sum(keys.is_chunk(sort_key(item)) for item in made)
 
@@ -90,15 +95,33 @@ def delete_all(context: Context, item_keys: Iterable[Item]) -> Operation[None]:
     return _write(context, [{"DeleteRequest": {"Key": item_key}} for item_key in item_keys])
 
 
-def _write(context: Context, pending: list[Any]) -> Operation[None]:
+def _write(
+    context: Context, pending: list[Any], stored: Callable[[str], None] | None = None
+) -> Operation[None]:
     table = context.table
     attempt = 0
     while pending:
         now, later = _split_round(pending, requests.MAX_BATCH_WRITE)
-        replies = yield [requests.batch_write(table, batch) for batch in _write_batches(now)]
+        calls = [requests.batch_write(table, batch) for batch in _write_batches(now)]
+        if stored is not None:
+            calls = [replace(one, on_reply=partial(_tell, one, stored)) for one in calls]
+        replies = yield calls
         left = [request for reply in replies for request in requests.unprocessed(reply, table)]
         attempt = yield from _pause(context, attempt, len(left), len(now), "BatchWriteItem")
         pending = left + later
+
+
+def _tell(call: Call, stored: Callable[[str], None], reply: Any) -> None:
+    """Call `stored` with the sort key of each item that a batch write has put."""
+    ((table, sent),) = call.params["RequestItems"].items()
+    left = set(map(_key_put, requests.unprocessed(reply, table)))
+    for key in map(_key_put, sent):
+        if key not in left:
+            stored(key)
+
+
+def _key_put(request: Any) -> str:
+    return sort_key(request["PutRequest"]["Item"])
 
 
 def get_all(

@@ -41,19 +41,23 @@ def store(
     for digest in missing.keys() & chunk_cache.stored(context, scope):
         del missing[digest]
     parts, others = _claim(context, scope, missing)
-    acknowledged: list[bytes] = []
+    stored: set[bytes] = set()
     try:
         while parts:
-            yield from _write(context, scope, [(one, missing[one]) for one in parts[0]])
-            acknowledged += parts[0]
+            yield from _write(context, scope, [(one, missing[one]) for one in parts[0]], stored)
             context.in_flight.settle(scope, parts.pop(0), written=True)
+        unwritten = yield from _wait_for(others)
+        # The operation that has given up may have stored some.
+        there = chunk_cache.stored(context, scope)
+        left = [(one, missing[one]) for one in unwritten if one not in there]
+        yield from _write(context, scope, left, stored)
+    except BaseException:  # a cancellation, too
+        if stored:
+            chunk_cache.note_stored(context, scope, stored)
+        raise
     finally:
-        if parts and acknowledged:
-            chunk_cache.note_stored(context, scope, {*acknowledged})
         for part in parts:
             context.in_flight.settle(scope, part, written=False)
-    unwritten = yield from _wait_for(others)
-    yield from _write(context, scope, [(one, missing[one]) for one in unwritten])
 
 
 def _claim(
@@ -113,11 +117,19 @@ def _write(
     context: Context,
     scope: ChunkScope,
     chunks: Sequence[tuple[bytes, bytes]],
+    stored: set[bytes],
 ) -> Operation[None]:
+    """Write chunks, and add to `stored` each one as soon as it is acknowledged."""
+
+    def note(sort_key: str) -> None:
+        digest = keys.chunk_digest(sort_key)
+        if digest is not None:
+            stored.add(digest)
+
     # One round at a time, to bound how many chunks are in memory twice.
     for part in batches.rounds(chunks):
         made = yield _compute_on(part, partial(_build_items, context, scope, part))
-        yield from batches.put_all(context, made)
+        yield from batches.put_all(context, made, note)
         yield _compute_on(part, partial(_remember, context, scope[0], part))
 
 

@@ -146,6 +146,33 @@ def test_what_failed_is_not_known_and_is_claimed_anew() -> None:
         assert len(table.items) == len(DATA)
 
 
+@pytest.mark.parametrize("ended_by", ["an error", "cancellation"])
+def test_what_was_acknowledged_before_the_end_is_not_written_again(ended_by: str) -> None:
+    """Each call counts by itself, also if the others of its round have no reply yet."""
+    many = {n.to_bytes(2, "big") * 8: b"x" for n in range(300)}
+    around, table = context(), FakeTable()
+    ended, waiting = store(around, many), store(around, many)
+    first = until_calls(ended)
+    second = until_calls(ended, [table.answer(call) for call in first])
+    effect = until_calls(waiting)
+    table.answer(second[2])
+    if ended_by == "an error":
+        with pytest.raises(UnavailableError):
+            advance(ended, error=UnavailableError("no answer"))
+    else:
+        ended.close()
+    while not isinstance(effect, Done):
+        waits = isinstance(effect, Join)
+        replies = effect.future.result(0) if waits else [table.answer(call) for call in effect]
+        effect = until_calls(waiting, replies)
+    sent = [
+        one["PutRequest"]["Item"]["SK"]["S"]
+        for call in table.calls
+        for one in call.params["RequestItems"][TABLE]
+    ]
+    assert len(sent) == len({*sent}) == 300
+
+
 # How long what was written is known
 
 
