@@ -21,10 +21,8 @@ from capacity import Costs
 from clients import KEYS, REGION, async_session, sync_session
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBConfig, DynamoDBSaver, DynamoDBTableConfig
-from langgraph_checkpoint_dynamodb.infra import api_calls
 from permissions import Calls
 from play import Scenario
-from stacks import TEMPLATE
 
 pytest.register_assert_rewrite("graph_scenarios")
 
@@ -82,10 +80,10 @@ def refuse_other_hosts(host: Any) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def what_savers_read_of_files_is_read_once() -> Iterator[None]:
-    """Savers of different tests share AWS's service models and the parsed template.
+    """Savers of different tests share AWS's service models.
 
-    A process has few savers, and the tests make thousands: reading both took most of the time that
-    each needs.
+    A process has few savers, and the tests make thousands: reading the models took most of the time
+    that each needs.
     """
     create, read = botocore.session.create_loader, {}
 
@@ -96,7 +94,6 @@ def what_savers_read_of_files_is_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", sharing)
-        patch.setattr(api_calls, "load_template", lambda: TEMPLATE)
         yield
 
 

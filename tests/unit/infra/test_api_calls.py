@@ -264,6 +264,6 @@ def test_the_shipped_template_is_what_requests_are_made_of(
 ) -> None:
     template = load_template()
     template["Resources"]["Topic"] = {"Type": "AWS::SNS::Topic"}
-    monkeypatch.setattr(api_calls, "load_template", lambda: template)
+    monkeypatch.setattr(api_calls, "shipped_template", lambda: template)
     with pytest.raises(TemplateError, match="cannot create Topic"):
         requests_of(PLAIN)
