@@ -177,13 +177,12 @@ def query(
         bounds: The lowest and the highest sort key, both inclusive; `None` for all items.
         newest_first: Whether the highest sort key comes first.
         limit: How many items to read at most.
-        start: The key after which the page starts; `None` for the first page.
+        start: The key after which the page starts.
         consistent: Whether the read is strongly consistent.
         attributes: The attributes to return; `None` for all.
     """
-    names = {"#pk": "PK"}
+    names, condition = {"#pk": "PK"}, "#pk = :pk"
     values: Item = {":pk": {"S": partition_key}}
-    condition = "#pk = :pk"
     if bounds is not None:
         names["#sk"] = "SK"
         values |= {":low": {"S": bounds[0]}, ":high": {"S": bounds[1]}}
