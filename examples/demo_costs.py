@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from langgraph_checkpoint_dynamodb.format import thread_entries
 from langgraph_checkpoint_dynamodb.format.item_size import item_size, write_units
 from langgraph_checkpoint_dynamodb.maintenance.prices import ON_DEMAND
 
@@ -58,7 +59,8 @@ def units(call: str, sent: Any, parsed: Any) -> tuple[float, float]:
     """Write and read units of a call; an item that is replaced counts with its new size."""
     match call:
         case "PutItem":
-            return write_units(item_size(sent["Item"])), 0
+            copies = 2 if thread_entries.OWNER in sent["Item"] else 1  # one in the index of threads
+            return copies * write_units(item_size(sent["Item"])), 0
         case "BatchWriteItem":
             left = parsed.get("UnprocessedItems") or {}
             return _batch_units(sent["RequestItems"]) - _batch_units(left), 0

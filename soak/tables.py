@@ -23,7 +23,7 @@ def new_table(endpoint: str, **settings: Any) -> Iterator[DynamoDBConfig]:
 def config(endpoint: str, table_name: str, **settings: Any) -> DynamoDBConfig:
     keys = {} if {"session", "async_session"} & settings.keys() else KEYS
     return DynamoDBConfig(
-        table_config=DynamoDBTableConfig(table_name=table_name, enable_thread_index=True),
+        table_config=DynamoDBTableConfig(table_name=table_name),
         thread_owner="user_id",
         region_name=REGION,
         endpoint_url=endpoint,

@@ -17,7 +17,7 @@ from threads import config_of, put
 
 @pytest.fixture
 def saver(make_saver: MakeSaver) -> DynamoDBSaver:
-    return make_saver(mode="sync", enable_thread_index=True, thread_owner="user_id")
+    return make_saver(mode="sync", thread_owner="user_id")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ HOUR = 3600
 
 @pytest.fixture
 def saver(make_saver: MakeSaver) -> DynamoDBSaver:
-    return make_saver(mode="sync", enable_thread_index=True, thread_owner="user_id")
+    return make_saver(mode="sync", thread_owner="user_id")
 
 
 @pytest.fixture

@@ -63,6 +63,8 @@ async def test_chat_of_100_turns(
     assert costs.requests <= 705, costs
     assert costs.write_units <= 615, costs
     assert costs.read_units <= 100, costs
+    assert costs.calls["PutItem"] == 5 * TURNS + 1, costs  # one lists the thread
+    assert costs.calls["UpdateItem"] == 0, costs
     assert sum(map(item_bytes, scan(table_name))) <= 345_000
 
     # A finished thread: its newest checkpoint has no pending writes.
@@ -90,7 +92,7 @@ async def test_a_chat_of_100_turns_in_three_hours_pays_8_write_units_to_be_liste
 ) -> None:
     """2 for the entry and its place in the index, then 3 an hour, because its place changes."""
     mode = "async"
-    saver = make_saver(mode=mode, costs=costs, enable_thread_index=True)
+    saver = make_saver(mode=mode, costs=costs)
     start, turns = time.time(), itertools.count()
 
     def in_turn() -> DynamoDBSaver:

@@ -93,7 +93,7 @@ async def test_table_operations_read_their_files_in_threads(
 async def test_an_export_uses_its_file_in_threads(
     make_saver: MakeSaver, mode: str, tmp_path: Path
 ) -> None:
-    saver = make_saver(mode=mode, enable_thread_index=True, thread_owner="user_id")
+    saver = make_saver(mode=mode, thread_owner="user_id")
     client = Either(saver, use_async=True)
     await put(client, config_of("thread", user_id="ada"), {"value": "x" * 100_000})
     guard = BlockBuster()

@@ -161,9 +161,7 @@ async def test_a_table_of_another_region_is_copied_in_two_steps(
 
 async def test_a_first_title_copies_the_thread(mode: str, new_client: NewClient) -> None:
     dump = Dump("0.1.3")
-    client = new_client(
-        dump, mode, read_through=dump.memory(), enable_thread_index=True, thread_owner="tenant"
-    )
+    client = new_client(dump, mode, read_through=dump.memory(), thread_owner="tenant")
     thread_id = next(iter(THREADS))
     await client.set_thread(thread_id, title="First")
     (found,) = (await client.list_threads("acme")).threads

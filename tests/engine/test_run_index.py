@@ -25,7 +25,8 @@ def savers(make_saver: MakeSaver, mode: str, costs: Costs) -> dict[bool, Either]
     """A saver on a table with the index, and one on a table without."""
     return {
         index: Either(
-            make_saver(mode=mode, costs=costs, enable_run_index=index), use_async=mode != "sync"
+            make_saver(mode=mode, costs=costs, enable_run_index=index, enable_thread_index=False),
+            use_async=mode != "sync",
         )
         for index in (True, False)
     }

@@ -46,12 +46,17 @@ class Meddling(Costs):
             raise error
 
 
+UNLISTED = {"enable_thread_index": False}
+"""The entry of a new thread is a put of its own, which is never shared."""
+
+
 class Crowd:
     """A saver that shares puts, and chats that use it at once."""
 
     def __init__(self, make_saver: MakeSaver, mode: str, **settings: Any) -> None:
         self.costs = Meddling()
-        self.saver = make_saver(mode=mode, costs=self.costs, share_puts=True, **settings)
+        settings = {"share_puts": True, **UNLISTED, **settings}
+        self.saver = make_saver(mode=mode, costs=self.costs, **settings)
         self.client = Either(self.saver, use_async=mode != "sync")
         self._native = mode == "async"
         self.costs.reset()
@@ -203,7 +208,7 @@ async def test_a_saver_shares_no_puts_unless_it_is_told_to(
     make_saver: MakeSaver, mode: str
 ) -> None:
     costs = Costs()
-    client = Either(make_saver(mode=mode, costs=costs), use_async=mode != "sync")
+    client = Either(make_saver(mode=mode, costs=costs, **UNLISTED), use_async=mode != "sync")
     costs.reset()
     calls = [partial(put, client, config_of(f"chat-{n}"), {"said": "a"}) for n in range(5)]
     await at_once(client, calls, awaited=0, native=mode == "async")
@@ -215,7 +220,7 @@ async def test_who_is_cancelled_does_not_cancel_what_others_share(
     make_saver: Callable[..., DynamoDBSaver], mode: str
 ) -> None:
     costs = Costs()
-    saver = make_saver(mode=mode, costs=costs, share_puts=True)
+    saver = make_saver(mode=mode, costs=costs, share_puts=True, **UNLISTED)
     client = Either(saver, use_async=True)
     costs.reset()
     with busy_threads(saver, 0 if mode == "async" else 2):
@@ -237,7 +242,7 @@ async def test_nobody_waits_for_a_request_that_was_cancelled_before_it_began(
     make_saver: Callable[..., DynamoDBSaver],
 ) -> None:
     """Servers that shut down cancel all tasks of a loop."""
-    client = Either(make_saver(mode="async", share_puts=True), use_async=True)
+    client = Either(make_saver(mode="async", share_puts=True, **UNLISTED), use_async=True)
     senders = client.target._async._senders
     putting = asyncio.ensure_future(put(client, config_of("thread"), {"said": "a"}))
     for _ in range(2):
@@ -255,7 +260,7 @@ async def test_without_threads_it_is_sent_at_once(
 ) -> None:
     """An interpreter that ends starts no threads any more."""
     costs = Costs()
-    saver = make_saver(mode="sync", costs=costs, share_puts=True)
+    saver = make_saver(mode="sync", costs=costs, share_puts=True, **UNLISTED)
     costs.reset()
 
     def submit(_: Callable[[], Any]) -> None:

@@ -34,7 +34,7 @@ Scan = Callable[[str], list[dict[str, Any]]]
 Stored = Callable[..., dict[str, Any]]
 
 HOUR = 3600
-OWNED = {"enable_thread_index": True, "thread_owner": "user_id"}
+OWNED = {"thread_owner": "user_id"}
 
 
 @pytest.fixture(params=["sync", pytest.param("async", marks=pytest.mark.aio)])
@@ -235,7 +235,7 @@ def _table(saver: DynamoDBSaver) -> str:
 async def test_the_owner_is_found_in_configurable_or_metadata(
     make_saver: MakeSaver, owner_of: Any, owner: str | None
 ) -> None:
-    saver = make_saver(enable_thread_index=True, thread_owner=owner_of)
+    saver = make_saver(thread_owner=owner_of)
     config = {"configurable": {"thread_id": "a", "user_id": 7}, "metadata": {"team": "red"}}
     waiting_graph(saver).invoke({"messages": [("user", "hello")]}, config)
     assert [one.owner for one in saver.list_threads(owner).threads] == [owner]
@@ -245,7 +245,7 @@ async def test_the_owner_is_found_in_configurable_or_metadata(
 @pytest.mark.parametrize("place", ["configurable", "metadata"])
 async def test_an_owner_may_be_a_uuid(make_saver: MakeSaver, owner_of: Any, place: str) -> None:
     """LangGraph leaves a UUID out of a checkpoint's metadata."""
-    saver = make_saver(enable_thread_index=True, thread_owner=owner_of)
+    saver = make_saver(thread_owner=owner_of)
     user = uuid.uuid4()
     config: dict[str, Any] = {"configurable": {"thread_id": "a"}, "metadata": {}}
     config[place]["user_id"] = user
@@ -260,7 +260,7 @@ async def test_a_function_that_names_owners_changes_nothing_and_its_errors_are_o
         metadata["added"] = metadata["nested"]["added"] = 1
         return "ada"
 
-    saver = make_saver(enable_thread_index=True, thread_owner=change)
+    saver = make_saver(thread_owner=change)
     await put(Either(saver, use_async=False), config_of("a"), {}, {"nested": {}})
     found = saver.get_tuple(config_of("a"))
     assert found is not None
@@ -271,9 +271,7 @@ async def test_a_function_that_names_owners_changes_nothing_and_its_errors_are_o
 
     with pytest.raises(ConfigurationError, match="thread_owner is a coroutine function"):
         DynamoDBConfig(thread_owner=unawaited)  # type: ignore[arg-type]
-    failing = make_saver(
-        enable_thread_index=True, thread_owner=lambda metadata: metadata["missing"]
-    )
+    failing = make_saver(thread_owner=lambda metadata: metadata["missing"])
     with pytest.raises(InvalidInputError, match=r"thread_owner.*raised KeyError") as caught:
         await put(Either(failing, use_async=False), config_of("a"), {})
     assert isinstance(caught.value.__cause__, KeyError)
@@ -491,7 +489,6 @@ async def test_threads_from_before_the_index_are_listed_by_index_threads(
         mode=mode,
         table_name=_table(listing),
         deploy=False,
-        enable_thread_index=True,
         thread_owner=lambda metadata: metadata.get("user_id") or "eve",
     )
     assert await Either(named, use_async=mode != "sync").index_threads() == 1

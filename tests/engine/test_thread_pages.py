@@ -35,7 +35,7 @@ BODY = {"B": {"B": b"x" * 100}}
 @pytest.fixture
 def table(dynamodb: Any) -> Iterator[DynamoDBTableConfig]:
     """Many threads, one a second, of owners in turn; each has one checkpoint."""
-    config = DynamoDBTableConfig(table_name=f"test-{uuid.uuid4().hex}", enable_thread_index=True)
+    config = DynamoDBTableConfig(table_name=f"test-{uuid.uuid4().hex}")
     dynamodb.create_table(**requests_of(config).create_table.params)
     made = [item for n in range(THREADS) for item in thread(n)]
     batches = [made[start : start + 25] for start in range(0, len(made), 25)]
@@ -133,7 +133,7 @@ def test_threads_without_an_owner_do_not_share_one_partition_of_the_index(
 ) -> None:
     """Puts are throttled with the index, so 10 units of each of its partitions are 10 threads."""
     units = Partitions(writes=1e-6, burst=9.5e6)
-    made = make_saver(mode="sync", enable_thread_index=True, thread_owner="user_id")
+    made = make_saver(mode="sync", thread_owner="user_id")
     with limited(endpoint_url, units) as url:
         config = replace(made.config, endpoint_url=url, max_retries=0)
         with DynamoDBSaver(config) as saver:

@@ -37,7 +37,7 @@ from threads import LARGE, config_of, put
 Scan = Callable[[str], list[dict[str, Any]]]
 
 DAY = 24 * 3600
-OWNED = {"enable_thread_index": True, "thread_owner": "user_id"}
+OWNED = {"thread_owner": "user_id"}
 
 
 @pytest.fixture(params=["sync", pytest.param("async", marks=pytest.mark.aio)])

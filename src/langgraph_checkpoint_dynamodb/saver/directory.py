@@ -169,8 +169,9 @@ def check_index(context: Context) -> None:
     """Refuse a saver whose table has no index of threads."""
     if not context.thread_index:
         raise ConfigurationError(
-            "this saver's table has enable_thread_index=False, so its threads are not listed: set "
-            "DynamoDBTableConfig(enable_thread_index=True) on a table that has the index"
+            f"the saver of table {context.table!r} has enable_thread_index=False, so its threads "
+            "are not listed: leave the argument out (enable_thread_index=True) if the table has "
+            "the index, then call index_threads"
         )
 
 
