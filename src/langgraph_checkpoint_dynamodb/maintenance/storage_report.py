@@ -29,7 +29,7 @@ class StoredItems:
         items: How many there are.
         bytes: Their size by DynamoDB's rules, names of attributes included.
         write_units: The units that it takes to write each of them once, which are those that it
-            takes to delete them. Without the run-id index's.
+            takes to delete them. Without those of the indexes.
     """
 
     items: int = 0
