@@ -103,7 +103,7 @@ async def test_a_mistyped_owner_is_not_one_without_data(
 async def test_a_table_without_the_index_is_scanned_or_indexed(
     make_saver: MakeSaver, saver: DynamoDBSaver, endpoint_url: str, cli: CommandLine
 ) -> None:
-    bare = make_saver(mode="sync")
+    bare = make_saver(mode="sync", enable_thread_index=False)
     await fill(bare, a="ada", b=None)
     of_bare = CommandLine(endpoint_url, bare.config.table_config.table_name)
     refused = of_bare.run("threads", "ls")
@@ -113,7 +113,8 @@ async def test_a_table_without_the_index_is_scanned_or_indexed(
 
     # Threads that were put by savers without the index.
     name = saver.config.table_config.table_name
-    await fill(make_saver(mode="sync", table_name=name, deploy=False), a="ada", b=None)
+    unaware = make_saver(mode="sync", table_name=name, deploy=False, enable_thread_index=False)
+    await fill(unaware, a="ada", b=None)
     assert cli.run("threads", "ls").out == ""
     index = ("threads", "index", "--owner-key", "user_id", "--json")
     assert cli.run(*index, "--dry-run").rows == [{"indexed": 2, "dry_run": True}]
