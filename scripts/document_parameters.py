@@ -42,10 +42,12 @@ def _allowed(rules: Mapping[str, Any]) -> str:
 
 
 def outputs(template: Mapping[str, Any]) -> Iterator[str]:
-    """The rows of all outputs, each exported as `<stack>-<output>`."""
+    """The rows of the outputs, without their copies that are exported."""
     yield "| output | |"
     yield "|---|---|"
     for name, output in template["Outputs"].items():
+        if "Export" in output:
+            continue
         condition = " Only with `CreatePolicies`." if "Condition" in output else ""
         yield f"| `{name}` | {output['Description'].strip()}{condition} |"
 

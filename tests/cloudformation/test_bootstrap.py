@@ -23,8 +23,6 @@ UNUSED: dict[str, dict[str, str]] = {
         "KinesisStreamSpecification": (
             r"dynamodb:(Enable|Disable|Update)KinesisStreamingDestination|kinesis:.*"
         ),
-        "ResourcePolicy": r"dynamodb:(Put|Delete)ResourcePolicy",
-        "ContributorInsightsSpecification": r"dynamodb:UpdateContributorInsights",
         # AWS::DynamoDB::GlobalTable has the same handlers.
         "Replicas": (
             r"dynamodb:(CreateTableReplica|AssociateTableReplica|Scan|Query|"

@@ -88,7 +88,9 @@ VIOLATIONS: list[tuple[str, Callable[[Any], Any]]] = [
     ),
     (
         "TABLE_IS_NOT_PUBLIC",
-        lambda t: table(t)["Properties"].update(ResourcePolicy={"PolicyDocument": {}}),
+        lambda t: table(t)["Properties"]["ResourcePolicy"]["Fn::If"][1]["PolicyDocument"][
+            "Statement"
+        ][0].update(Principal="*"),
     ),
     ("POLICIES_ALLOW_NAMED_ACTIONS", lambda t: statement(t)["Action"].append("dynamodb:*")),
     ("POLICIES_ALLOW_NAMED_ACTIONS", lambda t: statement(t).update(Action="dynamodb:Get*")),

@@ -20,12 +20,20 @@ TABLE_NAME = "some.table_-1"
 
 STACK_ONLY = frozenset(
     {"CreatePolicies", "PolicyPath"}
-    | {"AlarmTopicArn", "AlarmThrottledRequests", "AlarmUtilization"}
+    | {"AllowedPrincipals", "CreateExports", "CreateParameters"}
+    | {"AlarmTopicArn", "AlarmThrottledRequests", "AlarmUtilization", "ContributorInsights"}
 )
 """Parameters of what a stack creates and `deploy=True` does not."""
 
 POLICIES = frozenset(
     f"{name}Policy" for name in ("Runtime", "ReadOnly", "Maintenance", "Operator", "Tenant")
+)
+PARAMETERS = frozenset(
+    f"{name}Parameter"
+    for name in (
+        *("TableName", "TableArn", "TtlAttribute", "TtlEnabled"),
+        *("RunIndexEnabled", "ThreadIndexEnabled"),
+    )
 )
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
 KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/0b283bba-3170-481d-a1fd-c5850f7a13b0"

@@ -13,8 +13,11 @@ from .known_arguments import known_arguments
 RESERVED_ATTRIBUTES = frozenset({"PK", "SK", "A", "B", "C", "M", "N", "O", "R", "T"})
 """The attributes of the saver's items; see `format/items.py`."""
 
+TABLE_NAME = "[a-zA-Z0-9_.-]{3,255}"
+"""The form of a table's name, as a regular expression."""
+
 _TABLE = re.compile(
-    r"(arn:aws[a-z-]*:dynamodb:(?P<region>[a-z0-9-]+):[0-9]{12}:table/)?[a-zA-Z0-9_.-]{3,255}"
+    rf"(arn:aws[a-z-]*:dynamodb:(?P<region>[a-z0-9-]+):[0-9]{{12}}:table/)?{TABLE_NAME}"
 )
 
 _TAG_VALUE = re.compile(r"[a-zA-Z0-9 _.:/=+@-]{1,256}")

@@ -83,7 +83,7 @@ def translate(resources: Mapping[str, Resource]) -> TableRequests:
         for kind, (method, translation) in _SCALING.items()
         for found in by_type.get(kind, [])
     ]
-    create = {name: value for name, value in table.items() if name not in _SETTINGS}
+    create = {name: value for name, value in _asked(table).items() if name not in _SETTINGS}
     return TableRequests(
         Call("create_table", _translated(_TABLE, create, _CREATE_TABLE)),
         (*_table_settings(table), *scaling),
@@ -97,6 +97,15 @@ def _table_settings(table: Mapping[str, Any]) -> Sequence[Call]:
         for name, (method, switch, translate_value) in _SETTINGS.items()
         if table.get(name, {}).get(switch)
     ]
+
+
+def _asked(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of a table or index, without those that say what a new one is anyway."""
+    return {
+        name: value
+        for name, value in properties.items()
+        if name not in _AS_CREATED or value != _AS_CREATED[name]
+    }
 
 
 def _translated(kind: str, properties: Mapping[str, Any], translation: Translation) -> Any:
@@ -127,7 +136,7 @@ def _backups(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _indexes(value: Sequence[Mapping[str, Any]]) -> list[Any]:
-    return [_translated(f"an index of {_TABLE}", index, _INDEX) for index in value]
+    return [_translated(f"an index of {_TABLE}", _asked(index), _INDEX) for index in value]
 
 
 def _tracking(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,6 +168,9 @@ _CREATE_TABLE: Translation = {
     "SSESpecification": _encryption,
     "Tags": _unchanged,
 }
+_AS_CREATED: Mapping[str, Any] = {"ContributorInsightsSpecification": {"Enabled": False}}
+"""Settings that only a stack switches on, as they are in a new table."""
+
 _SETTINGS: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
     _TIME_TO_LIVE: ("update_time_to_live", "Enabled", _unchanged),
     _CONTINUOUS_BACKUPS: ("update_continuous_backups", "PointInTimeRecoveryEnabled", _backups),

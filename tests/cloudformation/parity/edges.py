@@ -18,6 +18,7 @@ _LONG = {
     "KmsKeyArn": ("arn:aws:kms:eu-central-1:123456789012:key/", ""),
     "AlarmTopicArn": (TOPIC, ""),
     "PolicyPath": ("/", "/"),
+    "AllowedPrincipals": ("arn:aws:iam::123456789012:role/", ""),
 }
 """How a value begins and ends whose parameter has a pattern."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from parity.cfn_to_api import NOT_DEPLOYED
+from parity.cfn_to_api import NOT_DEPLOYED, NOT_SET
 from stacks import STACK_ONLY
 
 Template = dict[str, Any]
@@ -17,8 +17,13 @@ Path = tuple[str | int, ...]
 Edit = tuple[Path, str, Any]
 """Where, what is done in words, and what then stands there."""
 
-_OF_OTHERS = frozenset({"AlarmThrottledRequests", "AlarmUtilization", "HasUpdates"})
-"""What only resources of `NOT_DEPLOYED` use: `test_alarms.py` and `test_template_engines.py`."""
+_OF_OTHERS = frozenset(
+    {"AlarmThrottledRequests", "AlarmUtilization", "HasUpdates"}
+    | {"AllowedPrincipals", "HasPrincipals", "ContributorInsights", "HasContributorInsights"}
+    | {"CreateExports", "HasExports", "HasPolicyExports"}
+)
+"""What only `NOT_DEPLOYED`, `NOT_SET` and outputs use: `test_alarms.py`, `test_stack_only.py` and
+`test_template_engines.py`."""
 
 REMOVED = object()
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -107,7 +112,7 @@ class _Names:
             for one in template["Resources"].values()
             if one["Type"] not in NOT_DEPLOYED
             for name in re.findall(r"\bHas\w+", json.dumps(one))
-        }
+        } - _OF_OTHERS
 
     def of_value(self, path: Path, node: Any, *, removable: bool = True) -> Iterator[Edit]:
         """Remove a property or change what it says, here and below."""
@@ -121,7 +126,8 @@ class _Names:
             yield (*path, "Fn::Sub"), "changed", f"{node['Fn::Sub']}X"
         elif isinstance(node, dict):
             for key, child in node.items():
-                yield from self.of_value((*path, key), child)
+                if key not in NOT_SET:
+                    yield from self.of_value((*path, key), child)
         elif isinstance(node, list):
             for index, child in enumerate(node):
                 yield from self.of_value((*path, index), child)

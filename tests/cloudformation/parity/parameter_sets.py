@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from langgraph_checkpoint_dynamodb import DynamoDBTableConfig
 from langgraph_checkpoint_dynamodb.config.table_config import RESERVED_ATTRIBUTES
 from parity.oracle import TEMPLATE_FILE, Parameters
-from stacks import POLICIES, STACK_ONLY, TOPIC
+from stacks import PARAMETERS, POLICIES, STACK_ONLY, TOPIC
 
 DECLARED: dict[str, dict[str, Any]] = yaml.safe_load(TEMPLATE_FILE.read_text("utf-8"))["Parameters"]
 
@@ -65,6 +65,7 @@ FACTORS: tuple[tuple[Parameters, ...], ...] = (
         {"TableName": "some.table_-1", "Environment": "prod"},
         {"TableName": "", "CreatePolicies": "true"},
         {"AlarmTopicArn": TOPIC},
+        {"CreateParameters": "true", "CreateExports": "false"},
     ),
 )
 """Each is the ways to set parameters that belong together; what is missing takes its default."""
@@ -161,6 +162,8 @@ def config_of(parameters: Parameters) -> DynamoDBTableConfig:
 def stack_only(parameters: Parameters) -> set[str]:
     """The logical ids of what a stack creates and `deploy=True` does not."""
     found = set(POLICIES) if parameters.get("CreatePolicies") == "true" else set()
+    if parameters.get("CreateParameters") == "true":
+        found |= PARAMETERS
     if parameters.get("AlarmTopicArn"):
         found |= {"ReadThrottleAlarm", "WriteThrottleAlarm", "SystemErrorAlarm"}
         for index in ("Run", "Thread"):

@@ -34,6 +34,7 @@ def test_the_template_refuses(parameters: dict[str, str], message: str) -> None:
         resolve(TEMPLATE, parameters)
 
 
+ROLE = "arn:aws:iam::111122223333:role/graphs"
 CAPACITY = {"BillingMode": "PROVISIONED", "ReadCapacity": "5", "WriteCapacity": "5"}
 BROKEN_RULES: list[tuple[dict[str, str], str]] = [
     ({"BillingMode": "PROVISIONED", "WriteCapacity": "1"}, "PROVISIONED needs ReadCapacity"),
@@ -64,6 +65,19 @@ BROKEN_RULES: list[tuple[dict[str, str], str]] = [
 ]
 
 
+KEYLESS = {"EnableEncryption": "false"}
+RULES_OF_STACKS: list[tuple[dict[str, str], str]] = [
+    ({**KEYLESS, "TableName": "", "AllowedPrincipals": ROLE}, "needs TableName"),
+    ({"AllowedPrincipals": ROLE}, "needs KmsKeyArn or EnableEncryption=false"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "message"), RULES_OF_STACKS)
+def test_what_breaks_a_rule_of_a_stack_is_refused(parameters: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        resolve(TEMPLATE, parameters)
+
+
 def setting(text: str) -> Any:
     """A parameter's value as the configuration has it."""
     return {"true": True, "false": False}.get(text, int(text) if text.isdigit() else text)
@@ -81,7 +95,7 @@ def test_what_breaks_a_rule_is_refused_by_both(parameters: dict[str, str], messa
 
 def test_every_assertion_of_every_rule_is_broken_above() -> None:
     broken = set()
-    for parameters, _ in BROKEN_RULES:
+    for parameters, _ in (*BROKEN_RULES, *RULES_OF_STACKS):
         with pytest.raises(ConfigurationError) as raised:
             resolve(TEMPLATE, parameters)
         broken.add(str(raised.value).split(": ", 1)[1])
