@@ -132,7 +132,7 @@ def query_index(*calls: Call) -> Operation[Sequence[Any]]:
         RequestRejectedError: The table has no such index.
     """
     try:
-        replies: Sequence[Any] = yield calls
+        replies: Sequence[Any] = yield [*calls]
     except StorageError as error:
         if error.code != "ValidationException" or thread_entries.THREAD_INDEX not in str(error):
             raise

@@ -195,15 +195,20 @@ def query(
         "ScanIndexForward": not newest_first,
         "ConsistentRead": consistent,
     }
-    if limit is not None:
-        params["Limit"] = limit
-    if start is not None:
-        params["ExclusiveStartKey"] = start
     if attributes is not None:
         placeholders = {f"#a{index}": name for index, name in enumerate(attributes)}
         names.update(placeholders)
         params["ProjectionExpression"] = ", ".join(placeholders)
-    return Call("query", params)
+    return page("query", params, limit, start)
+
+
+def page(method: str, params: dict[str, Any], limit: int | None, start: Item | None) -> Call:
+    """A page of a query or a scan: at most `limit` items, those after the key `start`."""
+    if limit is not None:
+        params["Limit"] = limit
+    if start is not None:
+        params["ExclusiveStartKey"] = start
+    return Call(method, params)
 
 
 def scan_threads(
@@ -233,9 +238,7 @@ def scan_keys(table: str, start: Item | None) -> Call:
         "ProjectionExpression": "#pk, #sk",
         "ExpressionAttributeNames": {"#pk": "PK", "#sk": "SK"},
     }
-    if start is not None:
-        params["ExclusiveStartKey"] = start
-    return Call("scan", params)
+    return page("scan", params, None, start)
 
 
 def sample_keys(table: str) -> Call:
@@ -286,9 +289,7 @@ def _scan(
         "ExpressionAttributeValues": values,
         "ConsistentRead": True,
     }
-    if start is not None:
-        params["ExclusiveStartKey"] = start
-    return Call("scan", params)
+    return page("scan", params, None, start)
 
 
 def batch_write(table: str, requests: Sequence[Any]) -> Call:

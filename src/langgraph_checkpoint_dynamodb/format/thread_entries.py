@@ -231,6 +231,8 @@ def query(
         before: Only entries whose activity is before this time, in epoch seconds.
     """
     params: dict[str, Any] = {
+        "TableName": table,
+        "IndexName": THREAD_INDEX,
         "KeyConditionExpression": "#o = :o",
         "ExpressionAttributeNames": {"#o": OWNER},
         "ExpressionAttributeValues": {":o": {"S": partition}},
@@ -240,7 +242,7 @@ def query(
         params["KeyConditionExpression"] += " AND #a < :before"
         params["ExpressionAttributeNames"]["#a"] = ACTIVITY
         params["ExpressionAttributeValues"][":before"] = {"N": f"{before:.3f}"}
-    return _page("query", table, params, limit, start)
+    return requests.page("query", params, limit, start)
 
 
 def scan(
@@ -251,23 +253,12 @@ def scan(
     before: float | None = None,
 ) -> Call:
     """One page of all entries; they are in no order. For the arguments, see `query`."""
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = {"TableName": table, "IndexName": THREAD_INDEX}
     if before is not None:
         params["FilterExpression"] = "#a < :before"
         params["ExpressionAttributeNames"] = {"#a": ACTIVITY}
         params["ExpressionAttributeValues"] = {":before": {"N": f"{before:.3f}"}}
-    return _page("scan", table, params, limit, start)
-
-
-def _page(
-    method: str, table: str, params: dict[str, Any], limit: int | None, start: Item | None
-) -> Call:
-    params = {"TableName": table, "IndexName": THREAD_INDEX, **params}
-    if limit is not None:
-        params["Limit"] = limit
-    if start is not None:
-        params["ExclusiveStartKey"] = start
-    return Call(method, params)
+    return requests.page("scan", params, limit, start)
 
 
 def start_key(thread_id: str, activity: str, partition: str) -> Item:
