@@ -79,6 +79,12 @@ GRAPHS: dict[str, Any] = {
 }
 
 
+@pytest.fixture(params=["sync", pytest.param("async", marks=pytest.mark.aio)])
+def mode(request: pytest.FixtureRequest) -> str:
+    """Without the async methods in threads: `test_maintenance.py` prunes so too."""
+    return str(request.param)
+
+
 def graph_of(client: Either, builder: Any) -> Either:
     return Play(lambda: client.target, use_async=client.use_async).graph(builder)
 
