@@ -41,7 +41,12 @@ class GoldenTable(FakeTable):
         read_through: Any = None,
         **config: Any,
     ) -> _Saver:
-        table = DynamoDBTableConfig(table_name=TABLE, enable_ttl=True, ttl_seconds=ttl_seconds)
+        table = DynamoDBTableConfig(
+            table_name=TABLE,
+            enable_ttl=True,
+            ttl_seconds=ttl_seconds,
+            enable_thread_index=False,  # what is compared is checkpoints, writes and chunks
+        )
         config_of_table = DynamoDBConfig(table_config=table, **config)
         made = _Saver(config_of_table, serde=serde, read_through=read_through)
         made.table = self

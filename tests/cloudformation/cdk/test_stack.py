@@ -206,7 +206,8 @@ def test_another_stack_is_granted_the_table_and_knows_its_name() -> None:
         if output["Value"] == ARN and isinstance(output.get("Export", {}).get("Name"), str)
     ]
     imported = {"Fn::ImportValue": exports[0]}
-    assert all(one["Resource"] == [imported] for one in statements_of(template))
+    index = {"Fn::Join": ["", [imported, "/index/*"]]}
+    assert all(one["Resource"] == [imported, index] for one in statements_of(template))
     (graph,) = (
         resource["Properties"]
         for resource in template["Resources"].values()
