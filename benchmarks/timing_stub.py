@@ -9,11 +9,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 KEY = ("PK", "SK")
+
+_METADATA = {"ResponseMetadata": {"RequestId": "1", "HTTPStatusCode": 200}}
+"""What botocore adds to a reply of DynamoDB."""
 
 
 class StubSession:
@@ -30,6 +34,8 @@ class StubSession:
 
 class StubTable:
     """Answers what the saver asks of a table of its keys, and at once."""
+
+    meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_, **__: None))
 
     def __init__(self, path: str) -> None:
         self._lock = threading.Lock()
@@ -76,7 +82,7 @@ class StubTable:
         started = time.thread_time()
         try:
             with self._lock:
-                return answer()
+                return {**answer(), **_METADATA}
         finally:
             self._spent.seconds = self.cpu_seconds() + time.thread_time() - started
 

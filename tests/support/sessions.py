@@ -19,6 +19,9 @@ MODES = ["sync", pytest.param("async", marks=pytest.mark.aio), "threads"]
 
 Answer = Callable[[Call], Any]
 
+META = SimpleNamespace(events=SimpleNamespace(register=lambda *_, **__: None))
+"""Of a client: it has no events."""
+
 
 class FakeSession:
     """A session of boto3 or, `in_loop`, of aiobotocore; an answer that is an error is raised."""
@@ -40,7 +43,7 @@ class FakeSession:
         self.made.append((name, arguments))
         try:
             client: Any = Either(FakeClient(self, name), use_async=False)
-            client.meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
+            client.meta = META
             yield client
         finally:
             self.closed.append(name)
@@ -50,10 +53,17 @@ class FakeSession:
         answer = self._answer(call)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return with_request_id(answer)
+
+
+def with_request_id(answer: Any) -> Any:
+    """A reply with the metadata that botocore adds, of one that AWS sent."""
+    return {"ResponseMetadata": {"RequestId": "1", "HTTPStatusCode": 200}, **answer}
 
 
 class FakeClient:
+    meta = META
+
     def __init__(self, session: FakeSession, service: str) -> None:
         self._session = session
         self._service = service

@@ -14,7 +14,7 @@ import typer
 from ..config.saver_config import DynamoDBConfig
 from ..config.source_table import layout_of, writer_of
 from ..config.table_config import DynamoDBTableConfig
-from ..drivers.aws_errors import session_region
+from ..drivers.places import session_region
 from ..drivers.sessions import credentials_source
 from ..drivers.sync import SyncDriver
 from ..errors import DISTRIBUTION, DynamoDBSaverError, TableMismatchError

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Iterator, Mapping
+from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     ConfigNotFound,
     ConfigParseError,
@@ -30,7 +30,6 @@ from botocore.exceptions import (
     ConnectionError as BotocoreConnectionError,
 )
 from botocore.parsers import ResponseParserError
-from botocore.session import get_session
 
 from ..config.saver_config import DynamoDBConfig
 from ..errors import (
@@ -48,17 +47,10 @@ from ..errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
-from ..runtime.effects import (
-    AUTOSCALING,
-    CLOUDFORMATION,
-    DYNAMODB,
-    KMS,
-    S3,
-    Call,
-    ConditionFailed,
-    Reply,
-)
+from ..runtime.effects import DYNAMODB, Call, ConditionFailed
 from .faulty_settings import fault_of
+from .places import subject
+from .replies import BODY, foreign
 from .secrets import hide_secrets, without_secrets
 
 _ERRORS: dict[str, type[StorageError]] = {
@@ -91,14 +83,6 @@ _ERRORS: dict[str, type[StorageError]] = {
 https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
 https://docs.aws.amazon.com/autoscaling/application/APIReference/CommonErrors.html"""
 
-_RESOURCES = {
-    CLOUDFORMATION: ("stack", "StackName"),
-    AUTOSCALING: ("scalable target", "ResourceId"),
-    KMS: ("key", "KeyId"),
-    S3: ("bucket", "Bucket"),
-}
-"""What a call of another service than DynamoDB is about, and the parameter that names it."""
-
 OF_ITEMS = (
     ConflictError,
     CorruptCheckpointError,
@@ -119,21 +103,9 @@ _SETTINGS = (
 
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
 _NO_CREDENTIALS_NOW = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError)
-"""A metadata service or a token endpoint did not answer, or not well: it may do so soon."""
+"""A metadata service or a token endpoint did not answer, or not well: it may do so soon. So may
+what raises a `RuntimeError`: a refresh that came too late, a lock that is in use."""
 
-_PARTS: dict[str, tuple[str, ...]] = {
-    "batch_execute_statement": ("Responses",),
-    "batch_get_item": ("Responses",),
-    "batch_write_item": ("UnprocessedItems",),
-    "delete_item": (),
-    "put_item": (),
-    "query": ("Items",),
-    "scan": ("Items",),
-    "transact_write_items": (),
-    "update_item": (),
-}
-"""What a whole reply has, be it empty."""
-_OF_DYNAMODB = {"content-type": "application/x-amz-json"}
 _SERVER_ERROR = 500
 _DENIED = (401, 403, 407)
 _OTHER_KEYS = (
@@ -163,32 +135,6 @@ _EXPIRED = frozenset(
     }
 )
 """Tokens that have expired, and keys that were rotated or deleted."""
-_EXCERPT = 200
-"""Characters of a body that is not DynamoDB's."""
-
-
-def whole(reply: Reply, config: DynamoDBConfig, call: Call, client: Any = None) -> Reply:
-    """The reply, if it is DynamoDB's and nothing of it is missing.
-
-    To botocore a 200 is a success whatever its body: a proxy's page, nothing, or the
-    first half of a reply all come out as an empty dictionary.
-
-    Raises:
-        UnavailableError: It is something else; whether the call took effect is not known.
-    """
-    parts = _PARTS.get(call.method)
-    if parts is None:
-        return reply
-    headers = reply.get("ResponseMetadata", {}).get("HTTPHeaders", _OF_DYNAMODB)
-    is_of_dynamodb = "x-amzn-requestid" in headers or headers.get("content-type", "").startswith(
-        _OF_DYNAMODB["content-type"]
-    )
-    if not is_of_dynamodb or any(part not in reply for part in parts):
-        raise UnavailableError(
-            f"{subject(config, call, host_of(client))}: the answer is not DynamoDB's, "
-            "or not all of it (a proxy's?)"
-        )
-    return reply
 
 
 def translate(
@@ -209,40 +155,58 @@ def translate(
             return ConditionFailed(error.response.get("Item"))  # type: ignore[arg-type]
         return _client_error(error, config, call, host)
     what = subject(config, call, host)
-    if isinstance(error, _NO_CREDENTIALS + _NO_CREDENTIALS_NOW) or _is_of_refresh(error):
-        return _no_credentials(what, error)
     if isinstance(error, _SETTINGS):
         return ConfigurationError(
             f"{what}: {str(error).rstrip('.')}; set DynamoDBConfig(region_name=…, session=…), or "
             "correct the environment (AWS_DEFAULT_REGION, AWS_PROFILE) or the files in ~/.aws"
         )
-    text = f"{type(error).__name__}: {error}"
-    if isinstance(error, _NO_ANSWER) or _is_of_reply(error):
+    if isinstance(error, _NO_CREDENTIALS + _NO_CREDENTIALS_NOW) or _is_of_credentials(error):
+        return _no_credentials(what, error)
+    if isinstance(error, _NO_ANSWER) or _received(error) is not None:
         fault = fault_of(error, host)
-        no_answer = UnavailableError(f"{what}: no answer ({text})")
-        return ConfigurationError(f"{what}: {fault}") if fault else no_answer
-    return RequestRejectedError(f"{what}: {text}")
+        return ConfigurationError(f"{what}: {fault}") if fault else _no_answer(what, call, error)
+    return RequestRejectedError(f"{what}: {type(error).__name__}: {error}")
 
 
-def _is_of_reply(error: Exception) -> bool:
-    """Whether botocore received a reply and could not read it: JSON such as `[]` or `null`.
+def _no_answer(what: str, call: Call, error: Exception) -> UnavailableError:
+    reply = _received(error)
+    found = f"no answer ({type(error).__name__}: {error})"
+    if reply:
+        found = foreign(call, reply["status_code"], reply["body"])
+    return UnavailableError(f"{what}: {found}")
 
-    It then raises an `AttributeError` or a `TypeError` below this method of its endpoint.
+
+def _received(error: Exception) -> Mapping[str, Any] | None:
+    """The reply that botocore received and could not read: no XML, or JSON such as `[]` or `null`.
+
+    Its endpoint has the reply in a variable of the method below which it raises a
+    `ResponseParserError`, an `AttributeError` or a `TypeError`.
+
+    Returns:
+        The reply; empty if none came, or not all of it; `None` if the error is of another place.
     """
-    frames = traceback.walk_tb(error.__traceback__)
-    return any(frame.f_code.co_name == "_do_get_response" for frame, _ in frames)
+    for frame in _frames(error):
+        if frame.f_code.co_name == "_do_get_response":
+            reply: Mapping[str, Any] = frame.f_locals.get("response_dict", {})
+            return reply
+    return None
 
 
-def _is_of_refresh(error: Exception) -> bool:
-    """Whether refreshing credentials failed with a plain `RuntimeError`.
+def _is_of_credentials(error: Exception) -> bool:
+    """Whether looking for credentials failed in a way for which botocore has no class of its own.
 
-    botocore raises it for refreshed credentials that have expired already, and asyncio for a lock
-    of aiobotocore's credentials on which tasks of two event loops wait.
+    A program or a file is missing, its content is no JSON, nobody has logged in to SSO, refreshed
+    credentials have expired already, or tasks of two event loops wait for aiobotocore's lock.
+    A request of the search that has no answer (to STS, say) is a failure of the network.
     """
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "credentials" in text or "different event loop" in text
-    )
+    if isinstance(error, _NO_ANSWER) and getattr(error, "filename", None) is None:
+        return False
+    modules = (frame.f_globals.get("__name__", "") for frame in _frames(error))
+    return any(name.endswith(("botocore.credentials", "botocore.tokens")) for name in modules)
+
+
+def _frames(error: Exception) -> Iterator[FrameType]:
+    return (frame for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _no_credentials(what: str, error: Exception) -> AccessDeniedError:
@@ -250,18 +214,8 @@ def _no_credentials(what: str, error: Exception) -> AccessDeniedError:
         f"{what}: no usable AWS credentials ({type(error).__name__}: {error}); give DynamoDBConfig "
         "a session or keys, or set up the default chain (environment, profile, role)"
     )
-    denied.retryable = not isinstance(error, _NO_CREDENTIALS)
+    denied.retryable = isinstance(error, (*_NO_CREDENTIALS_NOW, RuntimeError))
     return denied
-
-
-def host_of(client: Any) -> str | None:
-    """The host that a client sends to."""
-    return _host(getattr(getattr(client, "meta", None), "endpoint_url", None))
-
-
-def _host(url: Any) -> str | None:
-    """The host and port of a URL, without the password that it may hold."""
-    return urlsplit(url).netloc.rpartition("@")[2] if isinstance(url, str) else None
 
 
 def needs_new_session(error: Exception) -> bool:
@@ -280,16 +234,18 @@ def _client_error(
     error: ClientError, config: DynamoDBConfig, call: Call, host: str | None
 ) -> StorageError:
     details = error.response.get("Error", {})
+    metadata = error.response.get("ResponseMetadata", {})
     code, text = details.get("Code", ""), without_secrets(details.get("Message", ""))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = metadata.get("HTTPStatusCode", 0)
     what = subject(config, call, host)
     message = f"{what}: {code}: {text}"
     kind = _ERRORS.get(code, RequestRejectedError if status < _SERVER_ERROR else UnavailableError)
-    if call.service == DYNAMODB and code == str(status):
-        # DynamoDB names each error. botocore puts the status in place of a name that it cannot
+    if code in {"", str(status)}:
+        # The services name each error. botocore puts the status in place of a name that it cannot
         # read: half an answer, or a proxy's.
-        kind = AccessDeniedError if status in _DENIED else UnavailableError
-        message = f"{what}: HTTP {status}, not DynamoDB's answer: {text[:_EXCERPT]!r}"
+        message = f"{what}: {foreign(call, status, metadata.get(BODY, text.encode()))}"
+        if call.service == DYNAMODB:
+            kind = AccessDeniedError if status in _DENIED else UnavailableError
     elif call.service == DYNAMODB and code == "ResourceNotFoundException":
         kind = TableNotFoundError
         message = (
@@ -306,40 +262,3 @@ def _client_error(
     made = kind(message)
     made.code = code
     return made
-
-
-def subject(config: DynamoDBConfig, call: Call, host: str | None = None) -> str:
-    """What a message calls a call: its method, what it is about, the region and the host."""
-    if call.service == DYNAMODB:
-        return f"{call.method} on {_table(config, call.params.get('TableName'), host)}"
-    kind, parameter = _RESOURCES.get(call.service, ("resource", "ResourceId"))
-    name = call.params.get(parameter) or call.params.get(f"{parameter}s") or "?"
-    return f"{call.service} {call.method} on {kind} {name!r} {_place(config, host)}"
-
-
-def name_table(error: StorageError, config: DynamoDBConfig) -> None:
-    """Begin the message of an error about stored items (`OF_ITEMS`) with their table."""
-    error.args = (f"{_table(config, None, _host(config.endpoint_url))}: {error}",)
-
-
-def _table(config: DynamoDBConfig, name: str | None, host: str | None) -> str:
-    return f"table {(name or config.table_config.table_name)!r} {_place(config, host)}"
-
-
-def _place(config: DynamoDBConfig, host: str | None) -> str:
-    place = f"in region {config.region_name or session_region(config)}"
-    return f"{place} at {host}" if host else place
-
-
-def session_region(config: DynamoDBConfig) -> str | None:
-    """The region that a client gets if the configuration names none."""
-    session: Any = config.session or config.async_session or get_session()
-    try:
-        region: str | None = (
-            session.region_name
-            if hasattr(session, "region_name")
-            else session.get_config_variable("region")
-        )
-    except BotoCoreError:  # a profile that is missing has a message of its own
-        return None
-    return region

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..config.saver_config import DynamoDBConfig
-from ..errors import StorageError, ThrottledError
+from ..errors import DynamoDBSaverError, StorageError, ThrottledError
 from ..runtime.counters import Counters
 from ..runtime.effects import Call, ConditionFailed, Reply
 from ..runtime.logs import LOG, RateLimitedWarnings
 from . import aws_errors
 from .pacing import Pacer, partition_of
+from .places import host_of, subject
+from .replies import whole
 
 _WRITES = frozenset(
     {
@@ -52,7 +54,7 @@ class Meter:
     def throttled(self, call: Call, why: str) -> None:
         """Warn of a throttle."""
         self._warnings.log(
-            "throttled", lambda: f"{aws_errors.subject(self.config, call)} was throttled: {why}"
+            "throttled", lambda: f"{subject(self.config, call)} was throttled: {why}"
         )
 
     def retried(self, call: Call, error: StorageError, number: int, delay: float) -> None:
@@ -61,7 +63,7 @@ class Meter:
             self._warnings.log(
                 "retried",
                 lambda: (
-                    f"{aws_errors.subject(self.config, call)} failed with "
+                    f"{subject(self.config, call)} failed with "
                     f"{_named(error, error.__cause__)}; "
                     f"retry {number} (max_retries={self.config.max_retries}) in {delay:.2f} s"
                 ),
@@ -101,7 +103,7 @@ class Attempt:
             self._count(reply)
         elif self._is_logged:
             self._log("answered")
-        reply = aws_errors.whole(reply, meter.config, call, client)
+        reply = whole(reply, meter.config, call, client)
         if call.method not in _CONSUMING:
             return reply
         if reply.get("UnprocessedItems") or reply.get("UnprocessedKeys"):
@@ -116,8 +118,8 @@ class Attempt:
         meter, call = self._meter, self._call
         translated = (
             error  # the driver's own: it did not send the call
-            if isinstance(error, StorageError)
-            else aws_errors.translate(error, meter.config, call, aws_errors.host_of(client))
+            if isinstance(error, DynamoDBSaverError)
+            else aws_errors.translate(error, meter.config, call, host_of(client))
         )
         if isinstance(translated, ConditionFailed):
             if self._is_logged:
@@ -161,7 +163,7 @@ class Attempt:
         partition = partition_of(self._call)
         LOG.debug(
             "%s%s: %s in %.1f ms",
-            aws_errors.subject(self._meter.config, self._call),
+            subject(self._meter.config, self._call),
             f", thread {partition[1]!r}" if partition else "",
             outcome,
             1000 * (time.perf_counter() - self._begun),

@@ -28,7 +28,7 @@ from ..runtime.effects import (
     advance,
 )
 from ..runtime.fork import reset_after_fork
-from . import aws_errors, client_config, coalescing, retry_policy
+from . import aws_errors, client_config, coalescing, replies, retry_policy
 from .metering import Meter
 from .pacing import Pacer
 from .sessions import sync_session
@@ -185,6 +185,7 @@ class SyncDriver:
         client = None
         try:
             client = self._get_client(call.service)
+            replies.watch(client)
             if client_config.is_about_the_table(call.service):
                 client_config.check_same_place(call.service, client, self._get_client())
             reply = getattr(client, call.method)(**attempt.params)
@@ -197,10 +198,15 @@ class SyncDriver:
         return attempt.answered(reply, client)
 
     def _drop_client(self, name: str, client: Any) -> None:
-        """Make the next call create a session, which reads credential files again."""
+        """Make the next call create a session, which reads credential files again.
+
+        Args:
+            name: The service.
+            client: Its client; `None` if none could be made.
+        """
         with self._lock:
             if self._clients.get(name) is client:
-                del self._clients[name]
+                self._clients.pop(name, None)
                 self._session = None
 
     def _get_client(self, name: str = DYNAMODB) -> Any:

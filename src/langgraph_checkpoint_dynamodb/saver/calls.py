@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from ..checkpoints import fencing
-from ..drivers import aws_errors
+from ..drivers import aws_errors, places
 from ..drivers.aio import AsyncDriver
 from ..drivers.sync import SyncDriver
 from ..observability.events import OperationEvent
@@ -77,7 +77,7 @@ class SaverCalls:
         try:
             return self._sync.run(operation, counters)
         except aws_errors.OF_ITEMS as error:
-            aws_errors.name_table(error, self.config)
+            places.name_table(error, self.config)
             raise
         finally:
             if counters is not None:
@@ -88,7 +88,7 @@ class SaverCalls:
         try:
             return await self._async.run(operation, counters)
         except aws_errors.OF_ITEMS as error:
-            aws_errors.name_table(error, self.config)
+            places.name_table(error, self.config)
             raise
         finally:
             if counters is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from ..config.source_table import SourceTable
-from ..drivers.aws_errors import session_region
+from ..drivers.places import session_region
 from ..errors import CallerError, ConfigurationError, InvalidInputError
 from ..migration.migration import Migration, copy_thread
 from ..runtime.context import ReadThrough

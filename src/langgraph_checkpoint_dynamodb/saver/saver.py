@@ -21,7 +21,7 @@ from ..checkpoints import delta_history, get, put, put_writes
 from ..checkpoints.new_checkpoint import Put
 from ..config.known_arguments import known_arguments
 from ..config.saver_config import DynamoDBConfig
-from ..drivers.aws_errors import session_region
+from ..drivers.places import session_region
 from ..errors import ConfigurationError
 from ..runtime.context import Context
 from ..runtime.effects import Operation

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
@@ -44,6 +46,7 @@ from langgraph_checkpoint_dynamodb.runtime.effects import (
     ConditionFailed,
     Operation,
 )
+from sessions import META, with_request_id
 
 SECRET = "very-secret-key"
 Script = Callable[..., Any]
@@ -51,6 +54,8 @@ Script = Callable[..., Any]
 
 class ScriptedClient:
     """A client whose `work` method plays a script; `async` like aiobotocore's if asked."""
+
+    meta = META
 
     def __init__(self, script: Script, *, use_async: bool) -> None:
         self.calls: list[dict[str, Any]] = []
@@ -64,7 +69,7 @@ class ScriptedClient:
         result = self._script(**params)
         if isinstance(result, Exception):
             raise result
-        return result
+        return with_request_id({"result": result})
 
     async def _async_work(self, **params: Any) -> Any:
         await asyncio.sleep(0)
@@ -124,8 +129,8 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Runn
 
 
 def one_call(**params: Any) -> Operation[Any]:
-    replies = yield [Call("work", params)]
-    return replies[0]
+    (reply,) = yield [Call("work", params)]
+    return reply["result"] if isinstance(reply, dict) else reply
 
 
 def aws(code: str, status: int = 400, **response: Any) -> ClientError:
@@ -141,7 +146,8 @@ def aws(code: str, status: int = 400, **response: Any) -> ClientError:
 
 def test_replies_come_in_the_order_of_the_calls(run: Runner) -> None:
     def operation() -> Operation[list[int]]:
-        return (yield [Call("work", {"n": n}) for n in range(50)])
+        replies = yield [Call("work", {"n": n}) for n in range(50)]
+        return [reply["result"] for reply in replies]
 
     assert run(operation(), lambda n: n * n) == [n * n for n in range(50)]
 
@@ -164,7 +170,7 @@ def test_an_error_is_thrown_in_after_all_calls_of_its_round_have_ended(run: Runn
         except RequestRejectedError:
             seen.append(len(run.client.calls))
         replies = yield [Call("work", {"n": 9})]
-        return str(replies[0])
+        return str(replies[0]["result"])
 
     script = lambda n: aws("ValidationException") if n == 0 else f"reply {n}"  # noqa: E731
     assert run(operation(), script) == "reply 9"
@@ -224,6 +230,19 @@ def test_a_failed_condition_is_a_reply_with_the_item_that_is_there(run: Runner) 
     assert len(run.client.calls) == 1
 
 
+def of_refresh(error: Exception) -> Exception:
+    """An error as botocore raises it when it refreshes credentials."""
+
+    def refresh() -> Any:
+        raise error
+
+    long_ago = datetime.fromtimestamp(0, tz=timezone.utc)
+    credentials = RefreshableCredentials("a", "b", "c", long_ago, refresh, "test")
+    with pytest.raises(type(error)) as caught:
+        credentials.get_frozen_credentials()
+    return caught.value
+
+
 RETRYABLE = [
     (aws("ProvisionedThroughputExceededException"), ThrottledError),
     (aws("ThrottlingException"), ThrottledError),
@@ -241,8 +260,10 @@ RETRYABLE = [
     # A metadata service that did not answer, and credentials that had expired when they came.
     (CredentialRetrievalError(provider="container-role", error_msg="timeout"), AccessDeniedError),
     (MetadataRetrievalError(error_msg="timeout"), AccessDeniedError),
-    (RuntimeError("the refreshed credentials are still expired."), AccessDeniedError),
-    (RuntimeError("<Lock> is bound to a different event loop"), AccessDeniedError),
+    (of_refresh(RuntimeError("the refreshed credentials are still expired.")), AccessDeniedError),
+    (of_refresh(RuntimeError("<Lock> is bound to a different event loop")), AccessDeniedError),
+    # A request to STS for them.
+    (of_refresh(EndpointConnectionError(endpoint_url="http://sts")), UnavailableError),
     # A proxy's page instead of an answer.
     (ResponseParserError("invalid XML received"), UnavailableError),
 ]
@@ -253,6 +274,8 @@ FINAL = [
     (aws("ExpiredTokenException"), AccessDeniedError),
     (aws("403", 403), AccessDeniedError),
     (NoCredentialsError(), AccessDeniedError),
+    (of_refresh(FileNotFoundError(2, "No such file or directory", "token")), AccessDeniedError),
+    (of_refresh(ValueError("no JSON")), AccessDeniedError),
     (ProfileNotFound(profile="none"), ConfigurationError),
     (InvalidRegionError(region_name=" us-east-1"), ConfigurationError),
     (UndefinedModelAttributeError("of no base of botocore's"), RequestRejectedError),

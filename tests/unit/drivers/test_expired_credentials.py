@@ -14,7 +14,7 @@ from langgraph_checkpoint_dynamodb.runtime.effects import Call
 from sessions import FakeSession
 from threads import config_of
 
-EMPTY = {"Items": [], "ResponseMetadata": {"HTTPHeaders": {"x-amzn-requestid": "1"}}}
+EMPTY: dict[str, Any] = {"Items": []}
 
 
 def refused(code: str = "ExpiredTokenException") -> ClientError:

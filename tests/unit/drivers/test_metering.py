@@ -17,7 +17,7 @@ from langgraph_checkpoint_dynamodb.drivers.pacing import Pacer
 from langgraph_checkpoint_dynamodb.format import requests
 from langgraph_checkpoint_dynamodb.runtime.counters import Counters
 from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation, advance
-from sessions import MODES, Scripted, refusal
+from sessions import MODES, Scripted, refusal, with_request_id
 
 LOGGER = "langgraph_checkpoint_dynamodb"
 ITEM = {**requests.key("a thread", "C##1"), "B": {"B": b"a secret of the thread"}}
@@ -134,7 +134,7 @@ def test_what_a_batch_leaves_unprocessed_paces_its_partition() -> None:
         (REPLIES["batch_write_item"], False),
         ({"UnprocessedItems": {"a": 1}}, True),
     ):
-        meter.begin(bulk, None).answered(reply, None)
+        meter.begin(bulk, None).answered(with_request_id(reply), None)
         meter.begin(bulk, None)
         assert (meter.begin(bulk, None).delay > 0) is paced
 

@@ -14,13 +14,14 @@ import pytest
 
 from clients import KEYS, REGION, sync_session
 from langgraph_checkpoint_dynamodb import (
+    AccessDeniedError,
     DynamoDBConfig,
     DynamoDBSaver,
     RequestRejectedError,
     UnavailableError,
 )
 from langgraph_checkpoint_dynamodb.format import requests
-from langgraph_checkpoint_dynamodb.runtime.effects import Call, Operation
+from langgraph_checkpoint_dynamodb.runtime.effects import AUTOSCALING, Call, Operation
 from sessions import MODES
 
 ITEM = {"PK": {"S": "thread"}, "SK": {"S": "S#0#x"}, "B": {"B": b"\x00"}}
@@ -31,6 +32,13 @@ CALLS = {
     "batch_get_item": requests.batch_get("chat", [requests.key("thread", "x")], consistent=True),
     "query": requests.query("chat", "thread", ("a", "b")),
     "scan": requests.scan_checkpoints("chat", None),
+    "describe_table": Call("describe_table", {"TableName": "chat"}),
+    "describe_time_to_live": Call("describe_time_to_live", {"TableName": "chat"}),
+    "delete_table": Call("delete_table", {"TableName": "chat"}),
+    "list_tags_of_resource": Call("list_tags_of_resource", {"ResourceArn": "arn:chat"}),
+    "describe_scalable_targets": Call(
+        "describe_scalable_targets", {"ServiceNamespace": "dynamodb"}, AUTOSCALING
+    ),
 }
 WHOLE = {
     "put_item": b"{}",
@@ -39,16 +47,27 @@ WHOLE = {
     "batch_get_item": b'{"Responses":{},"UnprocessedKeys":{}}',
     "query": b'{"Items":[],"Count":0,"ScannedCount":0}',
     "scan": b'{"Items":[],"Count":0,"ScannedCount":0}',
+    "describe_table": b'{"Table":{}}',
+    "describe_time_to_live": b'{"TimeToLiveDescription":{}}',
+    "delete_table": b'{"TableDescription":{}}',
+    "list_tags_of_resource": b'{"Tags":[]}',
+    "describe_scalable_targets": b'{"ScalableTargets":[]}',
 }
+NULLS = b'{"Items":null,"Responses":null,"UnprocessedItems":null,"Table":null}'
 NO_OBJECTS = (b"[]", b"null", b"1", b'"text"', b'{"Items":1,"Responses":[],"Attributes":2}')
 JSON = b"application/x-amz-json-1.0"
+OF_DYNAMODB = b"x-amzn-RequestId: 1"
 
 
-def head(content_type: bytes = JSON, length: int | None = None) -> bytes:
-    lines = [b"HTTP/1.1 200 OK", b"Content-Type: " + content_type, b"Connection: close"]
+def head(content_type: bytes = JSON, length: int | None = None, *more: bytes) -> bytes:
+    lines = [b"HTTP/1.1 200 OK", b"Content-Type: " + content_type, b"Connection: close", *more]
     if length is not None:
         lines.append(b"Content-Length: %d" % length)
     return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def whole(body: bytes) -> bytes:
+    return head(JSON, len(body), OF_DYNAMODB) + body
 
 
 def answers(body: bytes) -> dict[str, bytes]:
@@ -58,14 +77,17 @@ def answers(body: bytes) -> dict[str, bytes]:
         "a page": head(b"text/html", len(page)) + page,
         "a page that says JSON": head(b"application/json", 2) + b"{}",
         "nothing": head(b"text/plain", 0),
-        "cut in the body": head(length=len(body)) + body[:-1],
+        "nothing that says it is DynamoDB's": head(length=0),
+        "an object that says it is DynamoDB's": head(length=2) + b"{}",
+        "nulls": head(length=len(NULLS)) + NULLS,
+        "cut in the body": whole(body)[:-1],
         "cut in the head": head()[:40],
         "not HTTP": b"garbage\r\n\r\n",
         **{f"JSON that is {one!r}": head(length=len(one)) + one for one in NO_OBJECTS},
     }
     if body != b"{}":
-        wrong["cut, without a length"] = head() + body[:-1]
-        wrong["empty"] = head(length=0)
+        wrong["cut, without a length"] = head(JSON, None, OF_DYNAMODB) + body[:-1]
+        wrong["empty"] = head(JSON, 0, OF_DYNAMODB)
     return wrong
 
 
@@ -135,7 +157,7 @@ def test_what_is_no_whole_answer_is_asked_again(mode: str) -> None:
     asked = []
     for method, body in WHOLE.items():
         for wrong in answers(body).values():
-            script += [wrong, head(length=len(body)) + body]
+            script += [wrong, whole(body)]
             asked.append(CALLS[method])
     left = iter(script)
     with serving(left) as url:
@@ -146,12 +168,34 @@ def test_what_is_no_whole_answer_is_asked_again(mode: str) -> None:
     assert next(left, None) is None, "a wrong answer was taken for a whole one"
 
 
+PAGE = b"<html>log in at http://user:hidden@host</html>"
+FOREIGN = {
+    "page": (head(b"text/html", len(PAGE)) + PAGE, 200),
+    "page, cut": (head(b"text/html") + PAGE, 200),
+    "moved": (head(b"text/html", len(PAGE)).replace(b"200 OK", b"301 Moved") + PAGE, 301),
+    "bad gateway": (head(b"text/html", len(PAGE)).replace(b"200 OK", b"502 Bad") + PAGE, 502),
+    "list": (head(b"text/plain", len(PAGE) + 4) + b'["' + PAGE + b'"]', 200),
+}
+
+
 @pytest.mark.parametrize("mode", MODES)
-def test_what_never_is_a_whole_answer_is_an_error_that_says_so(mode: str) -> None:
-    wrong = answers(b"{}")["a page"]
-    where = r"put_item on table 'chat' in region .* at 127\.0\.0\.1:\d+: .*not DynamoDB's.*tried 3"
-    with serving(repeat(wrong)) as url, pytest.raises(UnavailableError, match=where):
-        run(mode, url, [CALLS["put_item"]], max_retries=2)
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_an_answer_of_another_server_is_an_error_that_quotes_it(mode: str, kind: str) -> None:
+    reply, status = FOREIGN[kind]
+    with serving(repeat(reply)) as url, pytest.raises(UnavailableError) as raised:
+        run(mode, url, [CALLS["describe_table"]], max_retries=1)
+    told = str(raised.value)
+    assert f"describe_table on table 'chat' in region {REGION} at {url[7:]}: HTTP {status}" in told
+    assert ", not the answer of dynamodb (a proxy's?): " in told
+    assert "<html>log in at http://host</html>" in told
+    assert "tried 2 times" in told
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_proxy_that_denies_is_quoted(mode: str) -> None:
+    reply = FOREIGN["page"][0].replace(b"200 OK", b"403 Forbidden")
+    with serving(repeat(reply)) as url, pytest.raises(AccessDeniedError, match=r"403.*<html>"):
+        run(mode, url, [CALLS["query"]], max_retries=0)
 
 
 @pytest.mark.parametrize("mode", MODES)
