@@ -46,7 +46,7 @@ _CHOICES: list[list[dict[str, Any]]] = [
     [{}, {"environment": "prod"}],
     [{}, {"table_name": "chats"}],
     [{}, {"create_policies": True}],
-    [{}, {"parameters": {"AlarmTopicArn": TOPIC, "CreateParameters": "true"}}],
+    [{}, {"parameters": {"AlarmTopicArn": TOPIC, "PolicyPath": "/teams/"}}],
 ]
 
 
