@@ -52,20 +52,29 @@ def edges(name: str) -> Sequence[str]:
 def with_edges(names: Sequence[str]) -> Iterator[Parameters]:
     """Every base with one of these parameters at each of its edges."""
     for base, name in itertools.product(BASES, names):
-        for value in edges(name):
-            yield base | {name: value}
+        for needed, value in itertools.product(_needed(name), edges(name)):
+            yield base | needed | {name: value}
 
 
 def with_pairs(names: Sequence[str]) -> Iterator[Parameters]:
     """Every base with each two of these parameters present, absent or otherwise at odds."""
     values = {name: _telling(name) for name in names}
     for base, (one, other) in itertools.product(BASES, itertools.combinations(names, 2)):
-        for first, second in itertools.product(values[one], values[other]):
-            yield base | {one: first, other: second}
+        for needed, first, second in itertools.product(
+            _needed(one, other), values[one], values[other]
+        ):
+            yield base | needed | {one: first, other: second}
+
+
+def _needed(*names: str) -> Sequence[Parameters]:
+    """What else is given: a resource policy takes no key that AWS manages."""
+    return [{}, {"EnableEncryption": "false"}] if "AllowedPrincipals" in names else [{}]
 
 
 def _telling(name: str) -> Sequence[str]:
     rules = DECLARED[name]
+    if name == "AllowedPrincipals":
+        return ["", f"{_LONG[name][0]}graphs"]
     if "AllowedValues" in rules:
         return list(rules["AllowedValues"])
     return ["0", "5"] if rules["Type"] == "Number" else ["", KEY_ARN]
