@@ -109,11 +109,11 @@ BOUNDS = {"MinReadCapacity": "3", "MaxReadCapacity": "11"}
             ("DeregisterScalableTarget", {"ResourceId": "table/langgraph-checkpoint"}),
             ("UpdateTable", {"BillingMode": "PAY_PER_REQUEST"}),
         ]),
-        ({"EnableRunIndex": "true"}, {"EnableRunIndex": "true", "WarmWriteUnits": "9000"}, [
+        ({}, {"WarmWriteUnits": "9000"}, [
             ("UpdateTable", {
                 "WarmThroughput": {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 9000},
                 "GlobalSecondaryIndexUpdates": [{"Update": {
-                    "IndexName": "run-id", "WarmThroughput": {"WriteUnitsPerSecond": 9000}}}]}),
+                    "IndexName": "threads", "WarmThroughput": {"WriteUnitsPerSecond": 9000}}}]}),
         ]),
         ({"WarmReadUnits": "20000"}, {}, []),
         ({"EnableTtl": "true"}, {}, [
