@@ -32,7 +32,7 @@ def sync_session(config: DynamoDBConfig) -> Any:
     """
     if config.session is not None:
         return config.session
-    return boto3.Session(botocore_session=_with_shared_loader(botocore.session.get_session()))
+    return _in_boto3(botocore.session.get_session())
 
 
 def profile_session(profile: str) -> boto3.Session:
@@ -42,8 +42,7 @@ def profile_session(profile: str) -> boto3.Session:
         ConfigurationError: There is no such profile.
     """
     try:
-        session = _with_shared_loader(botocore.session.Session(profile=profile))
-        return boto3.Session(botocore_session=session)
+        return _in_boto3(botocore.session.Session(profile=profile))
     except ProfileNotFound:
         found = ", ".join(sorted(botocore.session.get_session().available_profiles)) or "none"
         raise ConfigurationError(
@@ -69,6 +68,15 @@ def async_session(config: DynamoDBConfig) -> Any:
     from aiobotocore.session import get_session  # noqa: PLC0415 - an optional extra
 
     return _with_shared_loader(get_session())
+
+
+def _in_boto3(session: botocore.session.Session) -> boto3.Session:
+    """boto3's session around one of botocore, with the shared loader."""
+    made = boto3.Session(botocore_session=_with_shared_loader(session))
+    # It has appended the path of its own models: once is enough for all sessions.
+    paths = session.get_component("data_loader").search_paths
+    paths[:] = dict.fromkeys(paths)
+    return made
 
 
 def _with_shared_loader(session: Any) -> Any:
