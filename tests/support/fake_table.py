@@ -32,7 +32,7 @@ TABLE = "fake"
 
 
 _CONDITIONS: dict[str, Callable[[Any, Any], bool]] = {
-    "attribute_not_exists(#sk)": lambda old, values: old is None,
+    "attribute_not_exists(#pk)": lambda old, values: old is None,
     "#a = :activity": lambda old, values: old is not None and old["A"] == values[":activity"],
     "#b = :old": lambda old, values: old is not None and old["B"] == values[":old"],
     "#t = :written": lambda old, values: old is not None and old["T"] == values[":written"],
@@ -198,7 +198,7 @@ class FakeTable:
     def _batch_execute_statement(self, params: dict[str, Any]) -> Any:
         """`INSERT` statements: what `requests.joined` makes of `requests.put_new`."""
         assert len(params["Statements"]) <= 25
-        condition = {"ConditionExpression": "attribute_not_exists(#sk)"}
+        condition = {"ConditionExpression": "attribute_not_exists(#pk)"}
         replies = []
         for statement in params["Statements"]:
             names = re.findall(r"'((?:[^']|'')+)': \?", statement["Statement"])

@@ -20,6 +20,7 @@ from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
 from ..storage import batches, subgraph_namespaces
 from ..storage.body_reader import CheckpointEntry
+from ..storage.connection import open_connection
 from . import copied_threads
 from .checkpoint_items import (
     CheckpointItems,
@@ -43,6 +44,7 @@ _NAMESPACES_A_ROUND = 128
 _BREADTH_GROWTH = 4
 """By how much the number of namespaces read at once grows while nothing to list is found."""
 
+_NO_THREAD = "?"
 _ROOT = ""
 
 
@@ -123,9 +125,17 @@ class ThreadScan:
         self._scanned = thread_id is not None
 
     def next(self, context: Context) -> Operation[str | None]:
-        """The next thread's id; `None` after the last thread."""
+        """The next thread's id; `None` after the last thread.
+
+        Raises:
+            TableMismatchError: The table has other keys than the saver's.
+        """
         while not self._threads and not self._scanned:
             (reply,) = yield [self._scan(context.table, self._start)]
+            is_strange = any("S" not in item.get("PK", {}) for item in reply["Items"])
+            if is_strange or not (reply["Items"] or self._last or "LastEvaluatedKey" in reply):
+                # All that a scan tells of a table with other keys; a query is refused.
+                yield from open_connection(context.table, _NO_THREAD)
             for item in reply["Items"]:
                 thread_id = _thread_id(item)
                 if not self._is_left_out(item) and thread_id != self._last:
@@ -143,12 +153,12 @@ def _thread_id(item: Item) -> str:
         CorruptCheckpointError: It is no string. DynamoDB refuses such an item; some emulators
             store it.
     """
-    match item["PK"]:
+    match item.get("PK"):
         case {"S": str(thread_id)}:
             return thread_id
     raise CorruptCheckpointError(
-        f"an item has the partition key {item['PK']}, which is no string and which DynamoDB does "
-        "not store: delete the item"
+        f"an item has the partition key {item.get('PK')}, which is no string and which DynamoDB "
+        "does not store: delete the item"
     )
 
 

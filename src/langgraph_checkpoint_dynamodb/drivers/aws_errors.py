@@ -109,11 +109,13 @@ what raises a `RuntimeError`: a refresh that came too late, a lock that is in us
 _SERVER_ERROR = 500
 _DENIED = (401, 403, 407)
 _OTHER_KEYS = (
+    "Condition parameter type does not match schema type",
     "does not match the schema",
     "missed key schema element",
     "Missing the key",
     "One of the required keys was not given a value",
     "Query key condition not supported",
+    "The number of conditions on the keys is invalid",
     "Type mismatch for key",
 )
 """How DynamoDB says that a table has other keys."""

@@ -35,7 +35,8 @@ def key(thread_id: str, sort_key: str) -> Item:
 
 def put_new(table: str, item: Item, *, shareable: bool = False) -> Call:
     """Write an item if its key is absent; else the reply has the existing item."""
-    call = _put_if(table, item, "attribute_not_exists(#sk)", {"#sk": "SK"}, None)
+    # Of PK, not SK: items of a table without a sort key may lack that one.
+    call = _put_if(table, item, "attribute_not_exists(#pk)", {"#pk": "PK"}, None)
     return replace(call, shareable=True) if shareable else call
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
-from ..checkpoints import copied_threads
+from ..checkpoints import checkpoint_items, copied_threads
 from ..directory import entries
 from ..errors import ConflictError
 from ..format import items, keys, requests
 from ..format.keys import ALL_CHECKPOINTS, ALL_CHUNKS, ChunkRef
-from ..runtime.context import Context
+from ..runtime.context import Context, ThreadNamespace
 from ..runtime.effects import Item, Operation
 from ..storage import batches
 from .copy_metadata import RenamedCheckpoint, Renames, are_equal, rename_checkpoints
@@ -27,6 +27,7 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
     Raises:
         ConflictError: The target holds something else, or checkpoints were deleted from the
             source during each attempt.
+        UnsupportedFormatError: Release 0.1.3 stored the source.
     """
     if source == target:
         return
@@ -43,6 +44,8 @@ def copy_thread(context: Context, source: str, target: str) -> Operation[None]:
         copies.update((key, one.item) for key, one in renames.checkpoints.items())
         copied = yield from _check_target(context, copies, renames, source, target)
         if not copies:
+            # Raises if release 0.1.3 has stored the thread.
+            yield from checkpoint_items.newest_id(context, ThreadNamespace(source, ""))
             return
         yield from _copy_chunks(context, source, target, renames.unreferenced)
         yield from _put_chunks(

@@ -210,10 +210,9 @@ class _Export:
             return self._to
         try:
             return open(self._to, "x", encoding="utf-8")  # noqa: PTH123 - closed by `close`
-        except OSError as error:
-            raise InvalidInputError(
-                f"to={str(self._to)!r}: {error.strerror}; name a new file"
-            ) from error
+        except (OSError, ValueError) as error:  # ValueError: of a path with a NUL or a surrogate
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InvalidInputError(f"to={str(self._to)!r}: {reason}; name a new file") from error
 
     def write_next(self, context: Context) -> Operation[bool]:
         """Write the next lines; false after the last."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..errors import ConflictError, StorageError
+from ..errors import ConflictError, StorageError, TableMismatchError
 from ..format import items, requests
 from ..format.items import body_size
 from ..runtime.context import Context
@@ -74,11 +74,19 @@ def existing(context: Context, item: Item, found: Item | None) -> Operation[Item
         item: The item whose put failed its condition.
         found: The stored item that the reply has. It is read if an engine returned none. It
             may have been deleted since.
+
+    Raises:
+        TableMismatchError: The stored item has another sort key: the table has none.
     """
+    wanted = requests.key(item["PK"]["S"], items.sort_key(item))
     if found is not None:
+        if any(found.get(name) != value for name, value in wanted.items()):
+            raise TableMismatchError(
+                f"table {context.table!r} has other keys than the saver needs (PK and SK, both "
+                "strings): choose another table_name"
+            )
         return found
-    wanted = [requests.key(item["PK"]["S"], items.sort_key(item))]
-    stored = yield from batches.get_all(context, wanted, consistent=True)
+    stored = yield from batches.get_all(context, [wanted], consistent=True)
     return stored[0] if stored else None
 
 
