@@ -317,8 +317,9 @@ async def test_an_export_has_every_message_once_and_everything_else_as_data(
     (write,) = [one for one in rest if one["kind"] == "write"]
     assert (write["channel"], write["value"]) == ("note", {"n": 1})
 
-    with pytest.raises(InvalidInputError, match="name a new file"):
-        await client.export_threads("ada", path)
+    for taken in (path, "\ud800", "a\x00b"):
+        with pytest.raises(InvalidInputError, match="name a new file"):
+            await client.export_threads("ada", taken)
     file = io.StringIO()
     assert await client.export_threads("nobody", file) == 0
     assert file.getvalue() == ""

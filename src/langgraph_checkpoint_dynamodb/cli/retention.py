@@ -293,7 +293,8 @@ def _opened(to: Path | None) -> Iterator[IO[str]]:
         return
     try:
         file = to.open("x", encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"--to {str(to)!r}: {error.strerror}; name a new file") from error
+    except (OSError, ValueError) as error:  # ValueError: of a path with a NUL or a surrogate
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"--to {str(to)!r}: {reason}; name a new file") from error
     with file:
         yield file
