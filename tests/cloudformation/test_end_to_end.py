@@ -151,7 +151,7 @@ def test_a_stack_whose_change_set_waits_is_not_ready(ministack: Cloud) -> None:
 
 
 def test_senseless_parameters_are_refused_with_the_rules_message(ministack: Cloud) -> None:
-    with pytest.raises(AssertionError, match="ReadCapacity belongs to BillingMode PROVISIONED"):
+    with pytest.raises(AssertionError, match="ReadCapacity is for PROVISIONED"):
         AwsCli(ministack).deploy(TableName="senseless", ReadCapacity="5")
 
 

@@ -59,17 +59,17 @@ class Site:
         self._settings = {"enable_run_index": True, "enable_ttl": True}
         # Deploying is another row's affair.
         made = make_saver(**self._settings)
-        self._table = self._name = made.config.table_config.table_name
+        self._table = self.table_name = made.config.table_config.table_name
         if self.use_async:  # a table of another account
             serve_arns(self._session)
-            self._table = f"arn:aws:dynamodb:{REGION}:111122223333:table/{self._name}"
+            self._table = f"arn:aws:dynamodb:{REGION}:111122223333:table/{self.table_name}"
 
     def client(self, **table: Any) -> Either:
         session = "async_session" if self.use_async else "session"
         # The endpoints of DynamoDB and S3 are in the environment.
         settings = {**self._settings, **table, session: self._session, "endpoint_url": None}
         if table.get("share_puts"):  # PartiQL is for tables of the same account
-            self._table = self._name
+            self._table = self.table_name
         saver = self._make_saver(table_name=self._table, deploy=False, **settings)
         return Either(saver, use_async=self.use_async)
 
@@ -243,8 +243,10 @@ async def _put_fenced(site: Site) -> None:
 @row("`put` with `share_puts`")
 async def _put_shared(site: Site) -> None:
     client = site.client(share_puts=True)
-    calls = [partial(threads.put, client, config_of(f"{THREAD}-{n}"), {"a": n}) for n in range(2)]
     with site.wire.open():
+        # A new thread's entry is put first, by a request of its own.
+        parents = [await threads.put(client, config_of(f"{THREAD}-{n}"), {"a": n}) for n in "ab"]
+        calls = [partial(threads.put, client, parent, {"a": 2}) for parent in parents]
         await at_once(client, calls, awaited=2, native=site.use_async)
         await threads.put(client, config_of(THREAD), {"a": LARGE})
     await put_on_unknown(site, share_puts=True)
@@ -336,7 +338,7 @@ async def some_that_are_broken(site: Site) -> None:
     await stored(site)
     await of_few_chunks(site)
     config = site.client().target.config
-    table = config.table_config.table_name
+    table = site.table_name
     engine = sync_session().client("dynamodb", endpoint_url=config.endpoint_url)
     (chunk, *_) = engine.query(
         TableName=table,
