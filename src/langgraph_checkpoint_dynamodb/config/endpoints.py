@@ -35,7 +35,8 @@ def check_endpoint(name: str, url: Any) -> None:
     host = urlsplit(url).hostname or "" if isinstance(url, str) and is_url(url) else ""
     if not (":" in host or (len(host) <= _MAX_HOST and _HOST.fullmatch(host))):
         raise ConfigurationError(
-            f"{name}={url!r}: use a URL, such as http://localhost:8000, or None for AWS's default"
+            f"{name}={url!r}: use a URL, such as http://localhost:8000, or leave it out for "
+            "AWS's default"
         )
 
 

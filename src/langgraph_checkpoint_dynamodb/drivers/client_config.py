@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 from botocore.config import Config
 from botocore.session import get_session
 
+from ..config.endpoints import check_endpoint
 from ..config.saver_config import DynamoDBConfig
 from ..errors import DISTRIBUTION, RequestRejectedError
 from ..runtime.effects import CLOUDFORMATION, DYNAMODB, OF_ANOTHER_PLACE, S3
+from .places import session_endpoint
 
 SMALL_COMPUTE_BYTES = 64 * 1024
 """Work on up to this many bytes takes about a millisecond on an event loop, as much CPU time as
@@ -39,7 +41,14 @@ _AWS_DOMAINS = (
 
 
 def client_arguments(config: DynamoDBConfig, service: str = DYNAMODB) -> dict[str, Any]:
-    """Keyword arguments that make a service's client of any of the three libraries."""
+    """Keyword arguments that make a service's client of any of the three libraries.
+
+    Raises:
+        ConfigurationError: A variable or a profile has an endpoint that is no URL.
+    """
+    endpoint_url = _endpoint_url(config, service)
+    if endpoint_url is None:
+        check_endpoint(*session_endpoint(config, service))
     settings = Config(
         **_user_agent(config),
         # A tenth of a small graph's CPU time, to check what the saver itself made of input that
@@ -55,7 +64,7 @@ def client_arguments(config: DynamoDBConfig, service: str = DYNAMODB) -> dict[st
         settings = settings.merge(config.botocore_config)
     return {
         "region_name": config.region_name,
-        "endpoint_url": _endpoint_url(config, service),
+        "endpoint_url": endpoint_url,
         "aws_access_key_id": config.aws_access_key_id,
         "aws_secret_access_key": config.aws_secret_access_key,
         "aws_session_token": config.aws_session_token,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,9 @@ _RESOURCES = {
     S3: ("bucket", "Bucket"),
 }
 """What a call of another service than DynamoDB is about, and the parameter that names it."""
+
+_SERVICE_IDS = {AUTOSCALING: "application_auto_scaling"}
+"""The names of services in endpoint settings, if they differ from those of their clients."""
 
 
 def subject(config: DynamoDBConfig, call: Call, host: str | None = None) -> str:
@@ -56,6 +60,37 @@ def session_region(config: DynamoDBConfig) -> str | None:
     except BotoCoreError:  # a profile that is missing has a message of its own
         return None
     return region
+
+
+def session_endpoint(config: DynamoDBConfig, service: str = DYNAMODB) -> tuple[str, str | None]:
+    """The setting and the URL of the endpoint that a client gets if the configuration names none.
+
+    The URL is not checked. It is `None` for AWS's default.
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    name = _SERVICE_IDS.get(service, service)
+    session: Any = config.session or config.async_session or get_session()
+    session = getattr(session, "_session", session)  # boto3's is one around botocore's
+    if not hasattr(session, "get_scoped_config"):  # an object like a session
+        session = get_session()
+    try:
+        if _ignores_endpoints(config, session):
+            return "endpoint_url", None
+        for variable in (f"AWS_ENDPOINT_URL_{name.upper()}", "AWS_ENDPOINT_URL"):
+            if os.environ.get(variable):
+                return variable, os.environ[variable]
+        profile = session.get_scoped_config()
+        services = session.full_config.get("services", {}).get(profile.get("services"), {})
+    except BotoCoreError:  # a profile that is missing has a message of its own
+        return "endpoint_url", None
+    found = services.get(name, {}).get("endpoint_url") or profile.get("endpoint_url")
+    return "endpoint_url of the profile", found or None
+
+
+def _ignores_endpoints(config: DynamoDBConfig, session: Any) -> bool:
+    name = "ignore_configured_endpoint_urls"
+    ignores = getattr(config.botocore_config, name, None)
+    return bool(session.get_config_variable(name) if ignores is None else ignores)
 
 
 def host_of(client: Any) -> str | None:
