@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from io import TextIOWrapper
 
-from .errors import DISTRIBUTION
+from .errors import DEPLOY, DISTRIBUTION
 from .infra.template import template_text
 
 _EXTRA = ("typer", "rich", "shellingham", "click")
@@ -62,7 +62,7 @@ def _without_extra(arguments: Sequence[str] | None) -> None:
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     commands.add_parser(
         "template",
-        help="print template.yaml, for `aws cloudformation deploy --template-file`",
+        help=f"print template.yaml, for `{DEPLOY}`",
     )
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and not given[0].startswith("-") and given[0] != "template":

@@ -10,6 +10,12 @@ from __future__ import annotations
 DISTRIBUTION = "langgraph-checkpoint-amazon-dynamodb"
 """The package's name on PyPI, for messages."""
 
+DEPLOY = (
+    "aws cloudformation deploy --stack-name NAME --template-file template.yaml "
+    "--capabilities CAPABILITY_IAM"
+)
+"""The command that makes a stack of the template, for messages."""
+
 
 class DynamoDBSaverError(Exception):
     """Base of every error this package raises."""

@@ -20,6 +20,7 @@ from langgraph.types import Command, interrupt
 from command_line import CommandLine
 from either import Either
 from langgraph_checkpoint_dynamodb import DynamoDBSaver
+from langgraph_checkpoint_dynamodb.errors import DEPLOY
 from threads import LARGE, chain, config_of, put, put_values
 
 
@@ -432,6 +433,7 @@ def test_doctor_says_what_is_missing(
     done = cli.run("doctor", "--json")
     assert (done.code, done.rows[-1]["check"], done.rows[-1]["status"]) == (4, "table", "problem")
     assert "there is no such table" in done.rows[-1]["what_to_do"]
+    assert DEPLOY in done.rows[-1]["what_to_do"]
     monkeypatch.setattr(DynamoDBSaver, "clock", staticmethod(lambda: 0.0))
     dynamodb.create_table(
         TableName="other-keys",

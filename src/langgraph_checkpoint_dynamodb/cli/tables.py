@@ -37,12 +37,13 @@ Parameters = Annotated[
 
 @app.command()
 def template() -> None:
-    """Print template.yaml, which defines the table, for CloudFormation.
+    r"""Print template.yaml, which defines the table, for CloudFormation.
 
     Examples:
         langgraph-dynamodb template > template.yaml
 
-        aws cloudformation deploy --stack-name checkpoints --template-file template.yaml
+        aws cloudformation deploy --stack-name checkpoints \
+        --template-file template.yaml --capabilities CAPABILITY_IAM
     """
     sys.stdout.write(template_text())
 

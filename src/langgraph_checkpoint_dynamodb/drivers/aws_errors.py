@@ -33,6 +33,7 @@ from botocore.parsers import ResponseParserError
 
 from ..config.saver_config import DynamoDBConfig
 from ..errors import (
+    DEPLOY,
     AccessDeniedError,
     ConfigurationError,
     ConflictError,
@@ -252,8 +253,7 @@ def _client_error(
         kind = TableNotFoundError
         message = (
             f"{what}: there is no such table. Make it with DynamoDBSaver(config, deploy=True), or "
-            "deploy template.yaml (aws cloudformation deploy) and use the stack's table name and "
-            "region"
+            f"deploy template.yaml (`{DEPLOY}`) and use the stack's table name and region"
         )
     elif code == "ValidationException" and any(one in text for one in _OTHER_KEYS):
         kind = TableMismatchError

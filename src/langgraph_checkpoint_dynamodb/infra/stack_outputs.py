@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..config.table_config import DynamoDBTableConfig
-from ..errors import ConfigurationError, StackError, StorageError
+from ..errors import DEPLOY, ConfigurationError, StackError, StorageError
 from ..runtime.effects import CLOUDFORMATION, Call, Operation
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _describe(stack_name: str) -> Operation[dict[str, Any]]:
             raise
         raise StackError(
             f"{error}. Check the name, the account and the region (region_name of DynamoDBConfig), "
-            "or create the stack: aws cloudformation deploy --template-file template.yaml"
+            f"or create the stack: `{DEPLOY}`"
         ) from error
     stack: dict[str, Any] = reply["Stacks"][0]
     return stack

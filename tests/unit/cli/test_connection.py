@@ -16,6 +16,7 @@ from langgraph_checkpoint_dynamodb import (
 from langgraph_checkpoint_dynamodb.cli import connection
 from langgraph_checkpoint_dynamodb.cli.main import app
 from langgraph_checkpoint_dynamodb.cli.tables import settings_of
+from langgraph_checkpoint_dynamodb.errors import DEPLOY
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -111,6 +112,12 @@ def test_parameters_are_typed_as_settings() -> None:
     assert DynamoDBTableConfig(
         **settings_of(["KmsKeyArn=arn:aws:kms:eu-west-1:111122223333:key/a"])
     )
+
+
+def test_the_way_to_a_stack_is_the_whole_command(cli: CommandLine) -> None:
+    """Without the capability, CloudFormation refuses the template."""
+    shown = " ".join(cli.run("template", "--help", COLUMNS="200").out.replace("│", "").split())
+    assert DEPLOY.replace("NAME", "checkpoints") in shown.replace("\\ ", "")
 
 
 def test_every_command_has_help_with_an_example(cli: CommandLine) -> None:
