@@ -132,7 +132,9 @@ async def test_export_writes_messages_and_values_as_data(
     assert [line for line in written if line["kind"] != "thread"] == lines
     for arguments in (("a", "--to", str(file)), ("--owner", "ada", "--to", str(file)), ()):
         assert cli.run("threads", "export", *arguments).code == 2
-    assert cli.run("threads", "export", "none").code == 3
+    missing = tmp_path / "missing.jsonl"
+    assert cli.run("threads", "export", "a", "none", "--to", str(missing)).code == 3
+    assert not missing.exists()
 
 
 async def test_a_thread_that_is_named_twice_counts_once(client: Either, cli: CommandLine) -> None:

@@ -24,6 +24,7 @@ from langgraph_checkpoint_dynamodb import (
     DynamoDBSaver,
     InvalidInputError,
     PruneReport,
+    UnavailableError,
 )
 from langgraph_checkpoint_dynamodb.checkpoints.listing import Listing
 from langgraph_checkpoint_dynamodb.format import thread_entries
@@ -323,6 +324,29 @@ async def test_an_export_has_every_message_once_and_everything_else_as_data(
     file = io.StringIO()
     assert await client.export_threads("nobody", file) == 0
     assert file.getvalue() == ""
+    empty = tmp_path / "nobody.jsonl"
+    assert await client.export_threads("nobody", empty) == 0
+    assert not empty.exists()
+
+
+async def test_an_export_that_fails_leaves_no_file(
+    saver: DynamoDBSaver, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Either(saver, use_async=mode != "sync")
+    await put(client, config_of("a", user_id="ada"), {"value": 1})
+    path = tmp_path / "ada.jsonl"
+
+    def failing(self: Listing, context: Context) -> Operation[Any]:
+        assert path.exists()
+        raise UnavailableError("no answer")
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Listing, "page", failing)
+        with pytest.raises(UnavailableError):
+            await client.export_threads("ada", path)
+    assert not path.exists()
+    assert await client.export_threads("ada", path) == 1
 
 
 async def test_an_export_goes_on_after_a_page_whose_checkpoints_were_deleted(

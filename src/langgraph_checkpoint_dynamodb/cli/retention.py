@@ -296,5 +296,9 @@ def _opened(to: Path | None) -> Iterator[IO[str]]:
     except (OSError, ValueError) as error:  # ValueError: of a path with a NUL or a surrogate
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"--to {str(to)!r}: {reason}; name a new file") from error
-    with file:
-        yield file
+    try:
+        with file:
+            yield file
+    except BaseException:  # also the end of the process by Ctrl-C
+        to.unlink()
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from os import PathLike
+from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
 from ..errors import InvalidInputError
@@ -95,7 +96,8 @@ class ListedThreads(SaverCalls):
 
         Args:
             owner: The owner.
-            to: The path of a new file, or a file that is open for text.
+            to: The path of a new file, or a file that is open for text. A new file is removed if
+                the export fails, or if the owner has no threads.
 
         Returns:
             How many threads were written.
@@ -104,7 +106,7 @@ class ListedThreads(SaverCalls):
             ConfigurationError: The saver's table has `enable_thread_index=False`.
             InvalidInputError: An argument is invalid, or the file exists.
             CorruptCheckpointError: Stored bytes are missing or altered.
-            StorageError: A request failed; delete the file and call it again.
+            StorageError: A request failed; call it again.
         """
         with self._observed("export_threads") as counters:
             export = _Export(self._context(), owner, to)
@@ -195,6 +197,7 @@ class _Export:
         self._lines = ThreadExport(thread_arguments.named_owner(owner))
         self._to = to
         self._file: IO[str] | None = None
+        self._is_whole = False
 
     @property
     def threads(self) -> int:
@@ -218,15 +221,25 @@ class _Export:
         """Write the next lines; false after the last."""
         file, lines = self._file, (yield from self._lines.next_lines(context))
         if file is None or lines is None:
+            self._is_whole = self.threads > 0
             return False
         yield Compute(lambda: file.writelines(f"{line}\n" for line in lines), _no_size)
         return True
 
     def close(self) -> Operation[None]:
-        """Close a file that `open` has opened."""
-        file = self._file
-        if file is not None and file is not self._to:
-            yield Compute(file.close, _no_size)
+        """Close a file that `open` has opened; remove it if the export is not whole."""
+        file, to = self._file, self._to
+        if file is not None and isinstance(to, str | PathLike):
+            yield Compute(lambda: self._closed(file, Path(to)), _no_size)
+
+    def _closed(self, file: IO[str], path: Path) -> None:
+        is_whole = False
+        try:
+            file.close()
+            is_whole = self._is_whole
+        finally:
+            if not is_whole:
+                path.unlink()
 
 
 def _no_size() -> None:
