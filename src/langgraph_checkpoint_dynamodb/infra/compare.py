@@ -48,6 +48,11 @@ BOUNDS = tuple(f"{bound}_{kind}_capacity" for kind in _KINDS for bound in ("min"
 TRACKING = ("target_utilization", "scale_in_cooldown", "scale_out_cooldown")
 """The settings that DescribeScalingPolicies reports."""
 
+OF_OUTPUTS = frozenset(
+    {"keys", "projection", "items", "enable_ttl", "ttl_attribute", *INDEXES.values()}
+)
+"""The settings that a configuration from a stack's outputs has; its others are defaults."""
+
 _ON_DEMAND = frozenset({"max_read_request_units", "max_write_request_units", *WARM_UNITS})
 _PROVISIONED = frozenset({"read_capacity", "write_capacity", *BOUNDS, *TRACKING})
 
@@ -81,7 +86,8 @@ class Unknown:
     """A setting that could not be compared.
 
     Attributes:
-        setting: As in `Drift`; or `stack`, if the table's tags could not be listed.
+        setting: As in `Drift`; or `stack`, if the table's tags could not be listed; or
+            `other settings`, of a saver from a stack.
         reason: Why: the error of the call that describes it, or what the engine lacks.
         index: The index that has the setting; `None` for the table.
     """
@@ -243,7 +249,10 @@ def _common(by_kind: Mapping[str, Any]) -> Any:
 
 
 def compare(
-    config: Parts, table: Parts, reasons: Mapping[str, str] | None = None
+    config: Parts,
+    table: Parts,
+    reasons: Mapping[str, str] | None = None,
+    only: frozenset[str] | None = None,
 ) -> tuple[tuple[Drift, ...], tuple[Unknown, ...]]:
     """The settings that differ, and those that are not known.
 
@@ -251,6 +260,7 @@ def compare(
         config: What is configured.
         table: What was found.
         reasons: Why settings were not found.
+        only: The settings to compare; by default, all.
     """
     drift, unknown = [], []
     modes = {BillingMode(part[None]["billing_mode"]) for part in (config, table)}
@@ -259,6 +269,8 @@ def compare(
         if found is None:  # the table's settings say that it lacks this index
             continue
         for setting, value in wanted.items():
+            if only is not None and setting not in only:
+                continue
             if not (_applies(setting, modes) and _matters(setting, wanted, found)):
                 continue
             if setting not in found:

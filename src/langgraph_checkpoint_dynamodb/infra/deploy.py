@@ -35,11 +35,16 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescript
 """
 
 
-def deploy(config: DynamoDBTableConfig) -> Operation[None]:
+def deploy(config: DynamoDBTableConfig, *, of_stack: bool = False) -> Operation[None]:
     """Create the table unless it exists, and return once it can be used.
 
     If two processes deploy at the same time, both set the settings: a refused CreateTable may be
     the process's own call, which was retried because its response was lost.
+
+    Args:
+        config: The configuration.
+        of_stack: It was made from a stack's outputs, which do not have all settings: no
+            difference is logged.
 
     Raises:
         ConfigurationError: A rule of the template refuses the configuration.
@@ -54,7 +59,8 @@ def deploy(config: DynamoDBTableConfig) -> Operation[None]:
         table = yield from _wait_until_usable(requests)
     else:
         tags = yield from _tags(table, requests)
-        _warn_of_differences(config, requests, table, tags)
+        if not of_stack:
+            _warn_of_differences(config, requests, table, tags)
         if not is_unfinished(tags):
             LOG.info("table %r exists; nothing to do", requests.table_name)
             return

@@ -13,6 +13,7 @@ from .api_calls import requests_of
 from .compare import (
     BOUNDS,
     NOT_DESCRIBED,
+    OF_OUTPUTS,
     OWN_ITEMS,
     TRACKING,
     Drift,
@@ -59,7 +60,8 @@ class Plan:
             changes none of these settings, and fails if the table's `keys` differ. `items` are
             here if another saver (see `SourceTable`) stored any of the first 100.
         unknown: Settings that could not be compared, because a call that describes them
-            failed, or because the engine does not report them (DynamoDB Local).
+            failed, because the engine does not report them (DynamoDB Local), or because
+            `from_stack` cannot know them.
     """
 
     table_name: str
@@ -80,10 +82,14 @@ class Plan:
         return "\n".join(lines)
 
 
-def plan(config: DynamoDBTableConfig) -> Operation[Plan]:
+def plan(config: DynamoDBTableConfig, stack: str | None = None) -> Operation[Plan]:
     """Compare the table of a configuration with it.
 
     If a call fails, the settings that it describes are unknown, and the others are compared.
+
+    Args:
+        config: The configuration.
+        stack: The stack whose outputs made it; what is not in them is not compared.
 
     Raises:
         ConfigurationError: A rule of the template refuses the configuration.
@@ -110,7 +116,10 @@ def plan(config: DynamoDBTableConfig) -> Operation[Plan]:
         except StorageError as error:
             reason = NOT_DESCRIBED if error.code in UNSUPPORTED else str(error)
             reasons |= dict.fromkeys(settings, reason)
-    drift, unknown = compare(configured(config, requests), found, reasons)
+    only = OF_OUTPUTS if stack else None
+    drift, unknown = compare(configured(config, requests), found, reasons, only)
+    if stack:
+        unknown = (*unknown, _not_in_outputs(stack))
     if "stack" in reasons:
         unknown = (Unknown("stack", reasons["stack"]), *unknown)
     return Plan(
@@ -121,6 +130,11 @@ def plan(config: DynamoDBTableConfig) -> Operation[Plan]:
         drift=drift,
         unknown=unknown,
     )
+
+
+def _not_in_outputs(stack: str) -> Unknown:
+    tool = f"aws cloudformation detect-stack-drift --stack-name {stack}"
+    return Unknown("other settings", f"the stack's outputs do not have them; {tool} compares them")
 
 
 def _reads(

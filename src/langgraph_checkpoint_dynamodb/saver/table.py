@@ -25,6 +25,9 @@ Saver = TypeVar("Saver", bound="TableProvisioning")
 class TableProvisioning(SaverCalls):
     """The part of `DynamoDBSaver` for stacks and tables."""
 
+    _stack: str | None = None
+    """The stack that `from_stack` read."""
+
     if TYPE_CHECKING:
         # For type checkers. At run time, a mixin's `__init__` would hide `BaseCheckpointSaver`'s.
         def __init__(
@@ -79,7 +82,9 @@ class TableProvisioning(SaverCalls):
             found = reader._run(_config_of_stack(stack_name, reachable, ttl_seconds))
         finally:
             reader.close()
-        return cls(found, serde=serde, read_through=read_through)
+        saver = cls(found, serde=serde, read_through=read_through)
+        saver._stack = stack_name
+        return saver
 
     @classmethod
     async def afrom_stack(
@@ -98,7 +103,9 @@ class TableProvisioning(SaverCalls):
             found = await reader._arun(_config_of_stack(stack_name, reachable, ttl_seconds))
         finally:
             await reader.aclose()
-        return cls(found, serde=serde, read_through=read_through)
+        saver = cls(found, serde=serde, read_through=read_through)
+        saver._stack = stack_name
+        return saver
 
     def setup(self) -> None:
         """Create the table if it is missing, as `deploy=True` does; the name that other savers use.
@@ -117,6 +124,8 @@ class TableProvisioning(SaverCalls):
 
     def plan(self) -> Plan:
         """What `deploy=True` would do with the configured table; changes nothing.
+
+        A saver of `from_stack` compares only what the stack's outputs have: keys, indexes, TTL.
 
         Raises:
             StorageError: DescribeTable failed. If another request fails, the settings that it
@@ -154,11 +163,11 @@ class TableProvisioning(SaverCalls):
 
     def _deploy(self, context: Context) -> Operation[None]:  # noqa: ARG002
         deploy = yield from _infra("deploy", template=True)
-        yield from deploy.deploy(self.config.table_config)
+        yield from deploy.deploy(self.config.table_config, of_stack=self._stack is not None)
 
     def _plan(self, context: Context) -> Operation[Plan]:  # noqa: ARG002
         plan = yield from _infra("plan", template=True)
-        made: Plan = yield from plan.plan(self.config.table_config)
+        made: Plan = yield from plan.plan(self.config.table_config, self._stack)
         return made
 
     def _destroy(self, context: Context, force: bool, dry_run: bool) -> Operation[None]:  # noqa: ARG002

@@ -9,6 +9,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from descriptions import OTHER_KEY, described
 from langgraph_checkpoint_dynamodb import (
     AccessDeniedError,
     ConfigurationError,
@@ -19,6 +20,7 @@ from langgraph_checkpoint_dynamodb import (
     StackError,
     UnavailableError,
 )
+from langgraph_checkpoint_dynamodb.infra.compare import Drift
 from langgraph_checkpoint_dynamodb.infra.stack_outputs import TEMPLATE_MAJOR
 from langgraph_checkpoint_dynamodb.infra.template import load_template
 from langgraph_checkpoint_dynamodb.runtime.effects import CLOUDFORMATION, Call
@@ -118,6 +120,36 @@ def test_read_through_is_passed_on_and_checked_before_anything_is_sent(scripted:
     assert not scripted.session.calls
     assert make(scripted, None, config=config)._read_through is None
     assert make(scripted, None, config=config, read_through=InMemorySaver())._read_through
+
+
+@pytest.mark.parametrize("ttl_attribute", ["expires", "other"])
+def test_the_plan_compares_what_the_outputs_have(
+    scripted: Scripted, ttl_attribute: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployed = DynamoDBTableConfig(
+        table_name="chats-Table-1",
+        enable_ttl=True,
+        ttl_attribute=ttl_attribute,
+        enable_point_in_time_recovery=True,
+        enable_deletion_protection=True,
+        environment="prod",
+        kms_key_arn=OTHER_KEY,
+        max_read_request_units=11,
+    )
+    answers = {"describe_stacks": stack(), **described(deployed)}
+    saver = make(scripted, None, config=scripted.config(lambda call: answers[call.method]))
+    if scripted.is_async:
+        plan = asyncio.run(saver.aplan())
+        asyncio.run(saver.asetup())
+    else:
+        plan = saver.plan()
+        saver.setup()
+    differs = ttl_attribute == "other"
+    assert plan.drift == ((Drift("ttl_attribute", "expires", "other"),) if differs else ())
+    (unknown,) = plan.unknown
+    assert unknown.setting == "other settings"
+    assert "aws cloudformation detect-stack-drift --stack-name chats " in unknown.reason
+    assert [one for one in caplog.records if one.levelname == "WARNING"] == []
 
 
 def test_a_subclass_makes_its_own_kind(scripted: Scripted) -> None:
