@@ -51,8 +51,9 @@ def test_it_copies_what_the_method_copies(
     command = CommandLine(endpoint_url, table)
     missing = command.run("migrate", "no-such-table", "--layout", LAYOUTS[name])
     assert (missing.code, "no table 'no-such-table' to copy from" in missing.err) == (3, True)
-    absent = run("--thread", "zzz")
-    assert (absent.code, "none of 'zzz'" in absent.err) == (3, True)
+    absent = run("--thread", "zzz", "--thread", dump.put[0].name[0])
+    assert (absent.code, "has no thread 'zzz' in the layout" in absent.err) == (3, True)
+    assert absent.out.startswith("1 thread, ")
 
 
 def test_a_wrong_layout_does_not_look_like_an_empty_source(

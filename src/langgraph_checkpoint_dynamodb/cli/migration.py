@@ -13,6 +13,7 @@ from ..config.saver_config import DynamoDBConfig
 from ..config.source_table import SourceTable
 from ..errors import ConfigurationError, TableNotFoundError
 from ..migration.report import MigrationReport
+from ..runtime.plural import counted
 from ..saver.saver import DynamoDBSaver
 from .connection import FAILED, Connection, NotFoundError, command
 from .options import DryRun, OwnerKey, once
@@ -69,7 +70,8 @@ def migrate(
 
     SOURCE is read only. What is there already is kept, so the command can be repeated: after an
     interruption, or to copy what SOURCE got since. Values are copied as they are stored, without
-    the classes of your graph. Exits with 1 if a thread failed, with 3 if there is none.
+    the classes of your graph. Exits with 1 if a thread failed, with 3 if SOURCE has none, or not
+    one of those named.
 
     Examples:
         langgraph-dynamodb migrate old --layout langgraph-checkpoint-aws --table chats --dry-run
@@ -86,10 +88,10 @@ def migrate(
     with _target(connection.config, ttl_seconds, owner_key) as saver:
         report = _copy(connection, saver, found, thread, dry_run=dry_run)
     _print(connection, report, dry_run=dry_run)
-    if not report.ok:
+    if report.failures:
         raise typer.Exit(FAILED)
-    if not report.threads:
-        which = f"none of {', '.join(map(repr, thread))}" if thread else "no thread"
+    if report.missing or not report.threads:
+        which = f"no thread {', '.join(map(repr, report.missing))}".rstrip()
         raise NotFoundError(
             f"table {source!r} has {which} in the layout {layout.value}: check SOURCE, --layout "
             "and the ids"
@@ -110,7 +112,7 @@ def _copy(
                 source,
                 threads or None,
                 dry_run=dry_run,
-                progress=lambda part: status.update(f"copied {part.threads} threads"),
+                progress=lambda part: status.update(f"copied {counted(part.threads, 'thread')}"),
             )
         except TableNotFoundError as error:  # the target exists: its configuration was read
             raise NotFoundError(
@@ -146,5 +148,5 @@ def _print(connection: Connection, report: MigrationReport, *, dry_run: bool) ->
         out.line({"loss": loss.kind.value, "thread_id": loss.thread_id, "count": loss.count})
     for failure in report.failures:
         out.line({"failure": in_options(failure.error), "thread_id": failure.thread_id})
-    counts = ("threads", "checkpoints", "writes", "present")
+    counts = ("threads", "checkpoints", "writes", "present", "missing")
     out.line({**{name: getattr(report, name) for name in counts}, "dry_run": dry_run})

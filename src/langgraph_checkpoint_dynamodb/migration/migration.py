@@ -79,6 +79,7 @@ class Migration:
         self._listed: dict[str, list[Listed]] = {}
         self._scan: ThreadScan | None = None
         self._threads = None if thread_ids is None else deque(thread_ids)
+        self._are_named = thread_ids is not None
         self.report = MigrationReport()
 
     def next_thread(self, context: Context) -> Operation[bool]:
@@ -99,7 +100,9 @@ class Migration:
                 report = copy.report
         except _OF_THREADS as error:
             failures = (Failure(thread_id, f"{type(error).__name__}: {error}"),)
-        self.report += replace(report, failures=failures)
+        is_missing = self._are_named and not (report.threads or report.losses or failures)
+        missing = (thread_id,) if is_missing else ()
+        self.report += replace(report, failures=failures, missing=missing)
         return True
 
     def _next(self, context: Context) -> Operation[str | None]:

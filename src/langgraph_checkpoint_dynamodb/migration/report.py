@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ..runtime.plural import counted
 from ..runtime.totals import total
 
 
@@ -70,6 +71,7 @@ class MigrationReport:
         present: Checkpoints that were copied before.
         losses: What the copies lack, by kind and thread.
         failures: The threads that failed. `migrate` tries them again when it is called again.
+        missing: The threads that were named and of which the source has nothing.
     """
 
     threads: int = 0
@@ -78,11 +80,12 @@ class MigrationReport:
     present: int = 0
     losses: tuple[Loss, ...] = ()
     failures: tuple[Failure, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether no thread failed."""
-        return not self.failures
+        """Whether no thread failed, and the source has each that was named."""
+        return not self.failures and not self.missing
 
     def __add__(self, other: MigrationReport) -> MigrationReport:
         """The sum of two reports."""
@@ -90,9 +93,11 @@ class MigrationReport:
 
     def __str__(self) -> str:
         counts = (
-            f"{self.threads} threads, {self.checkpoints} new checkpoints, "
-            f"{self.writes} new writes, {self.present} checkpoints present"
+            f"{counted(self.threads, 'thread')}, {counted(self.checkpoints, 'new checkpoint')}, "
+            f"{counted(self.writes, 'new write')}, {counted(self.present, 'checkpoint')} present"
         )
         failed = len(self.failures)
-        summary = f"{counts}: {failed or 'no'} failure{'' if failed == 1 else 's'}"
-        return "\n".join([summary, *(f"  {one}" for one in (*self.losses, *self.failures))])
+        summary = f"{counts}: {counted(failed, 'failure') if failed else 'no failures'}"
+        missing = [f"missing: the source has no thread {one!r}" for one in self.missing]
+        details = (*self.losses, *self.failures, *missing)
+        return "\n".join([summary, *(f"  {one}" for one in details)])

@@ -53,7 +53,8 @@ class ThreadMigration(SaverCalls):
             progress: Called with the report so far, after each thread.
 
         Returns:
-            What was copied, what the copies lack, and which threads failed.
+            What was copied, what the copies lack, which threads failed, and which of those named
+            the source does not have.
 
         Raises:
             InvalidInputError: An argument is invalid.

@@ -135,5 +135,9 @@ def test_only_the_threads_that_are_named() -> None:
     report = table.saver().migrate(SOURCE, [GRACE, "unknown"], progress=seen.append)
     assert seen[-1] == report
     assert len(seen) == 2
-    assert report.threads == 1
+    assert (report.threads, report.missing, report.ok) == (1, ("unknown",), False)
+    assert "1 thread, " in str(report)
+    assert "\n  missing: the source has no thread 'unknown'" in str(report)
     assert {thread_id for thread_id, _ in copies(table)} == {GRACE}
+    typo = table.saver().migrate(InMemorySaver(), ["typo"])
+    assert (typo.missing, typo.ok) == (("typo",), False)
