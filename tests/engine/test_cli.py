@@ -116,6 +116,8 @@ async def test_values_are_shown_as_data(client: Either, cli: CommandLine) -> Non
         ("threads", "show", "ada", "--checkpoint", "0"),
         ("threads", "show", "ada", "--ns", "child"),
         ("threads", "history", "none"),
+        ("threads", "history", "ada", "--before", "junk"),
+        ("threads", "history", "ada", "--before", "9"),
         ("threads", "diff", "ada", "0"),
         ("threads", "messages", "ada"),
         ("threads", "rm", "none", "--yes"),
@@ -147,6 +149,10 @@ async def test_history_is_newest_first(client: Either, cli: CommandLine) -> None
     ]
     rows = cli.run("threads", "history", "ada", "--json", "--before", ids[1]).rows
     assert [row["checkpoint_id"] for row in rows] == [ids[0]]
+    of_child = cli.run("threads", "history", "ada", "--json", "--before", ids[3])
+    assert [row["checkpoint_id"] for row in of_child.rows] == ids[2::-1]
+    first = cli.run("threads", "history", "ada", "--before", ids[0])
+    assert (first.code, first.out, "it is the first" in first.err) == (0, "", True)
     assert (
         cli.run("threads", "history", "ada").table[0][-3:] == ["next", "checkpoint", "ns"] or True
     )

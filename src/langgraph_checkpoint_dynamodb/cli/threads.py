@@ -42,13 +42,19 @@ def read(
         NotFoundError: There is none.
     """
     found = saver.get_tuple(_config(thread_id, ns, checkpoint_id))
-    if found is not None:
-        return found
+    if found is None:
+        raise _missing(saver, thread_id, ns, checkpoint_id)
+    return found
+
+
+def _missing(
+    saver: DynamoDBSaver, thread_id: str, ns: str | None, checkpoint_id: str | None
+) -> NotFoundError:
     what = f"thread {thread_id!r} has no checkpoint"
     what += f" {checkpoint_id!r}" if checkpoint_id else ""
     what += f" in namespace {ns!r}" if ns else ""
     table = saver.config.table_config.table_name
-    raise NotFoundError(
+    return NotFoundError(
         f"{what} in table {table!r}: check the id and the table, or list what there is with "
         "`langgraph-dynamodb threads ls` and `threads history THREAD`"
     )
@@ -172,11 +178,17 @@ def history(
 
         langgraph-dynamodb threads history ada --table chats --limit 5 --json
     """
-    older_than = None if before is None else _config(thread_id, None, before)
-    found = connection.saver.list(_config(thread_id, ns, None), before=older_than, limit=limit)
+    saver, older_than = connection.saver, None
+    if before is not None:
+        older_than = _config(thread_id, None, before)
+        if next(iter(saver.list(_config(thread_id, ns, before), limit=1)), None) is None:
+            raise _missing(saver, thread_id, ns, before)
+    found = saver.list(_config(thread_id, ns, None), before=older_than, limit=limit)
     rows = list(map(thread_view.summary, found))
+    if not rows and before is None:
+        raise _missing(saver, thread_id, ns, None)
     if not rows:
-        read(connection.saver, thread_id, ns or "", None)  # raises, unless `before` is too early
+        connection.output.note(f"there is no checkpoint before {before!r}: it is the first")
     columns = ("made", "step", "source", "status", "next", "checkpoint_id", "checkpoint_ns")
     shown = columns if any(row["checkpoint_ns"] for row in rows) else columns[:-1]
     connection.output.rows(rows, shown)
