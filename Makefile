@@ -10,6 +10,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
+export UV_HTTP_TIMEOUT = 180
 export TOOLS
 export SAM_CLI_TELEMETRY = 0
 
