@@ -50,7 +50,7 @@ def _run(arguments: Sequence[str] | None) -> None:
 
 
 def _without_extra(arguments: Sequence[str] | None) -> None:
-    install = f"pip install '{DISTRIBUTION}[cli]>=1.0'"
+    install = f"pip install '{DISTRIBUTION}[cli]>=1.0', or in a clone pip install '.[cli]'"
     parser = argparse.ArgumentParser(
         prog=_NAME,
         description=f"The other commands need typer and rich: {install}",

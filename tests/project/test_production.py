@@ -50,6 +50,7 @@ def test_its_commands_run_from_top_to_bottom(tmp_path: Path) -> None:
     (policy,) = attached["AttachedPolicies"]
     assert "RuntimePolicy" in policy["PolicyArn"]
     assert "chats\n" in done.stdout  # the block of Python
+    assert "ada idle\n" in done.stdout
     verified = re.findall(r"^.*no problems.*$", done.stdout, re.MULTILINE)
     assert len(verified) == 2
     assert verified[0] == verified[1]  # as many threads and items as in the old table

@@ -17,7 +17,10 @@ from langgraph_checkpoint_dynamodb.__main__ import main
 DISTRIBUTION = "langgraph-checkpoint-amazon-dynamodb"
 TEMPLATE = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
 VERSION = f"{DISTRIBUTION} {version(DISTRIBUTION)}"
-INSTALL = "pip install 'langgraph-checkpoint-amazon-dynamodb[cli]>=1.0'"
+INSTALL = (
+    "pip install 'langgraph-checkpoint-amazon-dynamodb[cli]>=1.0', "
+    "or in a clone pip install '.[cli]'"
+)
 WITHOUT_EXTRA = """
 import sys
 sys.modules["typer"] = None
