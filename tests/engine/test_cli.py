@@ -365,9 +365,13 @@ def test_a_table_is_planned_deployed_and_destroyed(endpoint_url: str, dynamodb: 
     )
     assert name not in dynamodb.list_tables()["TableNames"]
     try:
+        assert cli.run("deploy").out == f"table {name!r} was made and can be used\n"
+        assert cli.run("destroy", "--yes").code == 0
         (made,) = cli.run("deploy", *with_ttl, "--json").rows
         assert (made["exists"], made["calls"], made["differences"]) == (True, [], [])
-        assert cli.run("deploy", *with_ttl).out == f"table {name!r} can be used\n"
+        assert cli.run("deploy", *with_ttl).out == (
+            f"table {name!r} was there already and can be used\n"
+        )
         assert cli.run("plan", *with_ttl).code == 0
         done = cli.run("plan", "--json")
         assert (done.code, done.rows[0]["differences"]) == (

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import MakeSaver
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from command_line import CommandLine
 from either import Either
@@ -84,8 +85,14 @@ async def test_a_mistyped_owner_is_not_one_without_data(
 ) -> None:
     await fill(saver, a="ada")
     file = tmp_path / "eve.jsonl"
-    for arguments in (("rm", "--yes"), ("rm", "--dry-run"), ("export", "--to", str(file))):
-        done = cli.run("threads", *arguments, "--owner", "eve")
+    for arguments in (
+        ("threads", "rm", "--yes"),
+        ("threads", "rm", "--dry-run"),
+        ("threads", "export", "--to", str(file)),
+        ("cost",),
+        ("prune", "--inactive-for", "1d", "--yes"),
+    ):
+        done = cli.run(*arguments, "--owner", "eve")
         assert (done.code, done.out) == (3, "")
         assert "no thread is listed for owner 'eve'" in done.err
     assert not file.exists()
@@ -131,6 +138,32 @@ async def test_cost_of_an_owner_and_of_all(saver: DynamoDBSaver, cli: CommandLin
     assert sorted(ids(rows)) == ["a", "b", "c"]
     total = [line for line in cli.run("cost", "--all").table if line and line[0] == "total"]
     assert total[0][1] == str(sum(row["items"] for row in rows))
+
+
+def test_an_empty_table_is_said_to_be_empty(cli: CommandLine) -> None:
+    for command in (("threads", "ls", "--scan"), ("cost", "--all")):
+        done = cli.run(*command)
+        assert (done.code, done.out, done.err) == (0, "", "the table has no threads\n")
+
+
+async def test_a_thread_that_cannot_be_read_does_not_hide_the_others(
+    make_saver: MakeSaver, endpoint_url: str
+) -> None:
+    plain = make_saver(mode="sync")
+    name = plain.config.table_config.table_name
+    serde = EncryptedSerializer.from_pycryptodome_aes(key=b"k" * 16)
+    secret = make_saver(mode="sync", table_name=name, deploy=False, serde=serde)
+    await fill(plain, a=None)
+    await fill(secret, b=None)
+    secret.set_thread("b", title="Secret")
+    cli = CommandLine(endpoint_url, name)
+    done = cli.run("cost", "--all", "--json")
+    assert (done.code, ids(done.rows)) == (1, ["a"])
+    assert ("thread 'b'" in done.err, "LANGGRAPH_AES_KEY" in done.err) == (True, True)
+    rows = {row["thread_id"]: row for row in cli.run("threads", "ls", "--json").rows}
+    assert (rows["a"]["unreadable"], rows["b"]["title"]) == (None, None)
+    assert "LANGGRAPH_AES_KEY" in rows["b"]["unreadable"]
+    assert "(cannot be read: --json says why)" in cli.run("threads", "ls").out
 
 
 @pytest.mark.parametrize("arguments", [(), ("a", "--all"), ("--owner", "ada", "--all")])

@@ -71,6 +71,8 @@ async def test_prune_of_inactive_threads(client: Either, cli: CommandLine, later
         await chain(client, thread_id, 2, user_id=owner)
     idle = ("--inactive-for", "1h", "--yes")
     assert cli.run("prune", "--all", *idle, "--json").rows[0]["threads"] == 0
+    soon = cli.run("prune", "--all", "--inactive-for", "59m", "--dry-run")
+    assert "activity is known to the hour" in soon.err
     later(3 * HOUR)
     assert cli.run("prune", "--owner", "ada", *idle, "--json").rows[0]["checkpoints"] == 1
     assert len(await load_all(client, "a")) == 1
@@ -103,6 +105,7 @@ async def test_rm_of_an_owner_leaves_nothing_and_says_what_it_cannot_reach(
     before = len(scan(table))
     dry = cli.run("threads", "rm", "--owner", "ada", "--dry-run", "--json")
     assert sorted(row["thread_id"] for row in dry.rows) == ["a", "c"]
+    assert dry.err == "would delete 2 threads of owner 'ada'\n"
     assert (len(scan(table)), cli.run("threads", "rm", "--owner", "ada").code) == (before, 2)
     done = cli.run("threads", "rm", "--owner", "ada", "--yes")
     assert (done.code, "not reached: " in done.err) == (0, True)

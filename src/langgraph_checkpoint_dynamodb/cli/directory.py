@@ -23,10 +23,15 @@ from .connection import Connection, NotFoundError
 from .options import DryRun, OwnerKey
 from .output import Row
 from .reading import copying_serde
-from .wording import copying
+from .wording import copying, in_options
 
 _PAGE = 100
 """Threads that are asked for at once, at most."""
+
+_UNREADABLE = "(cannot be read: --json says why)"
+"""In place of a title, such as an encrypted one without its key."""
+
+NO_THREADS = "the table has no threads"
 
 _COLUMNS = ("last_activity", "status", "owner", "thread_id", "title")
 _COLUMNS_OF_OWNER = ("last_activity", "status", "thread_id", "title")
@@ -88,7 +93,8 @@ def ls(
     check_index(saver)
     read = partial(saver.list_threads, owner, all_owners=everything, newest_first=not oldest_first)
     found, more = _first(math.inf if everything and limit is None else limit or 20, read, cursor)
-    out.rows(map(_row, found), _COLUMNS if everything else _COLUMNS_OF_OWNER)
+    rows = [_row(thread, as_json=connection.json) for thread in found]
+    out.rows(rows, _COLUMNS if everything else _COLUMNS_OF_OWNER)
     if more is not None:
         out.note(f"there are more: pass --cursor {more}")
     elif not found:
@@ -101,6 +107,8 @@ def _print_ids(connection: Connection) -> None:
     with out.busy("scanning"):
         rows = [{"thread_id": one} for one in scanned(connection.saver, others)]
     out.rows(rows, ("thread_id",))
+    if not rows and not others:
+        out.note(NO_THREADS)
     for layout, count in sorted(others.items()):
         command = copying(connection.config.table_config.table_name, layout)
         out.note(f"left out {counted(count, 'item')} of {writer_of(layout)}: copy with {command}")
@@ -134,32 +142,32 @@ def chosen(
 
     Raises:
         ConfigurationError: None is chosen, or in more than one way.
+        NotFoundError: No thread is listed for the owner.
     """
     if [bool(thread_ids), owner is not None, everything].count(True) != 1:
         raise ConfigurationError("pass ids of threads, or --owner, or --all: one of the three")
     if thread_ids:
         return list(thread_ids)
-    return list(scanned(saver) if owner is None else threads_of(saver, owner))
+    if owner is None:
+        return list(scanned(saver))
+    check_owner(saver, owner)
+    found, _ = _first(math.inf, partial(saver.list_threads, owner), None)
+    return [thread.thread_id for thread in found]
 
 
-def none_listed(owner: str) -> NotFoundError:
-    """The error for an owner without threads: a mistyped one must not pass for one without data."""
-    return NotFoundError(
-        f"no thread is listed for owner {owner!r}: check the owner, or list what there is with "
-        "`threads ls --scan`; `threads index` lists threads from before the index"
-    )
+def check_owner(saver: DynamoDBSaver, owner: str) -> None:
+    """Check that an owner has threads: a mistyped one must not pass for one without data.
 
-
-def threads_of(saver: DynamoDBSaver, owner: str | None) -> Iterator[str]:
-    """The ids of an owner's threads, or of those without one."""
+    Raises:
+        ConfigurationError: The table has no index of threads.
+        NotFoundError: No thread is listed for the owner.
+    """
     check_index(saver)
-    cursor: str | None = None
-    while True:
-        page = saver.list_threads(owner, limit=_PAGE, cursor=cursor)
-        yield from (thread.thread_id for thread in page.threads)
-        cursor = page.cursor
-        if cursor is None:
-            return
+    if not _first(1, partial(saver.list_threads, owner), None)[0]:
+        raise NotFoundError(
+            f"no thread is listed for owner {owner!r}: check the owner, or list what there is with "
+            "`threads ls --scan`; `threads index` lists threads from before the index"
+        )
 
 
 def scanned(saver: DynamoDBSaver, others: Counter[str] | None = None) -> Iterator[str]:
@@ -219,13 +227,15 @@ def index(connection: Connection, owner_key: OwnerKey = None, dry_run: DryRun = 
         connection.output.text(f"{'would index' if dry_run else 'indexed'} {changed:,} threads")
 
 
-def _row(thread: Thread) -> Row:
+def _row(thread: Thread, *, as_json: bool) -> Row:
+    unreadable = thread.unreadable and in_options(thread.unreadable)
     return {
         "last_activity": thread.last_activity.isoformat(timespec="seconds"),
         "status": thread.status.value,
         "owner": thread.owner,
         "thread_id": thread.thread_id,
-        "title": thread.title,
+        "title": _UNREADABLE if unreadable and not as_json else thread.title,
         "created": thread.created and thread.created.isoformat(timespec="seconds"),
         "metadata": dict(thread.metadata),
+        "unreadable": unreadable,
     }

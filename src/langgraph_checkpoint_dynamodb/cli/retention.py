@@ -19,7 +19,7 @@ from ..maintenance.prune_threads import PruneReport, prune_thread
 from ..runtime.plural import counted
 from ..saver import arguments
 from .connection import Connection, NotFoundError, command, confirm
-from .directory import chosen, none_listed, threads_of
+from .directory import check_owner, chosen
 from .options import DryRun, Owner, ThreadIds, Yes
 from .threads import read
 from .upkeep import counts
@@ -79,11 +79,18 @@ def prune(
         langgraph-dynamodb prune --all --inactive-for 90d --delete --table chats
     """
     if not thread_ids:
+        age = _inactive(owner, everything, inactive_for, keep_last, older_than)
+        if owner is not None:
+            check_owner(connection.saver, owner)
+        if age < timedelta(hours=1):
+            connection.output.note(
+                "activity is known to the hour: threads are deleted up to an hour later"
+            )
         run = partial(
             connection.saver.prune_threads,
             owner=owner,
             all_owners=everything,
-            inactive_for=_inactive(owner, everything, inactive_for, keep_last, older_than),
+            inactive_for=age,
             strategy="delete" if delete else "keep_latest",
         )
     elif owner is not None or everything or inactive_for is not None or delete:
@@ -204,8 +211,6 @@ def rm(
     saver, out = connection.saver, connection.output
     _check_one_of(thread_ids, owner)
     names = chosen(saver, thread_ids or (), owner, everything=False)
-    if owner is not None and not names:
-        raise none_listed(owner)
     rows: list[Any] = [
         {"thread_id": one, **counts(saver.storage(one).total), "deleted": False}
         for one in out.each(names, "reading")
@@ -218,12 +223,11 @@ def rm(
         )
     if not connection.json:
         out.rows(rows, ("thread_id", "items", "bytes", "write_units"))
+    what = counted(len(rows), "thread") + ("" if owner is None else f" of owner {owner!r}")
     if not dry_run:
-        what = counted(len(rows), "thread")
-        whose = "" if owner is None else f" of owner {owner!r}"
-        confirm(f"Delete {what}{whose}?", yes=yes)
+        confirm(f"Delete {what}?", yes=yes)
         _delete(connection, rows, owner)
-        out.note(f"deleted {what}{whose}")
+    out.note(f"{'would delete' if dry_run else 'deleted'} {what}")
     if connection.json:
         out.rows(rows, ())
 
@@ -267,8 +271,7 @@ def export(
     saver = connection.saver
     _check_one_of(thread_ids, owner)
     if owner is not None:
-        if next(threads_of(saver, owner), None) is None:  # before a file is made
-            raise none_listed(owner)
+        check_owner(saver, owner)  # before a file is made
         written = saver.export_threads(owner, sys.stdout if to is None else to)
     else:
         with _opened(to) as file:

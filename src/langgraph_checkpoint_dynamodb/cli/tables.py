@@ -81,6 +81,7 @@ def deploy(
         langgraph-dynamodb deploy --table chats --parameter EnableTtl=true
     """
     with _saver(connection, parameters) as saver:
+        is_new = not saver.plan().exists
         if not dry_run:
             with connection.output.busy("waiting for the table"):
                 saver.setup()
@@ -88,7 +89,8 @@ def deploy(
     if dry_run or connection.json:
         _print(connection, found)
         return
-    connection.output.text(f"table {found.table_name!r} can be used")
+    how = "was made" if is_new else "was there already"
+    connection.output.text(f"table {found.table_name!r} {how} and can be used")
     for one in found.drift:
         connection.output.text(f"  differs, left as it is: {in_options(str(one))}")
 

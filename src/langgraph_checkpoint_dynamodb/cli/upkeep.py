@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from ..directory.entries import UNREADABLE
 from ..maintenance.prices import ON_DEMAND
 from ..maintenance.storage_report import StorageKind, StorageReport, StoredItems
-from .connection import FINDINGS, NOT_FOUND, Connection, NotFoundError, command
-from .directory import chosen
+from .connection import FAILED, FINDINGS, NOT_FOUND, Connection, NotFoundError, command
+from .directory import NO_THREADS, chosen
 from .options import Owner, ThreadIds, ids
 from .output import Row
 from .wording import in_options
@@ -92,9 +93,14 @@ def cost(
     """
     saver, out = connection.saver, connection.output
     names = chosen(saver, thread_ids or (), owner, everything=everything)
-    rows, absent = [], []
+    rows, absent, unread = [], [], 0
     for name in out.each(names, "reading"):
-        report = saver.storage(name)
+        try:
+            report = saver.storage(name)
+        except UNREADABLE as error:  # one thread must not hide the prices of the others
+            out.note(f"Error: {in_options(str(error))}", "red")
+            unread += 1
+            continue
         if not report.total.items:
             absent.append(name)
             continue
@@ -106,10 +112,14 @@ def cost(
         if len(names) == 1:
             _print_parts(connection, report)
         out.text(f"\n{_PRICES}", "dim")
+    if not names:
+        out.note(NO_THREADS)
     if absent and thread_ids:
         raise NotFoundError(
             f"nothing is stored of {', '.join(map(repr, absent))}: check the id and the table"
         )
+    if unread:
+        raise typer.Exit(FAILED)
 
 
 def priced(name: str, stored: StoredItems) -> Row:
