@@ -147,8 +147,8 @@ $(UV):
 
 # uv shows what it downloads: the first run takes some seconds.
 $(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml
-	@echo "Installing the package, LangGraph and moto from PyPI into $(VENV), once"
-	$(UV) pip install --python $(VENV) --editable . --group demo
+	@echo "Installing the package, LangGraph, aiobotocore and moto from PyPI into $(VENV), once"
+	$(UV) pip install --python $(VENV) --editable '.[async]' --group demo
 	@touch $@
 
 $(VENV)/.test: $(VENV)/pyvenv.cfg pyproject.toml

@@ -179,6 +179,7 @@ def length(stage: Stage) -> None:
                 f"{price:.2f}",
             )
         stage.show(table)
+        stage.does("", f"turns {TURNS + 1} to {LATER - 1} are added in one step, as one checkpoint")
     stage.check(
         prices[1] < FLAT * prices[0],
         "Ten times as many messages, and a turn costs about the same: it stores what is new.",

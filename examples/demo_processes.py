@@ -231,7 +231,8 @@ def talk_at_length(saver: DynamoDBSaver, thread: str, turns: int, later: int) ->
         return [after - earlier for after, earlier in zip(spent(), before, strict=True)]
 
     first = measured(range(1, turns + 1))
-    past = [(kind, f"{kind} {number} " * 60) for number in range(later) for kind in ("human", "ai")]
+    between = range(turns + 1, later)
+    past = [(kind, f"{kind} {number} " * 60) for number in between for kind in ("human", "ai")]
     graph.update_state(on_thread(thread), {"messages": past})
     turn(later)  # the long history is cut into chunks once
     return {"first": first, "later": measured(range(later + 1, later + turns + 1))}

@@ -27,6 +27,8 @@ def test_every_story_comes_true_on_the_engine(endpoint_url: str) -> None:
     assert "✗" not in done.stdout
     assert done.stderr == ""
     assert max(map(len, done.stdout.splitlines())) <= 100
+    assert "(client: aiobotocore)" in done.stdout
+    assert "turns 21 to 199 are added in one step, as one checkpoint" in done.stdout
     parts = done.stdout.split("What it cost")[0].split("\n> ")
     assert len(parts) > 7  # a line of code in each part
     # Two processes, 13 requests, 12 write units, one read unit, US$ for a million times.
