@@ -19,7 +19,7 @@ _NAME = "langgraph-dynamodb"
 
 # What differs from run to run: ids, times, and sizes of compressed ids.
 _VARIES = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\dT[\d:+]+|\b\d,\d{3}\b|\b\d{3}\b"
+    r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\dT[\d:]+Z|\b\d,\d{3}\b|\b\d{3}\b"
     r"|0\.0000\d+"
 )
 

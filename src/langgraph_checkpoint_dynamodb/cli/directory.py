@@ -23,6 +23,7 @@ from .connection import Connection, NotFoundError
 from .options import DryRun, OwnerKey
 from .output import Row
 from .reading import copying_serde
+from .thread_view import in_utc
 from .wording import copying, in_options
 
 _PAGE = 100
@@ -230,12 +231,12 @@ def index(connection: Connection, owner_key: OwnerKey = None, dry_run: DryRun = 
 def _row(thread: Thread, *, as_json: bool) -> Row:
     unreadable = thread.unreadable and in_options(thread.unreadable)
     return {
-        "last_activity": thread.last_activity.isoformat(timespec="seconds"),
+        "last_activity": in_utc(thread.last_activity),
         "status": thread.status.value,
         "owner": thread.owner,
         "thread_id": thread.thread_id,
         "title": _UNREADABLE if unreadable and not as_json else thread.title,
-        "created": thread.created and thread.created.isoformat(timespec="seconds"),
+        "created": thread.created and in_utc(thread.created),
         "metadata": dict(thread.metadata),
         "unreadable": unreadable,
     }

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -62,18 +63,25 @@ class Output:
             for row in rows:
                 self.line(row)
             return
+        texts = [{name: in_line(cell(row.get(name))) for name in columns} for row in rows]
+        if not texts:
+            return
+        shown = _that_fit(texts, columns, self.console.width)
+        unbroken = _NUMBERS | (_WHOLE if shown else set())
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
+        for name in shown or columns:
             table.add_column(
-                column.replace("_", " "),
-                justify="right" if column in _NUMBERS else "left",
+                name.replace("_", " "),
+                justify="right" if name in _NUMBERS else "left",
                 overflow="fold",
-                no_wrap=column in _NUMBERS,
+                no_wrap=name in unbroken,
             )
-        for row in rows:
-            table.add_row(*(escape(in_line(cell(row.get(column)))) for column in columns))
-        if table.row_count:
-            self._print(table)
+        for text in texts:
+            table.add_row(*(escape(text[name]) for name in shown or columns))
+        self._print(table)
+        if shown and len(shown) < len(columns):
+            absent = ", ".join(name for name in columns if name not in shown)
+            self.note(f"not shown in {self.console.width} columns: {absent}; --json has all")
 
     def _print(self, table: Table) -> None:
         """Print a table; without the spaces after the last column if nobody sees the columns."""
@@ -105,6 +113,32 @@ _NUMBERS = frozenset(
     {"step", "items", "bytes", "chunks", "checkpoints", "writes", "inline", "own", "shared"}
     | {"write_units", "read_units", "usd_month", "usd_written", "threads"}
 )
+
+
+_WHOLE = frozenset(
+    {"made", "last_activity", "status", "thread_id", "checkpoint_id", "interrupt_id", "task_id"}
+)
+"""Columns whose text is not broken, so that it can be copied."""
+
+_LEFT_OUT = ("source", "next", "step")
+"""Columns that a narrow terminal does not show, in this order."""
+
+_NARROWEST = 5
+"""The width to which a column that may be broken is reduced."""
+
+
+def _that_fit(rows: Sequence[dict[str, str]], columns: Sequence[str], width: int) -> list[str]:
+    """The columns for which there is room beside unbroken ids; none if ids have no room."""
+    room = {}
+    for name in columns:
+        room[name] = max(len(name), *(cell_len(row[name]) for row in rows))
+        if name not in _NUMBERS | _WHOLE:
+            room[name] = min(room[name], _NARROWEST)
+    for count in range(len(_LEFT_OUT) + 1):
+        shown = [name for name in columns if name not in _LEFT_OUT[:count]]
+        if sum(room[name] + 2 for name in shown) - 2 <= width:
+            return shown
+    return []
 
 
 def printable(text: str) -> str:

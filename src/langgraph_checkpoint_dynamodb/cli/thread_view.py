@@ -32,7 +32,12 @@ def when(checkpoint_id: str) -> str | None:
     made = made_at(checkpoint_id)
     if made is None:
         return None
-    return datetime.fromtimestamp(made, timezone.utc).isoformat(timespec="seconds")
+    return in_utc(datetime.fromtimestamp(made, timezone.utc))
+
+
+def in_utc(time: datetime) -> str:
+    """A time in UTC to the second, in the short form of ISO 8601."""
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def summary(found: CheckpointTuple) -> Row:

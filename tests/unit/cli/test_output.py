@@ -60,6 +60,33 @@ def test_a_terminals_columns_are_kept_and_nothing_is_cut(
     assert (rows.count("t"), rows.count("c"), "12" in rows, rows.count("s")) == (36, 36, True, 11)
 
 
+@pytest.mark.parametrize(
+    ("width", "absent"), [(120, []), (80, ["source", "next"]), (75, ["source", "next", "step"])]
+)
+def test_a_narrow_terminal_gets_fewer_columns_and_whole_ids(
+    width: int,
+    absent: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a terminal
+    monkeypatch.setenv("COLUMNS", str(width))
+    row = {
+        "made": "2026-11-29T06:35:20Z",
+        "step": 12,
+        "source": "update",
+        "status": "interrupted",
+        "next": ["approve", "publish"],
+        "checkpoint_id": "1f1ebbf0-c36d-6f8d-8001-f7a1ff26d422",
+    }
+    Output(as_lines=False).rows([row], tuple(row))
+    told = capsys.readouterr()
+    titles, first, *_ = re.sub(r"\x1b\[\d*m", "", told.out).splitlines()
+    assert all(row[name] in first for name in ("made", "status", "checkpoint_id"))
+    assert [name for name in ("source", "next", "step") if name not in titles] == absent
+    assert ("--json has all" in told.err) == bool(absent)
+
+
 def test_an_id_with_line_ends_is_one_row(capsys: pytest.CaptureFixture[str]) -> None:
     row = {"thread_id": "a\nb\tc\u2028d"}
     Output(as_lines=False).rows([row], ("thread_id",))

@@ -76,7 +76,7 @@ def test_a_finished_thread_has_no_way_on() -> None:
 
 
 def test_the_time_is_that_of_the_id() -> None:
-    assert thread_view.when(ID) == "2026-11-29T06:35:20+00:00"
+    assert thread_view.when(ID) == "2026-11-29T06:35:20Z"
     assert thread_view.when("no-uuid") is None
 
 
