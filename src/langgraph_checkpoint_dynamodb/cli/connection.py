@@ -131,6 +131,8 @@ class Connection(TableOptions):
         try:
             return driver.run(existing_table(name, self.ttl_attribute))
         except AccessDeniedError as error:
+            if error.code is None:  # no credentials: nothing was sent
+                raise
             raise AccessDeniedError(
                 f"{error}. Or pass --stack, which needs cloudformation:DescribeStacks instead"
             ) from None

@@ -224,7 +224,7 @@ def _permission(one: probe.Probe, outcome: probe.Outcome) -> Row:
         hint = f"allow {name} for {one.needed_for}"
         return _row(check, "denied", hint, BAD if one.of_every_graph else NOTE)
     if outcome.is_unsupported:
-        return _row(check, _UNSUPPORTED, f"do without: {one.needed_for}", NOTE)
+        return _row(check, _UNSUPPORTED, f"leave {one.needed_for.removesuffix('=True')} off", NOTE)
     if outcome.error is not None and not _was_allowed(outcome):
         return _row(check, str(outcome.error), "try again", UNKNOWN)
     return _row(check, "allowed")

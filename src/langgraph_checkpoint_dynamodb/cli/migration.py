@@ -78,13 +78,16 @@ def migrate(
 
         langgraph-dynamodb migrate old --layout 0.1.3 --table chats
     """
-    found = SourceTable(
-        layout=layout.value,
-        table_name=source,
-        bucket=bucket,
-        key_prefix=key_prefix,
-        ttl_attribute=source_ttl_attribute,
-    )
+    try:
+        found = SourceTable(
+            layout=layout.value,
+            table_name=source,
+            bucket=bucket,
+            key_prefix=key_prefix,
+            ttl_attribute=source_ttl_attribute,
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error).replace("table_name=", "SOURCE ", 1)) from None
     with _target(connection.config, ttl_seconds, owner_key) as saver:
         report = _copy(connection, saver, found, thread, dry_run=dry_run)
     _print(connection, report, dry_run=dry_run)

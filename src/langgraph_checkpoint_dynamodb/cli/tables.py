@@ -177,6 +177,8 @@ def settings_of(parameters: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for parameter in parameters:
         name, separator, value = parameter.partition("=")
+        if name == "TableName":
+            raise ConfigurationError(f"--parameter {parameter}: use --table for the name")
         if not separator or name not in names:
             raise ConfigurationError(
                 f"--parameter {parameter}: use NAME=VALUE with one of these names: "

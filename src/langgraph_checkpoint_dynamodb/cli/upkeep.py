@@ -108,10 +108,7 @@ def cost(
         if connection.json:
             out.line({**rows[-1], **details(report)})
     if rows and not connection.json:
-        _print_costs(connection, rows)
-        if len(names) == 1:
-            _print_parts(connection, report)
-        out.text(f"\n{_PRICES}", "dim")
+        _print_costs(connection, rows, report if len(names) == 1 else None)
     if not names:
         out.note(NO_THREADS)
     if absent and thread_ids:
@@ -158,10 +155,13 @@ def counts(found: StoredItems) -> Row:
     return {"items": found.items, "bytes": found.bytes, "write_units": found.write_units}
 
 
-def _print_costs(connection: Connection, rows: Sequence[Row]) -> None:
+def _print_costs(connection: Connection, rows: Sequence[Row], only: StorageReport | None) -> None:
     names = ("items", "bytes", "write_units", "read_units", "usd_written", "usd_month")
     total = {"thread_id": "total", **{name: sum(row[name] for row in rows) for name in names}}
     connection.output.rows([*rows, *([total] if len(rows) > 1 else [])], ("thread_id", *names))
+    if only is not None:
+        _print_parts(connection, only)
+    connection.output.text(f"\n{_PRICES}", "dim")
 
 
 def _print_parts(connection: Connection, report: StorageReport) -> None:

@@ -52,7 +52,7 @@ _PHRASES = (
     (r"pass SourceTable the bucket \(and key_prefix\)", "pass --bucket (and --key-prefix)"),
     (r"pass SourceTable a serde that reads it", "migrate it in Python with a serde that reads it"),
     (r"bucket or key_prefix", "--bucket or --key-prefix"),
-    (r"table_name=(.*) or its ARN", r"SOURCE \1 or its ARN"),
+    (r"table_name=(.*) or its ARN", r"--table \1"),  # commands describe TTL: see `table_name`
     (r"ttl_seconds to from_stack", "--ttl-seconds"),
     (r"force=True", "--force"),
     (r"deploy=True would call", "`deploy` would call"),

@@ -32,7 +32,8 @@ def cli() -> CommandLine:
         (("threads", "show", "ada"), "pass --table NAME or --stack NAME"),
         (("threads", "show", "ada", "--table", ARN), "pass the table's name, with credentials"),
         (("threads", "show", "ada", "--table", "c", "--stack", "s"), "use one"),
-        (("threads", "show", "ada", "--table", "a b"), "3 to 255 characters"),
+        (("threads", "show", "ada", "--table", "a b"), "--table 'a b': use a table's name"),
+        (("migrate", "a b", "--layout", "0.1.3", "--table", "chats"), "SOURCE 'a b': use"),
         (("threads", "show"), "Missing argument"),
         (("threads", "list"), "No such command"),
         (("threads", "show", "ada", "--tabel", "chats"), "--table"),
@@ -43,7 +44,7 @@ def cli() -> CommandLine:
         (("deploy", "--stack", "checkpoints"), "pass --table for this command"),
         (("deploy", "--table", "chats", "--ttl-attribute", "ttl"), "No such option"),
         (("plan", "--table", "chats", "--parameter", "EnableTtl"), "use NAME=VALUE"),
-        (("plan", "--table", "chats", "--parameter", "TableName=x"), "use NAME=VALUE"),
+        (("plan", "--table", "chats", "--parameter", "TableName=x"), "use --table"),
         (("deploy", "--table", "chats", "--parameter", "EnableTtl=maybe"), "use true or false"),
         (("deploy", "--table", "chats", "--parameter", "ReadCapacity=x"), "use a whole number"),
         (("deploy", "--table", "chats", "--parameter", "BillingMode=x"), "BillingMode='x': use"),
@@ -67,6 +68,21 @@ def test_a_profile_that_is_missing_names_those_that_exist(cli: CommandLine, tmp_
         AWS_CONFIG_FILE=str(file),
     )
     assert (done.code, "use one of these: one, two" in done.err) == (2, True)
+
+
+def test_missing_credentials_are_no_reason_for_another_option(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    unset = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    files = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    environment = {**unset, **dict.fromkeys(files, str(tmp_path / "none"))}
+    done = cli.run(
+        *("threads", "show", "ada", "--table", "chats"),
+        AWS_EC2_METADATA_DISABLED="true",
+        **environment,
+    )
+    assert (done.code, "no usable AWS credentials" in done.err) == (1, True)
+    assert "--stack" not in done.err
 
 
 def test_an_endpoint_that_does_not_answer_is_exit_code_1(cli: CommandLine) -> None:

@@ -74,7 +74,7 @@ def test_what_an_emulator_lacks_is_no_problem(refused: dict[str, str], code: str
         )
     assert (done.code, found["may PartiQLInsert"]["what_to_do"]) == (
         0,
-        "do without: share_puts=True",
+        "leave share_puts off",
     )
 
 
