@@ -142,6 +142,9 @@ class Connection(TableOptions):
 
 Options = TypeVar("Options", bound=TableOptions)
 
+_ONE_OF = {"table", "stack"}
+"""Options that exclude each other."""
+
 
 def command(function: Callable[Concatenate[Options, P], None]) -> Callable[..., None]:
     """Give a function the options of its first parameter's class, and its errors exit codes."""
@@ -149,7 +152,11 @@ def command(function: Callable[Concatenate[Options, P], None]) -> Callable[..., 
     shared = inspect.signature(first.annotation, eval_str=True).parameters
 
     @wraps(function)
-    def run(**values: Any) -> None:
+    def run(context: typer.Context, **values: Any) -> None:
+        sources = {name: context.get_parameter_source(name) for name in _ONE_OF}
+        passed = {name for name, found in sources.items() if found and found.name == "COMMANDLINE"}
+        if passed:  # an option is stronger than a variable
+            values |= dict.fromkeys(_ONE_OF - passed)
         connection = first.annotation(**{name: values.pop(name) for name in shared})
         try:
             exit_on_error(lambda: function(connection, **values))  # type: ignore[call-arg]
@@ -157,7 +164,8 @@ def command(function: Callable[Concatenate[Options, P], None]) -> Callable[..., 
             if "saver" in vars(connection):
                 connection.saver.close()
 
-    parameters = [*own, *shared.values()]
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [context, *own, *shared.values()]
     keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
     # A terminal's width fills the lines of a paragraph; those of examples are indented.

@@ -60,6 +60,18 @@ def test_wrong_usage_is_exit_code_2(
     assert hint in done.err
 
 
+def test_an_option_is_stronger_than_a_variable(cli: CommandLine) -> None:
+    table, stack = "LANGGRAPH_DYNAMODB_TABLE", "LANGGRAPH_DYNAMODB_STACK"
+    show = ("threads", "show", "ada")
+    both = cli.run(*show, **{table: "chats", stack: "checkpoints"})
+    assert (both.code, "use one" in both.err) == (2, True)
+    for name in ({table: "chats"}, {table: "chats", stack: "other"}):
+        by_stack = cli.run(*show, "--stack", "a_b", **name)
+        assert "--stack 'a_b': use a stack's name" in by_stack.err
+    by_table = cli.run(*show, "--table", "chats", **{stack: "checkpoints"})
+    assert (by_table.code, "on table 'chats'" in by_table.err) == (1, True)
+
+
 def test_a_profile_that_is_missing_names_those_that_exist(cli: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text("[profile one]\nregion = eu-west-1\n[profile two]\n")
