@@ -29,8 +29,8 @@ from .wording import copying, in_options
 _PAGE = 100
 """Threads that are asked for at once, at most."""
 
-_UNREADABLE = "(cannot be read: --json says why)"
-"""In place of a title, such as an encrypted one without its key."""
+_UNREADABLE = "(unreadable)"
+"""In place of a title, such as an encrypted one without its key. `--json` says why."""
 
 NO_THREADS = "the table has no threads"
 
@@ -225,7 +225,9 @@ def index(connection: Connection, owner_key: OwnerKey = None, dry_run: DryRun = 
     if connection.json:
         connection.output.line({"indexed": changed, "dry_run": dry_run})
     else:
-        connection.output.text(f"{'would index' if dry_run else 'indexed'} {changed:,} threads")
+        connection.output.text(
+            f"{'would index' if dry_run else 'indexed'} {counted(changed, 'thread')}"
+        )
 
 
 def _row(thread: Thread, *, as_json: bool) -> Row:

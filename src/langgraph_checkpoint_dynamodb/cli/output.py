@@ -120,7 +120,7 @@ _WHOLE = frozenset(
 )
 """Columns whose text is not broken, so that it can be copied."""
 
-_LEFT_OUT = ("source", "next", "step")
+_LEFT_OUT = ("source", "next", "read_units", "usd_written", "step")
 """Columns that a narrow terminal does not show, in this order."""
 
 _NARROWEST = 5

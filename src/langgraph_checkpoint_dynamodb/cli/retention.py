@@ -84,7 +84,7 @@ def prune(
             check_owner(connection.saver, owner)
         if age < timedelta(hours=1):
             connection.output.note(
-                "activity is known to the hour: threads are deleted up to an hour later"
+                "activity is known to the hour: a thread may count as inactive an hour later"
             )
         run = partial(
             connection.saver.prune_threads,
