@@ -219,7 +219,7 @@ class _Maker:
         # A collection in any thread holds up the event loop: 70 ms with all of LangChain imported.
         with self._lock, gc_pause.paused():
             session = self._session = self._session or async_session(self._config)
-            arguments = client_config.client_arguments(self._config, name)
+            arguments = client_config.client_arguments(self._config, name, session)
             arguments["config"] = AioConfig().merge(arguments["config"])
             make = getattr(session, "create_client", None) or session.client
             create = partial(make, name, **arguments)

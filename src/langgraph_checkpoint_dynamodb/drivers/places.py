@@ -62,14 +62,16 @@ def session_region(config: DynamoDBConfig) -> str | None:
     return region
 
 
-def session_endpoint(config: DynamoDBConfig, service: str = DYNAMODB) -> tuple[str, str | None]:
+def session_endpoint(
+    config: DynamoDBConfig, service: str = DYNAMODB, session: Any = None
+) -> tuple[str, str | None]:
     """The setting and the URL of the endpoint that a client gets if the configuration names none.
 
     The URL is not checked. It is `None` for AWS's default.
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     """
     name = _SERVICE_IDS.get(service, service)
-    session: Any = config.session or config.async_session or get_session()
+    session = session or config.session or config.async_session or get_session()
     session = getattr(session, "_session", session)  # boto3's is one around botocore's
     if not hasattr(session, "get_scoped_config"):  # an object like a session
         session = get_session()

@@ -215,6 +215,6 @@ class SyncDriver:
                 if self._session is None:
                     self._session = sync_session(self._config)
                 self._clients[name] = self._session.client(
-                    name, **client_config.client_arguments(self._config, name)
+                    name, **client_config.client_arguments(self._config, name, self._session)
                 )
             return self._clients[name]
