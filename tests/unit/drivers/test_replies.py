@@ -205,3 +205,27 @@ def test_an_error_of_dynamodb_names_table_region_and_host(mode: str) -> None:
     where = rf"put_item on table 'chat' in region {REGION} at 127\.0\.0\.1:\d+: Validation"
     with serving(repeat(reply)) as url, pytest.raises(RequestRejectedError, match=where):
         run(mode, url, [CALLS["put_item"]], max_retries=0)
+
+
+def test_a_client_of_a_users_test_may_answer_with_plain_dictionaries() -> None:
+    """Without botocore's metadata and events; a part that is missing is an error all the same."""
+
+    class Double:
+        def __init__(self) -> None:
+            self.reply: Any = {"Items": []}
+
+        def client(self, name: str, **_: Any) -> Double:
+            return self
+
+        def query(self, **_: Any) -> Any:
+            return self.reply
+
+        def close(self) -> None: ...
+
+    double = Double()
+    saver = DynamoDBSaver(DynamoDBConfig(session=double, region_name=REGION, max_retries=0))
+    config: Any = {"configurable": {"thread_id": "thread"}}
+    assert saver.get_tuple(config) is None
+    double.reply = {}
+    with pytest.raises(UnavailableError, match="without Items"):
+        saver.get_tuple(config)
