@@ -35,7 +35,7 @@ from ..runtime.effects import (
     advance,
 )
 from ..runtime.fork import reset_after_fork
-from . import aws_errors, client_config, coalescing, replies, retry_policy
+from . import aws_errors, client_config, coalescing, retry_policy
 from .aio_clients import LoopClients
 from .sync import SyncDriver
 
@@ -199,7 +199,6 @@ class AsyncDriver:
         client = None
         try:
             client = await self._clients.get(call.service)
-            replies.watch(client)
             if client_config.is_about_the_table(call.service):
                 dynamodb = await self._clients.get(DYNAMODB)
                 client_config.check_same_place(call.service, client, dynamodb)

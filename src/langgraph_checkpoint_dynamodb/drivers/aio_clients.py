@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from ..config.saver_config import DynamoDBConfig
 from ..runtime import gc_pause
 from ..runtime.fork import reset_after_fork
-from . import client_config, retry_policy
+from . import client_config, replies, retry_policy
 from .sessions import async_session
 
 
@@ -202,6 +202,7 @@ class _Maker:
         if create is None:
             create = await asyncio.to_thread(self._prepare, name)
         async with create() as client:
+            replies.watch(client)
             take = _Turns().take
             for read in ("Query", "Scan", "BatchGetItem"):
                 client.meta.events.register(f"before-parse.{name}.{read}", take)

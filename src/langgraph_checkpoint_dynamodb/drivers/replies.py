@@ -8,7 +8,6 @@ id, which botocore calls `RequestId`. https://docs.aws.amazon.com/amazondynamodb
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakSet
 
 from ..config.saver_config import DynamoDBConfig
 from ..errors import UnavailableError
@@ -41,15 +40,12 @@ BODY = "ForeignBody"
 
 _EXCERPT_BYTES = 200
 
-_watched: WeakSet[Any] = WeakSet()
-
 
 def watch(client: Any) -> None:
     """Have a client keep the bodies of replies that are not the service's, for messages."""
     events = getattr(getattr(client, "meta", None), "events", None)  # a test's client may lack it
-    if events is not None and client not in _watched:
+    if events is not None:
         events.register("response-received", _keep_body, unique_id=__name__)
-        _watched.add(client)
 
 
 def _keep_body(response_dict: Any, parsed_response: Any, **_: Any) -> None:

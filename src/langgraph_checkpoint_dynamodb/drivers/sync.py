@@ -185,7 +185,6 @@ class SyncDriver:
         client = None
         try:
             client = self._get_client(call.service)
-            replies.watch(client)
             if client_config.is_about_the_table(call.service):
                 client_config.check_same_place(call.service, client, self._get_client())
             reply = getattr(client, call.method)(**attempt.params)
@@ -214,7 +213,9 @@ class SyncDriver:
             if name not in self._clients:
                 if self._session is None:
                     self._session = sync_session(self._config)
-                self._clients[name] = self._session.client(
+                client = self._session.client(
                     name, **client_config.client_arguments(self._config, name, self._session)
                 )
+                replies.watch(client)
+                self._clients[name] = client
             return self._clients[name]
