@@ -20,7 +20,7 @@ from ..runtime.context import Context
 from ..runtime.effects import Call, Item, Operation
 from ..storage import batches, subgraph_namespaces
 from ..storage.body_reader import CheckpointEntry
-from ..storage.connection import open_connection
+from ..storage.connection import refuse_other_keys
 from . import copied_threads
 from .checkpoint_items import (
     CheckpointItems,
@@ -44,7 +44,6 @@ _NAMESPACES_A_ROUND = 128
 _BREADTH_GROWTH = 4
 """By how much the number of namespaces read at once grows while nothing to list is found."""
 
-_NO_THREAD = "?"
 _ROOT = ""
 
 
@@ -134,8 +133,7 @@ class ThreadScan:
             (reply,) = yield [self._scan(context.table, self._start)]
             is_strange = any("S" not in item.get("PK", {}) for item in reply["Items"])
             if is_strange or not (reply["Items"] or self._last or "LastEvaluatedKey" in reply):
-                # All that a scan tells of a table with other keys; a query is refused.
-                yield from open_connection(context.table, _NO_THREAD)
+                yield from refuse_other_keys(context.table)
             for item in reply["Items"]:
                 thread_id = _thread_id(item)
                 if not self._is_left_out(item) and thread_id != self._last:

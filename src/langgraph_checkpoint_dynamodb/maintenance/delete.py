@@ -18,7 +18,7 @@ from ..format import items, keys, requests
 from ..runtime.context import Context
 from ..runtime.effects import Call, Operation
 from ..storage import batches
-from ..storage.connection import open_connection
+from ..storage.connection import refuse_other_keys
 from .garbage_collection import sweep
 from .retention import RetentionPolicy
 from .survey import Survey
@@ -63,8 +63,8 @@ def delete_for_runs(context: Context, run_ids: Iterable[str]) -> Operation[None]
             key = keys.parse(items.sort_key(item))
             namespaces = threads.setdefault(item["PK"]["S"], {})
             namespaces.setdefault(key.namespace, set()).add(key.checkpoint_id)
-    if not threads and not context.run_index:  # a scan of a table with other keys finds nothing
-        yield from open_connection(context.table, "?")
+    if not threads and not context.run_index:
+        yield from refuse_other_keys(context.table)
     for thread_id, namespaces in sorted(threads.items()):
         forget_thread(context, thread_id)
         yield from _delete_checkpoints(context, thread_id, namespaces)
