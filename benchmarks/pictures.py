@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from cells import is_stopped
 from chart import FAILED, STOPPED, Chart, Line, draw
-from report import is_stopped
 
 LABELS = {
     "ours": "this project",
@@ -64,7 +64,7 @@ def ending(run: Run) -> str | None:
     """Whether a run failed, or was stopped by the benchmark's time limit."""
     if not run["error"]:
         return None
-    return STOPPED if is_stopped(run) else FAILED
+    return STOPPED if is_stopped(run["error"]) else FAILED
 
 
 def notes(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import prices
-from report import Run, at_turn, count, size, table
+from cells import is_too_large, table
+from report import Run, at_turn, count, size
 from savers import SAVERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -108,7 +109,7 @@ def _cells(runs: dict[tuple[str, str], Run], saver: str) -> Iterator[str]:
 def _failed(run: Run) -> str:
     """The turn and the reason, for an item that is larger than DynamoDB allows."""
     turn = max(map(len, run["series"].values()), default=0) + 1
-    over = "400 KB" if "Item size" in (run["error"] or "") else ""
+    over = "400 KB" if is_too_large(run["error"] or "") else ""
     when = f"turn {turn}" if turn > 1 else ""
     return f"fails ({', '.join(filter(None, (when, over)))})" if over or when else "fails"
 

@@ -5,7 +5,7 @@ python benchmarks/report.py benchmarks/results/compare.json
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -13,12 +13,12 @@ from typing import Any
 
 import prices
 import timing_report
+from cells import is_stopped, reason, table
 from savers import SAVERS
 from workloads import COST, WORKLOADS, Workload
 
 BASELINE = "ours"
 NONE = "-"
-LONGEST_ERROR = 160
 TURNS_OF_MEAN = 10
 METHODS = ("put", "put_writes", "get_tuple")
 
@@ -222,28 +222,11 @@ def outcome(run: Run) -> str:
     if run["error"]:
         when = len(run["series"].get("durable_calls", []))
         turn = f" in turn {when + 1}" if when else ""
-        how = "**stopped**" if is_stopped(run) else "**failed**"
-        return f"{how}{turn}: {shortened(run['error'])}"
+        how = "**stopped**" if is_stopped(run["error"]) else "**failed**"
+        return f"{how}{turn}: {reason(run['error'])}"
     if run["wrong"]:
         return f"**wrong**: {run['wrong']}"
     return f"correct; cold: {run['cold_error']}" if run["cold_error"] else "correct"
-
-
-def is_stopped(run: Run) -> bool:
-    """Whether the benchmark's time limit ended a run, which is no failure of the saver."""
-    return str(run["error"] or "").startswith("no end")
-
-
-def shortened(error: str) -> str:
-    """The innermost cause, on one line that a table can hold."""
-    line = " ".join(error.rsplit(" <- ", maxsplit=1)[-1].split()).replace("|", "\\|")
-    return line if len(line) <= LONGEST_ERROR else line[:LONGEST_ERROR] + "…"
-
-
-def table(header: list[str], rows: list[list[str]], text_last: bool = True) -> Iterator[str]:
-    rule = ["---", *["---:"] * (len(header) - 2), "---" if text_last else "---:"]
-    for row in (header, rule, *rows):
-        yield f"| {' | '.join(row)} |"
 
 
 def versions(runs: Iterable[Run]) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 import report
+from cells import is_stopped, is_too_large, reason
 from report import COLD_PRICE, WARM_PRICE, Column, Run, measure
 from savers import SAVERS
 from workloads import COST, WORKLOADS
@@ -76,7 +77,7 @@ def _outcome(run: Run) -> str:
         return run["wrong"] or "correct"
     turn = len(run["series"].get("durable_calls", []))
     when = f" at turn {turn + 1}" if turn else ""
-    if report.is_stopped(run):
+    if is_stopped(run["error"]):
         return f"time limit{when}"
-    why = ": item over 400 KB" if "Item size" in run["error"] or "413" in run["error"] else ""
+    why = f": {reason(run['error'])}" if is_too_large(run["error"]) else ""
     return f"fails{when}{why}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cells import end_of_chat, table
 from savers import SAVERS
 from workloads import TIMING, WORKLOADS, Workload
 
@@ -18,7 +19,6 @@ OURS = "ours"
 NULL = "null"
 NONE = "-"
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
-LONGEST_ERROR = 120
 
 Run = Mapping[str, Any]
 Table = tuple[list[str], list[list[str]]]
@@ -35,21 +35,21 @@ def sections(runs: Sequence[Run]) -> list[str]:
 
 def latency(workload: Workload, runs: Sequence[Run]) -> Iterator[str]:
     arguments = workload.arguments
-    for durability in arguments["durabilities"]:
+    for delay in sorted(arguments["delays"], reverse=True):
         names = {
-            f"turn {turn:,}, {delay} ms": f"turn_{turn}_{durability}_{delay}ms"
+            f"turn {turn:,}, {durability}": f"turn_{turn}_{durability}_{delay}ms"
             for turn in arguments["turns"]
-            for delay in arguments["delays"]
+            for durability in arguments["durabilities"]
         }
-        yield f"Milliseconds a turn, `durability={durability!r}` (× the null saver's):"
-        yield table(rows(runs, names, NULL))
+        yield f"At {delay} ms a request, milliseconds a turn (× the null saver's):"
+        yield markdown(rows(runs, names, NULL))
 
 
 def throughput(_: Workload, runs: Sequence[Run]) -> Iterator[str]:
     names = {"async": "async", "64 threads": "threads"}
     spent = {f"CPU ms a turn, {title}": f"{name}_cpu" for title, name in names.items()}
     yield "Turns a second, and the client's CPU time (× the null saver's):"
-    yield table(rows(runs, names | spent, NULL))
+    yield markdown(rows(runs, names | spent, NULL))
 
 
 def cpu(_: Workload, runs: Sequence[Run]) -> Iterator[str]:
@@ -69,7 +69,7 @@ def cpu(_: Workload, runs: Sequence[Run]) -> Iterator[str]:
         if saver in measures
     ]
     yield "CPU milliseconds a turn, in the saver's methods:"
-    yield table((["", *parts], lines))
+    yield markdown((["", *parts], lines), text_last=False)
     for run in runs:
         for title, found in run["notes"].items():
             if found:
@@ -106,7 +106,7 @@ def loop(_: Workload, runs: Sequence[Run]) -> Iterator[str]:
         ]
         idle = shown(found.get("own_idle_ms"))
         yield f"The longest time the loop stood still (with nothing to do: {idle} ms):"
-        yield table((header, lines), text_last=True)
+        yield markdown((header, lines))
         if run["error"]:
             yield f"failed: {run['error']}"
 
@@ -146,10 +146,7 @@ def rows(runs: Sequence[Run], names: Mapping[str, str], baseline: str) -> Table:
             value, other = run["measures"].get(name), base.get(name)
             compared = value and other and run["saver"] != baseline
             cells.append(shown(value) + (f" ({value / other:.2f}×)" if compared else ""))
-        outcome = " ".join((run["error"] or "done").rpartition(" <- ")[2].split())[
-            :LONGEST_ERROR
-        ].replace("|", "\\|")
-        lines.append([SAVERS[run["saver"]].title, *cells, outcome])
+        lines.append([SAVERS[run["saver"]].title, *cells, end_of_chat(run["error"])])
     return ["", *names, "outcome"], lines
 
 
@@ -159,11 +156,8 @@ def shown(value: float | None) -> str:
     return f"{value:,.1f}" if value >= 1 else f"{value:,.2f}"
 
 
-def table(content: Table, text_last: bool = False) -> str:
-    header, lines = content
-    text_last = text_last or header[-1] == "outcome"
-    rule = ["---", *["---:"] * (len(header) - 2), "---" if text_last else "---:"]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *lines))
+def markdown(content: Table, text_last: bool = True) -> str:
+    return "\n".join(table(*content, text_last=text_last))
 
 
 def profiled(found: Mapping[str, float]) -> str:

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ import pictures  # noqa: E402
 import prices  # noqa: E402
 import report  # noqa: E402
 import terminal_report  # noqa: E402
+import timing_report  # noqa: E402
 from savers import SAVERS  # noqa: E402
 from words import Text  # noqa: E402
 from workloads import COST, WORKLOADS  # noqa: E402
@@ -214,10 +216,26 @@ def test_labels_do_not_lie_on_one_another() -> None:
     assert all(b - a >= chart.LINE_HEIGHT for a, b in itertools.pairwise(heights))
 
 
-def test_the_pictures_are_those_of_the_results() -> None:
+def test_the_pictures_tables_and_documents_are_those_of_the_results() -> None:
     results = json.loads((BENCHMARKS / "results" / "compare.json").read_text())
     for name, picture in pictures.of_results(results).items():
         assert (BENCHMARKS / "results" / f"{name}.svg").read_text() == picture, name
+    assert (BENCHMARKS / "results" / "compare.md").read_text() == report.markdown(results) + "\n"
+    page = (BENCHMARKS.parent / "docs" / "performance.md").read_text()
+    assert timing_report.filled(page, results) == page
+
+
+def test_the_results_have_every_workload_and_the_same_limits() -> None:
+    results = json.loads((BENCHMARKS / "results" / "compare.json").read_text())
+    expected = {
+        (workload.name, saver.name)
+        for workload, saver in driver.pairs(list(SAVERS), list(WORKLOADS))
+    }
+    assert {(run["workload"], run["saver"]) for run in results["runs"]} == expected
+    limits = defaultdict(set)
+    for run in results["runs"]:
+        limits[run["workload"]].add(run.get("limit"))
+    assert {name: found for name, found in limits.items() if len(found) > 1} == {}
 
 
 def test_the_terminal_has_100_columns() -> None:
