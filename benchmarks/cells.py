@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 LONGEST_ERROR = 160
 _AFTER = re.compile(r"after (\d+) turns")
+_LIMIT = re.compile(r"no end in (\d+) s")
 
 
 def table(
@@ -17,7 +18,13 @@ def table(
 
 def is_stopped(error: str) -> bool:
     """Whether the benchmark's time limit ended a run, which is no failure of the saver."""
-    return error.startswith("no end")
+    return time_limit(error) is not None
+
+
+def time_limit(error: str) -> int | None:
+    """The seconds of that limit."""
+    found = _LIMIT.match(error)
+    return int(found[1]) if found else None
 
 
 def is_too_large(error: str) -> bool:

@@ -5,6 +5,7 @@ the reader's colour scheme (`prefers-color-scheme`). Each line has a colour and 
 that two lines at the same place are both seen, and its name at its end.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -81,7 +82,6 @@ class Chart:
     of_y: str
     lines: Sequence[Line]
     show: Show = "{:,.0f}".format
-    logarithmic: bool = True
     notes: Sequence[str] = field(default=())
     """What the marks mean."""
 
@@ -93,29 +93,21 @@ class _Axes:
         values = [y for line in chart.lines for _, y in line.points if y > 0]
         values += [most for line in chart.lines for _, _, most in line.spread]
         self.last = max(x for line in chart.lines for x, _ in line.points)
-        self._logarithmic = chart.logarithmic
-        if chart.logarithmic:
-            self.low = 10.0 ** math.floor(math.log10(min(values)))
-            self.high = max(10.0 ** math.ceil(math.log10(max(values))), 10 * self.low)
-        else:
-            step = _step(max(values))
-            self.low, self.high = 0.0, step * math.ceil(max(values) / step)
+        self.low = 10.0 ** math.floor(math.log10(min(values)))
+        self.high = max(10.0 ** math.ceil(math.log10(max(values))), 10 * self.low)
 
     def across(self, x: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * x / self.last
 
     def down(self, y: float) -> float:
-        part = (y - self.low) / (self.high - self.low)
-        if self._logarithmic:
-            part = math.log(max(y, self.low) / self.low) / math.log(self.high / self.low)
+        part = math.log(max(y, self.low) / self.low) / math.log(self.high / self.low)
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * part
 
     def ticks(self) -> Iterator[float]:
-        step = _step(self.high)
         value = self.low
         while value <= self.high * 1.001:
             yield value
-            value = value * 10 if self._logarithmic else value + step
+            value *= 10
 
 
 def _step(last: float) -> float:
@@ -217,13 +209,24 @@ def _line(line: Line, axes: _Axes) -> Iterator[str]:
         yield f'<circle {marked} cx="{x:.1f}" cy="{y:.1f}" r="5.5" stroke-width="2.2"/>'
 
 
+def _along(line: Line, axes: _Axes) -> Iterator[tuple[float, float]]:
+    """Places of a line, as close to each other as a label is high."""
+    places = [(axes.across(x), axes.down(y)) for x, y in line.points]
+    for (x, y), (next_x, next_y) in itertools.pairwise(places):
+        steps = math.ceil(math.hypot(next_x - x, next_y - y) / LINE_HEIGHT) or 1
+        for step in range(steps):
+            part = step / steps
+            yield x + (next_x - x) * part, y + (next_y - y) * part
+    yield places[-1]
+
+
 def _labels(drawn: Sequence[Line], axes: _Axes) -> Iterator[str]:
     """Each line's name at its end, moved up or down to where it covers no label and no line."""
     placed: list[tuple[float, float, float]] = []
     ends = [
         (axes.down(line.points[-1][1]), axes.across(line.points[-1][0]), line) for line in drawn
     ]
-    dots = [(axes.across(x), axes.down(y)) for line in drawn for x, y in line.points]
+    dots = [dot for line in drawn for dot in _along(line, axes)]
     for y, x, line in sorted(ends, key=lambda end: (-end[1], end[0], end[2].name)):
         left, right = x + 12, x + 12 + CHARACTER * len(line.label)
 

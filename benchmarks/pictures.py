@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from cells import is_stopped
+from cells import is_stopped, time_limit
 from chart import FAILED, STOPPED, Chart, Line, draw
 
 LABELS = {
@@ -68,23 +68,16 @@ def ending(run: Run) -> str | None:
 
 
 def notes(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:
-    """What the marks at the ends of lines mean, and how long each saver had."""
+    """What the marks at the ends of lines mean."""
     ends = {line.end for line in lines}
     found = []
     if FAILED in ends:
         found.append("✕ an error of the saver: its item is larger than DynamoDB's 400 KB.")
     if STOPPED in ends:
-        limits = {run["saver"]: run["limit"] for run in runs if run.get("limit")}
-        most = sorted(set(limits.values()))
-        told = f"{most[0]:,.0f} s for every saver" if len(most) == 1 else _different(limits)
-        found.append(f"◯ the benchmark's time limit, not a failure: {told}.")
+        limits = {seconds for run in runs if (seconds := time_limit(run["error"] or ""))}
+        told = " or ".join(f"{limit:,} s" for limit in sorted(limits))
+        found.append(f"◯ the benchmark's time limit of {told}, the same for all: not a failure.")
     return found
-
-
-def _different(limits: Mapping[str, float]) -> str:
-    others = {limit for saver, limit in limits.items() if saver != "ours"}
-    shown = " or ".join(f"{limit:,.0f}" for limit in sorted(others))
-    return f"{shown} s, this project {limits.get('ours', 0):,.0f} s"
 
 
 def chats(results: Results, measure: str) -> list[Run]:
@@ -168,9 +161,8 @@ def latency(results: Results, durability: str = "sync", delay: int = 10) -> Char
         f"{delay} ms a request, durability={durability!r}; dots are medians of {often}, "
         "bars the fastest and the slowest",
         OF_X,
-        "milliseconds a turn",
+        "milliseconds a turn (logarithmic)",
         lines,
-        logarithmic=False,
         notes=notes(runs, lines),
     )
 

@@ -75,8 +75,8 @@ def _prices(runs: dict[tuple[str, str], Run]) -> tuple[list[str], list[list[str]
     title = RIVALS[cheapest].replace("the same", RIVALS["aws"])
     rows = []
     for what, workload, price in (
-        ("requests, one process", CHAT, million_turns),
-        ("requests, a new process every turn", NEW_PROCESS, million_turns),
+        ("reading and writing, one process", CHAT, million_turns),
+        ("reading and writing, a new process every turn", NEW_PROCESS, million_turns),
         ("what they have stored, a month", CHAT, stored_month),
     ):
         ours, other = price(runs[OURS, workload]), price(runs[cheapest, workload])

@@ -138,7 +138,7 @@ _ALL = (
     replace(_AWS, name="aws-gzip", title=f"{AWS} (gzip)", open=_open_aws_gzip),
     Saver(
         name="amazon-0.1.3",
-        title=AMAZON_DYNAMODB,
+        title=f"{AMAZON_DYNAMODB} 0.1.3",
         distribution=AMAZON_DYNAMODB,
         environment="amazon-0.1.3",
         requirements=(LANGGRAPH, f"{AMAZON_DYNAMODB}==0.1.3"),

@@ -155,7 +155,9 @@ def test_the_figures_are_what_the_benchmark_last_measured() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    price = next(line for line in README.splitlines() if line.startswith("| requests, one process"))
+    price = next(
+        line for line in README.splitlines() if line.startswith("| reading and writing, one")
+    )
     results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
     (chat,) = (
         run["measures"]
@@ -164,3 +166,16 @@ def test_the_figures_are_what_the_benchmark_last_measured() -> None:
     )
     dollars = (0.625 * chat["write_units"] + 0.125 * chat["read_units"]) / chat["turns"]
     assert f"**US$ {dollars:.2f}**" in price
+
+
+def test_sharing_puts_gains_what_the_benchmark_measured() -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
+    measured = {
+        run["saver"]: run["measures"] for run in results["runs"] if run["workload"] == "throughput"
+    }
+    gains = (
+        measured["ours-sharing"][mode] / measured["ours"][mode] for mode in ("async", "threads")
+    )
+    on_a_loop, in_threads = (f"{gain:.1f} times" for gain in gains)
+    (told,) = re.findall(r"64 chats at once then take (.*?)\s+in 64 threads", README, re.DOTALL)
+    assert re.findall(r"[\d.]+ times", told) == [on_a_loop, in_threads]
