@@ -369,7 +369,7 @@ class World:
         verification = Verification(thread_id)
 
         def check(_: Any) -> None:
-            assert verification.report.ok or not self.is_quiet, f"{self.name}: not quiet"
+            assert not verification.report.problems or not self.is_quiet, f"{self.name}: not quiet"
             for problem in verification.report.problems:
                 if problem.checkpoint_id is None or problem.kind.value == "orphan-writes":
                     continue  # a prune is under way, or was broken off

@@ -153,7 +153,7 @@ class Thread:
         self.same("what is stored", left, right)
         self.figures["checkpoints"] += len(tuples[0])
         report = fresh.verify(self.name)
-        assert report.ok, f"after {self.story}: {report} ({self.fleet})"
+        assert not report.problems, f"after {self.story}: {report} ({self.fleet})"
 
     def compare(self, what: str, found: list[Any], show: Callable[[Any], Any]) -> None:
         left, right = (

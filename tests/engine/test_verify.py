@@ -157,9 +157,13 @@ async def test_a_thread_that_does_not_exist_is_named(client: Either) -> None:
     await chain(client, "t", 1)
     report = await client.verify("typo")
     assert report == VerifyReport(missing=("typo",))
-    assert report.ok
+    assert not report.ok
     assert str(report) == "no thread 'typo' in the table"
-    assert (await client.verify()).missing == ()
+    whole = await client.verify()
+    assert (whole.missing, whole.ok) == ((), True)
+    await client.delete_thread("t")
+    assert not (await client.verify("t")).ok
+    assert (await client.verify()).ok
 
 
 async def test_a_healthy_thread_is_read_once(make_saver: MakeSaver, mode: str) -> None:

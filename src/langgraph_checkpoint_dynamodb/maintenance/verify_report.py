@@ -83,7 +83,7 @@ class VerifyReport:
             than the newest checkpoint: the put is under way, was refused, or never happened.
         problems: The problems.
         missing: The thread that was asked for, if the table has nothing of it: a misspelt id, or a
-            thread that was deleted.
+            thread that was deleted or lost. The report is then not `ok`.
     """
 
     threads: int = 0
@@ -98,8 +98,8 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether there are no problems."""
-        return not self.problems
+        """Whether there are no problems, and the thread that was asked for exists."""
+        return not self.problems and not self.missing
 
     def __add__(self, other: VerifyReport) -> VerifyReport:
         """The sum of two reports."""

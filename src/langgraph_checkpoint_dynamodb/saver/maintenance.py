@@ -119,7 +119,8 @@ class ThreadMaintenance(SaverCalls):
                 one thread at a time in memory.
 
         Returns:
-            Counts of items, and the problems. Damaged data raises no error.
+            Counts of items, the problems, and `thread_id` as `missing` if the table has nothing of
+            it: with either, the report is not `ok`. Damaged data raises no error.
 
         Raises:
             InvalidInputError: `thread_id` is invalid.

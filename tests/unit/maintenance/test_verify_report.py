@@ -9,6 +9,7 @@ def test_threads_that_do_not_exist_are_named_beside_others() -> None:
     none, one = VerifyReport(missing=("typo",)), VerifyReport(threads=1)
     assert str(none) == "no thread 'typo' in the table"
     assert str(one + none).endswith("no problems\n  no thread 'typo' in the table")
+    assert (one.ok, none.ok, (one + none).ok) == (True, False, False)
 
 
 def test_the_report_in_words() -> None:
