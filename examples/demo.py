@@ -48,7 +48,8 @@ def chat(stage: Stage) -> None:
     )
     stage.code(
         "graph = builder.compile(checkpointer=DynamoDBSaver(deploy=True))",
-        'graph.invoke({"messages": [("user", "…")]}, {"configurable": {"thread_id": "ada"}})',
+        'thread = {"configurable": {"thread_id": "ada"}}',
+        'graph.invoke({"messages": [("user", "…")]}, thread)',
     )
 
 
@@ -78,8 +79,8 @@ def interrupt(stage: Stage) -> None:
         "A human approved it, another process resumed it, and it was paid once.",
     )
     stage.code(
-        'approved_by = interrupt("Pay 240.00 EUR?")              # in the node',
-        'graph.invoke(Command(resume="Grace"), thread)           # in any process, days later',
+        'approved_by = interrupt("Pay 240.00 EUR?")     # in the node',
+        'graph.invoke(Command(resume="Grace"), thread)  # in any process, later',
     )
 
 
@@ -182,7 +183,7 @@ def length(stage: Stage) -> None:
         stage.does("", f"turns {TURNS + 1} to {LATER - 1} are added in one step, as one checkpoint")
     stage.check(
         prices[1] < FLAT * prices[0],
-        "Ten times as many messages, and a turn costs about the same: it stores what is new.",
+        "Ten times as many messages, and a turn costs about the same.",
     )
     stage.code("saver.storage(thread_id)  # what a thread has stored, by kind and by channel")
 
@@ -199,7 +200,7 @@ def large(stage: Stage) -> None:
         loading.result["digest"] == keeping.result["digest"]
         and loading.result["note"] == "checked"
         and step.write_units < SMALL,
-        "Another process has the same bytes. Keeping them in the state costs nothing more.",
+        "Another process has the same bytes. Keeping them costs nothing more.",
     )
     stage.code('def look(state): return {"content": data}  # 400 KB is not a limit')
 

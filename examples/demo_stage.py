@@ -229,13 +229,14 @@ class Stage:
         facts.add_row("Table", f"{self.table}, deleted at the end")
         facts.add_row("Stored", "after each step a checkpoint, after each node a pending write,")
         facts.add_row("", "and the large values of both as chunks, equal bytes once")
-        facts.add_row("Models", "fake and deterministic: no API key, the same words every time")
+        facts.add_row("Models", "fake: no API key, the same words every time (costs vary a little)")
         self.console.print(rule("LangGraph on one DynamoDB table"))
         self.console.print(facts)
 
     def summary(self) -> None:
         """Show what each part cost, and what to do next."""
         costs = Table(box=box.SIMPLE_HEAD, show_footer=True, show_edge=False, pad_edge=False)
+        costs.padding = (0, 1, 0, 0)
         total = Part("Total", sum(p.processes for p in self.parts))
         total.cost = sum((part.cost for part in self.parts), Cost())
         for heading, figure in zip(
@@ -243,7 +244,8 @@ class Stage:
             figures(total),
             strict=True,
         ):
-            costs.add_column(heading, figure, justify="left" if heading == "Part" else "right")
+            name = heading == "Part"
+            costs.add_column(heading, figure, justify="left" if name else "right", no_wrap=name)
         for part in self.parts:
             costs.add_row(*figures(part))
         self.console.print()
