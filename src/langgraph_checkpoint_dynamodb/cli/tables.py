@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import Enum
-from typing import Annotated, Any, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
 from ..config.table_config import DynamoDBTableConfig
 from ..errors import ConfigurationError
 from ..infra.compare import Drift, Unknown
+from ..infra.intrinsics import as_text
 from ..infra.plan import Plan
-from ..infra.template import SETTINGS, template_text
+from ..infra.template import SETTINGS, shipped_template, template_text
 from ..saver.saver import DynamoDBSaver
 from .connection import FINDINGS, NotFoundError, TableOptions, command, confirm
 from .options import DryRun, Yes
@@ -53,8 +55,8 @@ def template() -> None:
 def plan(connection: TableOptions, parameters: Parameters = None) -> None:
     """Compare a table with the template, setting by setting. Changes nothing.
 
-    Settings that are not passed as --parameter are compared with the template's defaults. Exits
-    with 4 if the table is missing or differs.
+    Parameters that are not passed have the template's defaults. Exits with 4 if the table is
+    missing or differs.
 
     Examples:
         langgraph-dynamodb plan --table chats --parameter EnableTtl=true
@@ -73,7 +75,8 @@ def deploy(
 ) -> None:
     """Create the table from the template, and wait until it is active.
 
-    An existing table is not changed. With CloudFormation, deploy the template instead.
+    Parameters that are not passed have the template's defaults. An existing table is not changed.
+    With CloudFormation, deploy the template instead.
 
     Examples:
         langgraph-dynamodb deploy --table chats --parameter EnableTtl=true --dry-run
@@ -168,13 +171,15 @@ def _named(one: Drift | Unknown) -> Row:
 def settings_of(parameters: Sequence[str]) -> dict[str, Any]:
     """Parameters of the template as settings of `DynamoDBTableConfig`.
 
+    A parameter that is not given has the template's default, as in CloudFormation.
+
     Raises:
         ConfigurationError: A parameter is not `NAME=VALUE`, unknown, or of another type.
     """
     hints = get_type_hints(DynamoDBTableConfig)
-    known = {field.name for field in fields(DynamoDBTableConfig)} - {"table_name"}
-    names = {parameter: field for parameter, field in SETTINGS.items() if field in known}
-    found: dict[str, Any] = {}
+    names = {parameter: hints[field] for parameter, field in SETTINGS.items()}
+    del names["TableName"]
+    values = {name: _default(name) for name in names}
     for parameter in parameters:
         name, separator, value = parameter.partition("=")
         if name == "TableName":
@@ -184,18 +189,24 @@ def settings_of(parameters: Sequence[str]) -> dict[str, Any]:
                 f"--parameter {parameter}: use NAME=VALUE with one of these names: "
                 f"{', '.join(sorted(names))}"
             )
-        found[names[name]] = _typed(parameter, value, hints[names[name]])
-    return found
+        values[name] = value
+    return {SETTINGS[name]: _typed(name, value, names[name]) for name, value in values.items()}
 
 
-def _typed(parameter: str, value: str, hint: Any) -> Any:
+def _default(name: str) -> str:
+    return as_text(shipped_template()["Parameters"][name]["Default"])
+
+
+def _typed(name: str, value: str, hint: Any) -> Any:
+    if NoneType in get_args(hint) and value == _default(name):
+        return None  # 0 or nothing in the template
     if hint is bool:
         if value.lower() not in _SWITCHES:
-            raise ConfigurationError(f"--parameter {parameter}: use true or false")
+            raise ConfigurationError(f"--parameter {name}={value}: use true or false")
         return _SWITCHES[value.lower()]
     if hint in (int, int | None):
         if not value.isascii() or not value.isdigit():
-            raise ConfigurationError(f"--parameter {parameter}: use a whole number")
+            raise ConfigurationError(f"--parameter {name}={value}: use a whole number")
         return int(value)
     return value  # checked by the configuration
 

@@ -17,6 +17,7 @@ from langgraph_checkpoint_dynamodb.cli import connection
 from langgraph_checkpoint_dynamodb.cli.main import app
 from langgraph_checkpoint_dynamodb.cli.tables import settings_of
 from langgraph_checkpoint_dynamodb.errors import DEPLOY
+from langgraph_checkpoint_dynamodb.infra.template import parameters_of, shipped_template
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -38,7 +39,7 @@ def cli() -> CommandLine:
         (("threads", "list"), "No such command"),
         (("threads", "show", "ada", "--tabel", "chats"), "--table"),
         (("threads", "history", "ada", "--limit", "0"), "--limit"),
-        (("threads", "show", "ada", "--table", "c", "--region", "a b"), "--region 'a b': use"),
+        (("threads", "show", "ada", "--table", "chats", "--region", "a b"), "--region 'a b': use"),
         (("plan",), "pass --table NAME, or set LANGGRAPH_DYNAMODB_TABLE\n"),
         (("plan", "--stack", "checkpoints"), "detect-stack-drift"),
         (("deploy", "--stack", "checkpoints"), "pass --table for this command"),
@@ -135,11 +136,25 @@ def test_help_says_how_exact_activity_is_and_how_threads_are_found(cli: CommandL
 
 
 def test_parameters_are_typed_as_settings() -> None:
-    found = settings_of(["EnableTtl=true", "BillingMode=PROVISIONED", "ReadCapacity=5"])
-    assert found == {"enable_ttl": True, "billing_mode": "PROVISIONED", "read_capacity": 5}
+    given = ["EnableTtl=true", "BillingMode=PROVISIONED", "ReadCapacity=5", "MinReadCapacity=0"]
+    found = settings_of(given)
+    assert found == settings_of([]) | {
+        "enable_ttl": True,
+        "billing_mode": "PROVISIONED",
+        "read_capacity": 5,
+        "min_read_capacity": None,
+    }
     assert DynamoDBTableConfig(
         **settings_of(["KmsKeyArn=arn:aws:kms:eu-west-1:111122223333:key/a"])
     )
+
+
+def test_parameters_that_are_not_passed_have_the_templates_defaults() -> None:
+    """`deploy` makes the table that a stack makes, so with recovery, unlike `deploy=True`."""
+    declared = shipped_template()["Parameters"]
+    given = parameters_of(DynamoDBTableConfig(**settings_of([])))
+    assert given["EnablePointInTimeRecovery"] == "true"
+    assert given == {name: str(declared[name]["Default"]) for name in given}
 
 
 def test_the_way_to_a_stack_is_the_whole_command(cli: CommandLine) -> None:
