@@ -75,6 +75,11 @@ async def test_ls_lists_the_threads_of_all_owners(
     cursor = first.err.split("--cursor ")[1].strip()
     rest = cli.run("threads", "ls", "--all", "--json", "--cursor", cursor)
     assert sorted(ids(first.rows) + ids(rest.rows)) == sorted(ids(every.rows))
+    others = "these have no owner: pass --owner for those of an owner, --all for those of all"
+    assert f"{others} owners\n" in cli.run("threads", "ls").err
+    for shown in (("--owner", "ada"), ("--owner", "eve"), ("--all",)):
+        done = cli.run("threads", "ls", *shown)
+        assert (done.code, others in done.err) == (0, False)
     for more in (("--owner", "ada"), ("--oldest-first",)):
         refused = cli.run("threads", "ls", "--all", *more)
         assert (refused.code, "in no order" in refused.err) == (2, True)

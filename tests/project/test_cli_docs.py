@@ -12,6 +12,8 @@ from typing import Any
 
 from clients import KEYS, REGION
 from command_line import CommandLine
+from langgraph_checkpoint_dynamodb.cli.output import cell
+from langgraph_checkpoint_dynamodb.maintenance.prices import ON_DEMAND
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(python|console)\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -68,6 +70,16 @@ def test_the_output_is_what_the_page_says(endpoint_url: str, dynamodb: Any) -> N
                 assert comparable(output_of(cli, line)) == comparable(expected), line
     finally:
         dynamodb.delete_table(TableName="chats")
+
+
+def test_the_prices_on_the_page_are_those_of_its_formula() -> None:
+    row = r"^(?:ada|post-7|total) +([\d,]+) +([\d,]+) +([\d,]+) +\d+ +(0\.\d+) +(0\.\d+)$"
+    rows = re.findall(row, PAGE, flags=re.MULTILINE)
+    assert len(rows) == 3
+    for *counts, written, month in rows:
+        items, size, units = (int(one.replace(",", "")) for one in counts)
+        assert written == cell(ON_DEMAND.units(units, 0))
+        assert month == cell(ON_DEMAND.storage_month(size, items))
 
 
 def test_every_command_is_on_the_page() -> None:

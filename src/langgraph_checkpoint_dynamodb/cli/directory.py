@@ -100,6 +100,10 @@ def ls(
         out.note(f"there are more: pass --cursor {more}")
     elif not found:
         out.note(_none_found(owner, everything=everything))
+    if found and owner is None and not everything:
+        out.note(
+            "these have no owner: pass --owner for those of an owner, --all for those of all owners"
+        )
 
 
 def _print_ids(connection: Connection) -> None:

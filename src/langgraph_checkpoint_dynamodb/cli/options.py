@@ -23,7 +23,10 @@ def ids(text: str) -> Any:
 
 
 ThreadIds = Annotated[list[str] | None, ids("Ids of threads.")]
-Owner = Annotated[str | None, typer.Option(help="The threads of this owner, by the index.")]
+Owner = Annotated[
+    str | None,
+    typer.Option(help="The threads of this owner, by the index; exits with 3 if there are none."),
+]
 OwnerKey = Annotated[
     str | None,
     typer.Option(help="Your savers' thread_owner: the key of the metadata that names the owner."),
