@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 import typer
 
 from ..config.saver_config import DynamoDBConfig
-from ..config.table_config import DynamoDBTableConfig, region_of_arn
+from ..config.table_config import DynamoDBTableConfig, check_table_name, region_of_arn
 from ..drivers.sessions import profile_session
 from ..drivers.sync import SyncDriver
 from ..errors import (
@@ -76,7 +76,7 @@ class TableOptions:
         """The name of the table.
 
         Raises:
-            ConfigurationError: There is none, or it is an ARN.
+            ConfigurationError: There is none, it is an ARN, or no table has such a name.
         """
         if self.table is None:
             raise ConfigurationError(f"no table: {self.WAYS}")
@@ -85,6 +85,7 @@ class TableOptions:
                 f"--table {self.table}: pass the table's name, with credentials of its account: "
                 "commands describe its TTL, which DynamoDB does not do for another account"
             )
+        check_table_name(self.table)
         return self.table
 
 
@@ -110,12 +111,8 @@ class Connection(TableOptions):
             ConfigurationError: Not one of table and stack is named.
             TableNotFoundError: There is no such table.
         """
+        self.check_choice()
         if self.stack is not None:
-            if self.table is not None:
-                raise ConfigurationError(
-                    f"--table (or {TABLE}) and --stack (or {STACK}): the stack names its table; "
-                    "use one"
-                )
             with DynamoDBSaver.from_stack(self.stack, config=self.reach) as saver:
                 return saver.config
         return replace(self.reach, table_config=self._existing(self.table_name))
@@ -125,8 +122,20 @@ class Connection(TableOptions):
         """A saver that reads values as data."""
         return DynamoDBSaver(self.config, serde=reading_serde())
 
+    def check_choice(self) -> None:
+        """Check that the table or its stack is named.
+
+        Raises:
+            ConfigurationError: Not one of the two is.
+        """
+        if self.stack is None:
+            _ = self.table_name
+        elif self.table is not None:
+            raise ConfigurationError(
+                f"--table (or {TABLE}) and --stack (or {STACK}): the stack names its table; use one"
+            )
+
     def _existing(self, name: str) -> DynamoDBTableConfig:
-        DynamoDBTableConfig(table_name=name)  # raises if it is no table's name
         driver = SyncDriver(replace(self.reach, table_config=DynamoDBTableConfig(table_name=name)))
         try:
             return driver.run(existing_table(name, self.ttl_attribute))

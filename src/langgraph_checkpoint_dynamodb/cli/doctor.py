@@ -59,11 +59,19 @@ def doctor(
 
         langgraph-dynamodb doctor --stack checkpoints --region eu-central-1
     """
+    connection.check_choice()
     with connection.output.busy("checking"):
         rows = list(_checks(connection, thread_id))
-    connection.output.rows(rows, ("check", "status", "found", "what_to_do"))
+    shown = rows if connection.json else map(_in_words, rows)
+    connection.output.rows(shown, ("check", "status", "found_and_what_to_do"))
     if any(row["status"] == BAD for row in rows):
         raise typer.Exit(FINDINGS)
+
+
+def _in_words(row: Row) -> Row:
+    """A row for people: in one column, a long finding does not widen the lines of others."""
+    texts = (row["found"], row["what_to_do"])
+    return {**row, "found_and_what_to_do": "; ".join(filter(None, texts))}
 
 
 def _checks(connection: Connection, thread_id: str) -> Iterator[Row]:

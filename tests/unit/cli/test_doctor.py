@@ -100,6 +100,20 @@ def test_without_credentials_it_says_how_to_give_some(monkeypatch: pytest.Monkey
     assert "table" not in found
 
 
+@pytest.mark.parametrize("arguments", [(), ("--table", "a b"), ("--table", "c", "--stack", "s")])
+def test_without_one_table_its_usage_is_wrong(arguments: tuple[str, ...]) -> None:
+    done = doctor(*arguments, LANGGRAPH_DYNAMODB_TABLE=None)
+    assert (done.code, done.out, "--table" in done.err) == (2, "", True)
+
+
+def test_for_people_what_to_do_follows_what_was_found(refused: dict[str, str]) -> None:
+    refused["Scan"] = "AccessDeniedException"
+    done = CommandLine("", "chats").run("doctor", LANGGRAPH_DYNAMODB_ENDPOINT_URL=None)
+    line, *_ = (one for one in done.out.splitlines() if one.startswith("may Scan "))
+    assert "denied; allow dynamodb:Scan for " in line
+    assert all(line == line.rstrip() for line in done.out.splitlines())
+
+
 def test_without_a_region_it_says_how_to_name_one() -> None:
     done = doctor(LANGGRAPH_DYNAMODB_REGION=None, AWS_CONFIG_FILE="/nonexistent")
     assert (done.code, statuses(done)["Region"]) == (4, "problem")
