@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -197,7 +198,7 @@ async def _ask_often(chat: Chat, who: str) -> None:
 
 async def _prune_often(chat: Chat) -> None:
     while not chat.stop.is_set():
-        await chat.fleet.savers[-1].aprune([chat.name], older_than=60)
+        await chat.fleet.savers[-1].aprune([chat.name], older_than=timedelta(minutes=1))
         chat.figures["prunes"] += 1
         await asyncio.sleep(0.01)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Annotated, Any
 
 import pytest
@@ -190,7 +191,7 @@ async def test_a_writer_that_dies_between_claim_and_checkpoint_keeps_nobody_out(
 DELETIONS: dict[str, Callable[[Either], Any]] = {
     "prune": lambda client: client.prune(["t"]),
     "prune to the last 10": lambda client: client.prune(["t"], keep_last=10),
-    "prune of what is old": lambda client: client.prune(["t"], older_than=0),
+    "prune of what is old": lambda client: client.prune(["t"], older_than=timedelta(0)),
     "delete of the first run": lambda client: client.delete_for_runs(["first"]),
     "delete of the second run": lambda client: client.delete_for_runs(["second"]),
     "delete of both runs": lambda client: client.delete_for_runs(["first", "second"]),

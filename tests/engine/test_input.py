@@ -79,21 +79,20 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Either], Any]]] = {
         lambda client: client.prune(["1"], strategy="delete", keep_last=1),
     ),
     "older_than of what is deleted": (
-        "older_than=1",
-        lambda client: client.prune(["1"], strategy="delete", older_than=1),
+        "older_than=datetime.timedelta(days=1)",
+        lambda client: client.prune(["1"], strategy="delete", older_than=timedelta(days=1)),
     ),
-    "older_than below 0": ("timedelta", lambda client: client.prune(["1"], older_than=-1)),
-    "older_than that is no number": (
-        "older_than=nan",
-        lambda client: client.prune(["1"], older_than=float("nan")),
+    "older_than without a unit": (
+        "older_than=30: use a datetime.timedelta from 0 up, such as timedelta(days=30)",
+        lambda client: client.prune(["1"], older_than=30),
+    ),
+    "older_than in seconds": (
+        "older_than=0.5: use a datetime.timedelta",
+        lambda client: client.prune(["1"], older_than=0.5),
     ),
     "older_than in the future": (
         "older_than=datetime.timedelta(days=-1)",
         lambda client: client.prune(["1"], older_than=timedelta(days=-1)),
-    ),
-    "older_than over all floats": (
-        "older_than=1000",
-        lambda client: client.prune(["1"], older_than=10**400),
     ),
     "metadata of the config that is no mapping": (
         "config['metadata']=5.5: use a mapping",

@@ -9,6 +9,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -283,10 +284,10 @@ class SaverMachine(RuleBasedStateMachine):
         some=st.lists(threads, max_size=2, unique=True),
         keep_last=st.none() | st.integers(1, 4),
         # What was put lately, and before hours passed; or all of it.
-        older_than=st.none() | st.sampled_from([1800, 30 * 24 * 3600]),
+        older_than=st.none() | st.sampled_from([timedelta(minutes=30), timedelta(days=30)]),
     )
     def prune(
-        self, which: bool, some: list[str], keep_last: int | None, older_than: int | None
+        self, which: bool, some: list[str], keep_last: int | None, older_than: timedelta | None
     ) -> None:
         for side in (self.savers[which], self.model):
             side.prune(some, keep_last=keep_last, older_than=older_than)

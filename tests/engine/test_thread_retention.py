@@ -38,6 +38,7 @@ from threads import LARGE, config_of, put
 Scan = Callable[[str], list[dict[str, Any]]]
 
 DAY = 24 * 3600
+A_DAY = timedelta(days=1)
 OWNED = {"thread_owner": "user_id"}
 
 
@@ -105,12 +106,10 @@ async def test_a_thread_that_was_active_meanwhile_is_kept(client: Either) -> Non
     await talk(client, "a", "ada", turns=1)
     for hours, deleted in ((23, 0), (24.5, 0), (25.1, 1)):  # its last activity is known to the hour
         at(client, hours * 3600)
-        report = await client.prune_threads(
-            all_owners=True, inactive_for=timedelta(days=1), dry_run=True
-        )
+        report = await client.prune_threads(all_owners=True, inactive_for=A_DAY, dry_run=True)
         assert report.threads == deleted
     await talk(client, "a", "ada", turns=1)
-    assert await client.prune_threads(all_owners=True, inactive_for=DAY) == PruneReport()
+    assert await client.prune_threads(all_owners=True, inactive_for=A_DAY) == PruneReport()
 
 
 async def test_the_index_may_lag_behind(client: Either, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +119,7 @@ async def test_the_index_may_lag_behind(client: Either, monkeypatch: pytest.Monk
     await talk(client, "a", "ada", turns=1)
     older = thread_entries.scan
     monkeypatch.setattr(thread_entries, "scan", lambda table, before: older(table))
-    assert await client.prune_threads(all_owners=True, inactive_for=DAY) == PruneReport()
+    assert await client.prune_threads(all_owners=True, inactive_for=A_DAY) == PruneReport()
     assert await client.get_tuple(config_of("a"))
 
 
@@ -150,22 +149,24 @@ async def test_an_interrupted_run_continues(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"inactive_for": -1}, "inactive_for=-1: use a timedelta"),
-        ({"inactive_for": "week"}, "inactive_for='week'"),
-        ({"inactive_for": 1, "strategy": "keep"}, "strategy='keep': use one of"),
-        ({"inactive_for": 1, "dry_run": 1}, "dry_run=1: use True or False"),
-        ({"inactive_for": 1, "owner": ""}, "owner="),
-        ({"inactive_for": 1, "owner": None}, "or all_owners=True for every listed thread"),
-        ({"inactive_for": 1, "all_owners": True}, "owner='ada' with all_owners=True"),
-        ({"inactive_for": 1, "owner": None, "all_owners": "no"}, "all_owners='no': use True"),
+        ({"inactive_for": 30}, r"inactive_for=30: use a datetime.timedelta.*timedelta\(days=30\)"),
+        ({"inactive_for": "30d"}, "inactive_for='30d': use a datetime.timedelta"),
+        ({"inactive_for": timedelta(-1)}, r"inactive_for=datetime.timedelta\(days=-1\): use"),
+        ({"inactive_for": A_DAY, "strategy": "keep"}, "strategy='keep': use one of"),
+        ({"inactive_for": A_DAY, "dry_run": 1}, "dry_run=1: use True or False"),
+        ({"inactive_for": A_DAY, "owner": ""}, "owner="),
+        ({"inactive_for": A_DAY, "owner": None}, "or all_owners=True for every listed thread"),
+        ({"inactive_for": A_DAY, "all_owners": True}, "owner='ada' with all_owners=True"),
+        ({"inactive_for": A_DAY, "owner": None, "all_owners": "no"}, "all_owners='no': use True"),
     ],
 )
 async def test_bad_arguments_of_prune_threads(
-    make_saver: MakeSaver, arguments: dict[str, Any], message: str
+    make_saver: MakeSaver, mode: str, arguments: dict[str, Any], message: str
 ) -> None:
-    saver = make_saver(deploy=False, endpoint_url="http://localhost:1", **OWNED)
+    saver = make_saver(mode=mode, deploy=False, endpoint_url="http://localhost:1", **OWNED)
+    client = Either(saver, use_async=mode != "sync")
     with pytest.raises(InvalidInputError, match=message):
-        saver.prune_threads(**{"owner": "ada", **arguments})
+        await client.prune_threads(**{"owner": "ada", **arguments})
 
 
 async def test_an_owner_is_erased(client: Either, scan: Scan) -> None:
@@ -371,7 +372,7 @@ async def test_an_export_goes_on_after_a_page_whose_checkpoints_were_deleted(
 async def test_these_methods_need_the_index_and_a_named_owner(make_saver: MakeSaver) -> None:
     without = make_saver(deploy=False, endpoint_url="http://localhost:1", enable_thread_index=False)
     for call in (
-        lambda: without.prune_threads(owner="ada", inactive_for=1),
+        lambda: without.prune_threads(owner="ada", inactive_for=A_DAY),
         lambda: without.export_threads("ada", io.StringIO()),
         lambda: without.erase_owner("ada"),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
@@ -58,7 +59,7 @@ class Model(InMemorySaver):
         *,
         strategy: str = "keep_latest",
         keep_last: int | None = None,
-        older_than: float | None = None,
+        older_than: timedelta | None = None,
     ) -> None:
         for thread_id in thread_ids:
             if strategy == "delete":
@@ -68,7 +69,7 @@ class Model(InMemorySaver):
                 newest_first = sorted(checkpoints, reverse=True)
                 wanted = newest_first[: keep_last or 1]
                 if older_than is not None:
-                    since = self.clock() - older_than
+                    since = self.clock() - older_than.total_seconds()
                     wanted += [one for one in newest_first if UUID(one).time / 1e7 - _1582 >= since]
                 self._keep(thread_id, ns, wanted)
 

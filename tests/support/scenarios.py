@@ -6,6 +6,7 @@ import io
 import random
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -488,8 +489,10 @@ async def prune_threads(site: Site, **whose: Any) -> None:
     now = client.target.clock() + 3600
     client.target.clock = lambda: now
     with site.wire.open():
-        kept = await client.prune_threads(**whose, inactive_for=0, strategy="keep_latest")
-        deleted = await client.prune_threads(**whose, inactive_for=0)
+        kept = await client.prune_threads(
+            **whose, inactive_for=timedelta(0), strategy="keep_latest"
+        )
+        deleted = await client.prune_threads(**whose, inactive_for=timedelta(0))
     assert (kept.threads, deleted.threads) == (2, 2)
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from sys import float_info
 from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -318,12 +317,12 @@ def keep(strategy: Any, keep_last: Any, older_than: Any, now: float) -> Retentio
 
 
 def age(name: str, value: Any) -> float:
-    """An age in seconds, from seconds or a `timedelta`."""
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not 0 <= seconds <= float_info.max:
-        raise InvalidInputError(f"{name}={value!r}: use a timedelta, or seconds from 0 up")
-    return float(seconds)
+    """An age in seconds, from a `timedelta`: a bare number could be meant in days."""
+    if not isinstance(value, timedelta) or value < timedelta(0):
+        raise InvalidInputError(
+            f"{name}={value!r}: use a datetime.timedelta from 0 up, such as timedelta(days=30)"
+        )
+    return value.total_seconds()
 
 
 def choice(name: str, value: Any, choices: Mapping[str, T]) -> T:

@@ -227,7 +227,7 @@ class ThreadMaintenance(SaverCalls):
         *,
         strategy: PruneStrategy = "keep_latest",
         keep_last: int | None = None,
-        older_than: timedelta | float | None = None,
+        older_than: timedelta | None = None,
     ) -> None:
         """Delete checkpoints that threads no longer need, their writes and unreferenced chunks.
 
@@ -249,7 +249,7 @@ class ThreadMaintenance(SaverCalls):
                 are rebuilt from. `delete` deletes the threads; `delete_all`, LangGraph Server's
                 name, does the same.
             keep_last: Keep this many of the newest checkpoints of each namespace instead of one.
-            older_than: Delete only checkpoints older than this, in seconds or as a `timedelta`.
+            older_than: Delete only checkpoints older than this, such as `timedelta(days=30)`.
                 With `keep_last`, a checkpoint is kept if either argument keeps it. The age is
                 that of the checkpoint's id, a UUID of version 6, which "newest" goes by too. For
                 another kind of id it is that of the checkpoint's `ts`; without a readable `ts`,
@@ -257,8 +257,8 @@ class ThreadMaintenance(SaverCalls):
 
         Raises:
             InvalidInputError: The strategy is unknown, a thread id is invalid, `keep_last` is not
-                a whole number from 1 up, `older_than` is negative or not a time, or one of the
-                two was passed with a strategy that keeps nothing.
+                a whole number from 1 up, `older_than` is negative or no `timedelta`, or one of
+                the two was passed with a strategy that keeps nothing.
             StorageError: A request failed; call it again.
         """
         with self._observed("prune") as counters:
@@ -272,7 +272,7 @@ class ThreadMaintenance(SaverCalls):
         *,
         strategy: PruneStrategy = "keep_latest",
         keep_last: int | None = None,
-        older_than: timedelta | float | None = None,
+        older_than: timedelta | None = None,
     ) -> None:
         """Async `prune`."""
         with self._observed("prune") as counters:
@@ -286,7 +286,7 @@ class ThreadMaintenance(SaverCalls):
         thread_ids: Iterable[Id],
         strategy: PruneStrategy,
         keep_last: int | None,
-        older_than: timedelta | float | None,
+        older_than: timedelta | None,
     ) -> Sequence[Operation[None]]:
         keep = arguments.keep(strategy, keep_last, older_than, context.now)
         found = arguments.thread_ids("thread_ids", thread_ids)

@@ -30,7 +30,7 @@ class ListedThreads(SaverCalls):
         *,
         owner: Id | None = None,
         all_owners: bool = False,
-        inactive_for: timedelta | float,
+        inactive_for: timedelta,
         strategy: Literal["delete", "keep_latest"] = "delete",
         dry_run: bool = False,
     ) -> PruneReport:
@@ -45,7 +45,7 @@ class ListedThreads(SaverCalls):
             owner: Only the threads of this owner.
             all_owners: Instead of `owner`: all listed threads of the table, also those without an
                 owner, by a scan of the index.
-            inactive_for: How long a thread must have been inactive, in seconds or as a `timedelta`.
+            inactive_for: How long a thread must have been inactive, such as `timedelta(days=90)`.
             strategy: `delete` deletes the threads. `keep_latest` does what `prune` does with
                 each of them.
             dry_run: Delete nothing. The report has the numbers that the same call would have
@@ -73,7 +73,7 @@ class ListedThreads(SaverCalls):
         *,
         owner: Id | None = None,
         all_owners: bool = False,
-        inactive_for: timedelta | float,
+        inactive_for: timedelta,
         strategy: Literal["delete", "keep_latest"] = "delete",
         dry_run: bool = False,
     ) -> PruneReport:
@@ -168,7 +168,7 @@ def _pruning(
     context: Context,
     owner: Id | None,
     all_owners: bool,
-    inactive_for: timedelta | float,
+    inactive_for: timedelta,
     strategy: str,
     dry_run: bool,
 ) -> ThreadPruning:
