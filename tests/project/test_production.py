@@ -57,4 +57,6 @@ def test_its_commands_run_from_top_to_bottom(tmp_path: Path) -> None:
     restored = done.stdout.rpartition(verified[1])[2]
     assert "I am Ada" in restored
     assert "Hello Ada" in restored
+    lost = re.findall(r"(\w+): configured True, found False", restored)
+    assert {"EnableTtl", "EnablePointInTimeRecovery"} <= set(lost)
     assert re.search(r"may PutItem +ok", done.stdout)
