@@ -150,6 +150,17 @@ class SaverCalls:
             )
 
 
+def name_methods(saver: type[T]) -> type[T]:
+    """Name the public methods of a saver's parts as the saver's own: Python's errors show it."""
+    for part in saver.__bases__:
+        for name, found in vars(part).items():
+            if issubclass(part, SaverCalls) and not name.startswith("_"):
+                method = getattr(found, "__func__", found)  # of a class method
+                method.__module__ = saver.__module__
+                method.__qualname__ = f"{saver.__qualname__}.{name}"
+    return saver
+
+
 class _Observation:
     """One observed call: measures from its start to its end, and sends the event."""
 

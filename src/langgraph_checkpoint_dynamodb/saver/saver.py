@@ -27,6 +27,7 @@ from ..runtime.context import Context
 from ..runtime.effects import Operation
 from ..serialization.snapshots import snapshot
 from . import arguments
+from .calls import name_methods
 from .directory import ThreadDirectory
 from .lifetime import ConnectionLifetime
 from .maintenance import ThreadMaintenance
@@ -37,6 +38,7 @@ from .versions import next_version
 
 
 @known_arguments
+@name_methods
 class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` in the base class
     ConnectionLifetime,
     ThreadDirectory,
