@@ -7,6 +7,7 @@ classes that configure a saver (`table_name` given to `DynamoDBConfig`), or a le
 from __future__ import annotations
 
 import inspect
+import re
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, TypeVar
@@ -25,6 +26,9 @@ _PATHS = {
 
 _ARGUMENTS: dict[str, list[str]] = {}
 """The arguments of the classes, by name."""
+
+_UNIT = re.compile(r"_(sec|seconds|minutes|hours|days|kb|mb|bytes)$")
+"""A unit of time or size at the end of a name."""
 
 
 def known_arguments(cls: Class) -> Class:
@@ -76,8 +80,10 @@ def _advice(owner: str, name: str) -> str:
 
 
 def _alike(name: str, arguments: list[str]) -> list[str]:
-    """The argument that differs in some letters, or those that have all words of the name."""
-    words = set(name.split("_"))
-    return get_close_matches(name, arguments, n=1, cutoff=0.8) or [
-        argument for argument in arguments if words <= set(argument.split("_"))
-    ]
+    """The argument that differs in some letters, or those with all words, or in another unit."""
+    words, bare = set(name.split("_")), _UNIT.sub("", name)
+    return (
+        get_close_matches(name, arguments, n=1, cutoff=0.8)
+        or [argument for argument in arguments if words <= set(argument.split("_"))]
+        or [argument for argument in arguments if _UNIT.sub("", argument) == bare]
+    )

@@ -63,6 +63,22 @@ SLIPS: dict[str, tuple[type[Any], str, str]] = {
         "DynamoDBTableConfig has no argument 'ttl': did you mean 'enable_ttl' or 'ttl_attribute' "
         "or 'ttl_seconds'?",
     ),
+    "another unit": (
+        DynamoDBTableConfig,
+        "ttl_days",
+        "DynamoDBTableConfig has no argument 'ttl_days': did you mean 'ttl_seconds'?",
+    ),
+    "another unit, misplaced": (
+        DynamoDBConfig,
+        "ttl_hours",
+        "DynamoDBConfig has no argument 'ttl_hours': did you mean 'ttl_seconds', in "
+        "DynamoDBConfig(table_config=DynamoDBTableConfig(ttl_seconds=…))?",
+    ),
+    "a unit that the name has not": (
+        DynamoDBConfig,
+        "max_retry_delay_seconds",
+        "DynamoDBConfig has no argument 'max_retry_delay_seconds': did you mean 'max_retry_delay'?",
+    ),
     "a part of a name, misplaced": (
         DynamoDBSaver,
         "region",
