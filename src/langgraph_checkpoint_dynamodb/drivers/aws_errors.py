@@ -233,6 +233,19 @@ def has_expired(error: BaseException | None) -> bool:
     )
 
 
+def _way_to_a_table(config: DynamoDBConfig, call: Call) -> str:
+    own = config.table_config.table_name
+    if call.params.get("TableName", own) != own:
+        return (
+            "It is a source to copy from: check table_name in SourceTable, and that the table is "
+            "in this region and of the saver's account"
+        )
+    return (
+        "Make it with DynamoDBSaver(config, deploy=True), or deploy template.yaml "
+        f"(`{DEPLOY}`) and use the stack's table name and region"
+    )
+
+
 def _client_error(
     error: ClientError, config: DynamoDBConfig, call: Call, host: str | None
 ) -> StorageError:
@@ -251,10 +264,7 @@ def _client_error(
             kind = AccessDeniedError if status in _DENIED else UnavailableError
     elif call.service == DYNAMODB and code == "ResourceNotFoundException":
         kind = TableNotFoundError
-        message = (
-            f"{what}: there is no such table. Make it with DynamoDBSaver(config, deploy=True), or "
-            f"deploy template.yaml (`{DEPLOY}`) and use the stack's table name and region"
-        )
+        message = f"{what}: there is no such table. {_way_to_a_table(config, call)}"
     elif code == "ValidationException" and any(one in text for one in _OTHER_KEYS):
         kind = TableMismatchError
         message = (

@@ -320,11 +320,18 @@ def test_what_cannot_pass_is_not_retried(
     assert SECRET not in str(raised.value)
 
 
-def test_a_missing_table_names_itself_its_region_and_both_ways_out(run: Runner) -> None:
-    with pytest.raises(TableNotFoundError) as raised:
-        run(one_call(TableName="chat"), lambda **_: aws("ResourceNotFoundException"))
-    for part in ("'chat'", "eu-west-1", "deploy=True", "template.yaml"):
-        assert part in str(raised.value)
+def test_a_missing_table_names_itself_its_region_and_the_ways_out(run: Runner) -> None:
+    own = DynamoDBConfig().table_config.table_name
+    told = {}
+    for name in (own, "old"):
+        with pytest.raises(TableNotFoundError) as raised:
+            run(one_call(TableName=name), lambda **_: aws("ResourceNotFoundException"))
+        told[name] = str(raised.value)
+    for part in (repr(own), "eu-west-1", "deploy=True", "template.yaml"):
+        assert part in told[own]
+    for part in ("'old'", "eu-west-1", "check table_name in SourceTable"):
+        assert part in told["old"]
+    assert "deploy" not in told["old"]
 
 
 def test_no_retries_means_one_try(run: Runner) -> None:
