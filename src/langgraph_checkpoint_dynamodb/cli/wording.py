@@ -40,7 +40,11 @@ _PHRASES = (
         r"`migrate \1 --layout 0.1.3 --thread \2`, or all threads of the table without --thread",
     ),
     (r"DynamoDBConfig\(region_name=…, session=…\)", "--region or --profile"),
-    (r"set AWS_ENDPOINT_URL, or DynamoDBConfig\(endpoint_url=…\), for both", "set it for both"),
+    (
+        r"set AWS_ENDPOINT_URL, or DynamoDBConfig\(endpoint_url=…\)",
+        "set AWS_ENDPOINT_URL, or --endpoint-url",
+    ),
+    (r"endpoint_url of the profile", "the profile's endpoint URL"),
     (r"give DynamoDBConfig a session or keys", "pass --profile"),
     (r"region_name of DynamoDBConfig", "--region"),
     (r"name it in DynamoDBTableConfig", "pass --table"),

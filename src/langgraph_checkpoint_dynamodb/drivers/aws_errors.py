@@ -15,7 +15,9 @@ from botocore.exceptions import (
     ClientError,
     ConfigNotFound,
     ConfigParseError,
+    ConnectTimeoutError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     InvalidConfigError,
     InvalidRegionError,
@@ -48,7 +50,8 @@ from ..errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
-from ..runtime.effects import DYNAMODB, Call, ConditionFailed
+from ..runtime.effects import CLOUDFORMATION, DYNAMODB, Call, ConditionFailed
+from .client_config import endpoint_of, is_of_aws
 from .faulty_settings import fault_of
 from .places import subject
 from .replies import BODY, foreign
@@ -131,6 +134,7 @@ _NO_ANSWER = (
     OSError,
     asyncio.TimeoutError,
 )
+_NO_CONNECTION = (ConnectTimeoutError, EndpointConnectionError)
 _EXPIRED = frozenset(
     {
         *("ExpiredToken", "ExpiredTokenException"),
@@ -167,16 +171,40 @@ def translate(
         return _no_credentials(what, error)
     if isinstance(error, _NO_ANSWER) or _received(error) is not None:
         fault = fault_of(error, host)
-        return ConfigurationError(f"{what}: {fault}") if fault else _no_answer(what, call, error)
+        return (
+            ConfigurationError(f"{what}: {fault}")
+            if fault
+            else _no_answer(what, config, call, error)
+        )
     return RequestRejectedError(f"{what}: {type(error).__name__}: {error}")
 
 
-def _no_answer(what: str, call: Call, error: Exception) -> UnavailableError:
+def _no_answer(what: str, config: DynamoDBConfig, call: Call, error: Exception) -> UnavailableError:
     reply = _received(error)
     found = f"no answer ({type(error).__name__}: {error})"
     if reply:
         found = foreign(call, reply["status_code"], reply["body"])
+    elif isinstance(error, _NO_CONNECTION):
+        setting, url = endpoint_of(config, call.service)
+        found += (
+            f"; this endpoint is set by {setting}: correct it, or start the server there"
+            if url
+            else _endpoint_hint(config, call)
+        )
     return UnavailableError(f"{what}: {found}")
+
+
+def _endpoint_hint(config: DynamoDBConfig, call: Call) -> str:
+    """What to set if the stack was looked for at AWS, and the table is one of an emulator."""
+    if call.service != CLOUDFORMATION or endpoint_of(config, CLOUDFORMATION)[1]:
+        return ""
+    setting, url = endpoint_of(config)
+    if url is None or is_of_aws(url):
+        return ""
+    return (
+        f"; {setting} sets the endpoint of DynamoDB alone: set AWS_ENDPOINT_URL, or "
+        "DynamoDBConfig(endpoint_url=…), for both"
+    )
 
 
 def _received(error: Exception) -> Mapping[str, Any] | None:
@@ -254,7 +282,7 @@ def _client_error(
     code, text = details.get("Code", ""), without_secrets(details.get("Message", ""))
     status = metadata.get("HTTPStatusCode", 0)
     what = subject(config, call, host)
-    message = f"{what}: {code}: {text}"
+    message = f"{what}: {code}: {text}{_endpoint_hint(config, call)}"
     kind = _ERRORS.get(code, RequestRejectedError if status < _SERVER_ERROR else UnavailableError)
     if code in {"", str(status)}:
         # The services name each error. botocore puts the status in place of a name that it cannot

@@ -106,6 +106,12 @@ def _endpoint_url(config: DynamoDBConfig, service: str) -> str | None:
     return None if is_of_aws(config.endpoint_url) else config.endpoint_url
 
 
+def endpoint_of(config: DynamoDBConfig, service: str = DYNAMODB) -> tuple[str, str | None]:
+    """The setting and the URL of a service's endpoint; the URL is `None` for AWS's default."""
+    url = _endpoint_url(config, service)
+    return session_endpoint(config, service) if url is None else ("endpoint_url", url)
+
+
 def is_of_aws(url: str) -> bool:
     """Whether an endpoint is one of AWS, and not of an emulator."""
     host = urlsplit(url).hostname or ""

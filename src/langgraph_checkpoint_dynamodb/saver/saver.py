@@ -21,7 +21,8 @@ from ..checkpoints import delta_history, get, put, put_writes
 from ..checkpoints.new_checkpoint import Put
 from ..config.known_arguments import known_arguments
 from ..config.saver_config import DynamoDBConfig
-from ..drivers.places import session_endpoint, session_region
+from ..drivers.client_config import endpoint_of
+from ..drivers.places import session_region
 from ..errors import ConfigurationError
 from ..runtime.context import Context
 from ..runtime.effects import Operation
@@ -100,7 +101,7 @@ class DynamoDBSaver(  # type: ignore[misc]  # `strategy` of `prune` is a `str` i
     def __repr__(self) -> str:
         config = self.config
         region = config.region_name or session_region(config)
-        endpoint = config.endpoint_url or session_endpoint(config)[1]
+        endpoint = endpoint_of(config)[1]
         shown = endpoint and endpoint.rpartition("@")[2]  # without a password
         return (
             f"{type(self).__name__}(table={config.table_config.table_name!r}, region={region!r}, "

@@ -42,6 +42,12 @@ NOT_OF_COMMANDS = {
             "ttl_seconds=5 without enable_ttl: set enable_ttl=True",
             "--ttl-seconds 5 without EnableTtl: set EnableTtl=true",
         ),
+        ("set by endpoint_url: correct it", "set by --endpoint-url: correct it"),
+        (
+            "set AWS_ENDPOINT_URL, or DynamoDBConfig(endpoint_url=…), for both",
+            "set AWS_ENDPOINT_URL, or --endpoint-url, for both",
+        ),
+        ("endpoint_url of the profile='x': use", "the profile's endpoint URL='x': use"),
         ("only for billing_mode=BillingMode.PROVISIONED", "only for BillingMode=PROVISIONED"),
         ("belongs to a stack; or pass force=True", "belongs to a stack; or pass --force"),
         (

@@ -11,11 +11,19 @@ import boto3
 import pytest
 from aiobotocore.session import AioSession
 from botocore.config import Config
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from langgraph_checkpoint_dynamodb import ConfigurationError, DynamoDBConfig, DynamoDBSaver
+from langgraph_checkpoint_dynamodb.drivers.aws_errors import translate
 from langgraph_checkpoint_dynamodb.drivers.client_config import client_arguments
 from langgraph_checkpoint_dynamodb.drivers.places import session_endpoint
-from langgraph_checkpoint_dynamodb.runtime.effects import AUTOSCALING
+from langgraph_checkpoint_dynamodb.runtime.effects import (
+    AUTOSCALING,
+    CLOUDFORMATION,
+    DYNAMODB,
+    Call,
+)
+from sessions import refusal
 
 THREAD: Any = {"configurable": {"thread_id": "1"}}
 PROFILES = """
@@ -143,3 +151,50 @@ def test_the_endpoint_of_another_service(monkeypatch: pytest.MonkeyPatch) -> Non
     assert session_endpoint(DynamoDBConfig(), AUTOSCALING) == (name, "http://scaling:1")
     client = boto3.Session().client(AUTOSCALING)
     assert client.meta.endpoint_url == "http://scaling:1"
+
+
+@pytest.mark.parametrize("kind", [ConnectTimeoutError, EndpointConnectionError])
+@pytest.mark.parametrize("service", [DYNAMODB, CLOUDFORMATION])
+@pytest.mark.parametrize(
+    ("settings", "variables", "setting"),
+    [
+        ({"endpoint_url": "http://b:1"}, {"AWS_ENDPOINT_URL": "http://a:1"}, "endpoint_url"),
+        ({}, {"AWS_ENDPOINT_URL": "http://a:1"}, "AWS_ENDPOINT_URL"),
+        ({}, {"AWS_PROFILE": "plain"}, "endpoint_url of the profile"),
+    ],
+)
+def test_an_endpoint_that_is_not_reached_is_named_with_its_setting(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Exception],
+    service: str,
+    settings: dict[str, Any],
+    variables: dict[str, str],
+    setting: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    config, call = DynamoDBConfig(**settings), Call("work", {}, service)
+    told = str(translate(kind(endpoint_url="http://x:1"), config, call, "x:1"))
+    assert f"; this endpoint is set by {setting}: correct it" in told
+    late = ReadTimeoutError(endpoint_url="http://x:1")  # a server is there
+    assert "is set by" not in str(translate(late, config, call, "x:1"))
+
+
+@pytest.mark.parametrize(
+    "error", [EndpointConnectionError(endpoint_url="https://aws"), refusal("InvalidClientTokenId")]
+)
+def test_a_stack_that_is_looked_for_beside_the_emulator(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def told(service: str, config: DynamoDBConfig | None = None) -> str:
+        return str(translate(error, config or DynamoDBConfig(), Call("work", {}, service), "h"))
+
+    hint = "AWS_ENDPOINT_URL_DYNAMODB sets the endpoint of DynamoDB alone: set AWS_ENDPOINT_URL"
+    of_aws = "https://vpce-1.dynamodb.eu-west-1.vpce.amazonaws.com"
+    assert hint not in told(CLOUDFORMATION)
+    assert "endpoint_url" not in told(CLOUDFORMATION, DynamoDBConfig(endpoint_url=of_aws))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://b:1")
+    assert hint in told(CLOUDFORMATION)
+    assert hint not in told(DYNAMODB)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://c:1")
+    assert hint not in told(CLOUDFORMATION)
