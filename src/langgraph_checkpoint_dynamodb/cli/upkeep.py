@@ -66,7 +66,7 @@ def verify(
         out.line({name: getattr(report, name) for name in _COUNTS} | {"missing": report.missing})
     else:
         out.text(in_options(str(report)))
-    if report.problems or report.missing:
+    if not report.ok:
         raise typer.Exit(FINDINGS if report.problems else NOT_FOUND)
 
 
