@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 import differential
 import seen
-from langgraph_checkpoint_dynamodb import DynamoDBSaver
+from langgraph_checkpoint_dynamodb import DynamoDBSaver, VerifyReport
 
 COMPARED = ("graphs", "in_place", "alike", "expiry", "mixed")
 
@@ -31,7 +30,7 @@ class Reference(InMemorySaver):
         pass
 
     def verify(self, thread_id: str) -> Any:
-        return SimpleNamespace(ok=True)
+        return VerifyReport()
 
 
 class LosesOrder(DynamoDBSaver):
