@@ -22,14 +22,14 @@ def is_stopped(error: str) -> bool:
 
 
 def time_limit(error: str) -> int | None:
-    """The seconds of that limit."""
+    """The seconds of the time limit that ended a run; `None` if something else did."""
     found = _LIMIT.match(error)
     return int(found[1]) if found else None
 
 
 def is_too_large(error: str) -> bool:
     """Whether an item over DynamoDB's limit did: DynamoDB's words, or the engine's status."""
-    return "Item size" in error or "413" in error
+    return "Item size" in error or "(413)" in error
 
 
 def reason(error: str) -> str:

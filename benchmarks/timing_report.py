@@ -161,9 +161,7 @@ def markdown(content: Table, text_last: bool = True) -> str:
 
 
 def profiled(found: Mapping[str, float]) -> str:
-    """A table; what takes under a hundredth is one row. The profiler's own time is in all of them,
-    so only the shares mean something.
-    """
+    """Shares alone, because the profiler's own time is in all rows; those under 1 % are one row."""
     total = sum(found.values())
     shown = {group: spent for group, spent in found.items() if spent >= total / 100}
     shown["what takes under 1%"] = total - sum(shown.values())

@@ -235,8 +235,13 @@ class Stage:
 
     def summary(self) -> None:
         """Show what each part cost, and what to do next."""
-        costs = Table(box=box.SIMPLE_HEAD, show_footer=True, show_edge=False, pad_edge=False)
-        costs.padding = (0, 1, 0, 0)
+        costs = Table(
+            box=box.SIMPLE_HEAD,
+            show_footer=True,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+        )
         total = Part("Total", sum(p.processes for p in self.parts))
         total.cost = sum((part.cost for part in self.parts), Cost())
         for heading, figure in zip(
@@ -244,8 +249,9 @@ class Stage:
             figures(total),
             strict=True,
         ):
-            name = heading == "Part"
-            costs.add_column(heading, figure, justify="left" if name else "right", no_wrap=name)
+            is_name = heading == "Part"
+            side = "left" if is_name else "right"
+            costs.add_column(heading, figure, justify=side, no_wrap=is_name)
         for part in self.parts:
             costs.add_row(*figures(part))
         self.console.print()

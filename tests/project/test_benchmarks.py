@@ -209,8 +209,16 @@ def test_labels_do_not_lie_on_one_another() -> None:
     assert all(b - a >= chart.LINE_HEIGHT for a, b in itertools.pairwise(heights))
 
 
-def test_the_pictures_tables_and_documents_are_those_of_the_results() -> None:
-    results = json.loads((BENCHMARKS / "results" / "compare.json").read_text())
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    """The published results."""
+    found: dict[str, Any] = json.loads((BENCHMARKS / "results" / "compare.json").read_text())
+    return found
+
+
+def test_the_pictures_tables_and_documents_are_those_of_the_results(
+    results: dict[str, Any],
+) -> None:
     for name, picture in pictures.of_results(results).items():
         assert (BENCHMARKS / "results" / f"{name}.svg").read_text() == picture, name
     assert (BENCHMARKS / "results" / "compare.md").read_text() == report.markdown(results) + "\n"
@@ -218,8 +226,7 @@ def test_the_pictures_tables_and_documents_are_those_of_the_results() -> None:
     assert timing_report.filled(page, results) == page
 
 
-def test_the_results_have_every_workload_and_the_same_limits() -> None:
-    results = json.loads((BENCHMARKS / "results" / "compare.json").read_text())
+def test_the_results_have_every_workload_and_the_same_limits(results: dict[str, Any]) -> None:
     expected = {
         (workload.name, saver.name)
         for workload, saver in driver.pairs(list(SAVERS), list(WORKLOADS))
@@ -231,8 +238,7 @@ def test_the_results_have_every_workload_and_the_same_limits() -> None:
     assert {name: found for name, found in limits.items() if len(found) > 1} == {}
 
 
-def test_the_terminal_has_100_columns() -> None:
-    results = json.loads((BENCHMARKS / "results" / "compare.json").read_text())
+def test_the_terminal_has_100_columns(results: dict[str, Any]) -> None:
     shown = io.StringIO()
     console = Console(width=terminal_report.WIDTH, file=shown)
     console.print(terminal_report.tables(results))

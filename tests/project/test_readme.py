@@ -19,6 +19,7 @@ from langgraph_checkpoint_dynamodb.infra.template import load_template
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+RUNS = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())["runs"]
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -158,21 +159,15 @@ def test_the_figures_are_what_the_benchmark_last_measured() -> None:
     price = next(
         line for line in README.splitlines() if line.startswith("| reading and writing, one")
     )
-    results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
     (chat,) = (
-        run["measures"]
-        for run in results["runs"]
-        if (run["saver"], run["workload"]) == ("ours", "chat-100")
+        run["measures"] for run in RUNS if (run["saver"], run["workload"]) == ("ours", "chat-100")
     )
     dollars = (0.625 * chat["write_units"] + 0.125 * chat["read_units"]) / chat["turns"]
     assert f"**US$ {dollars:.2f}**" in price
 
 
 def test_sharing_puts_gains_what_the_benchmark_measured() -> None:
-    results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
-    measured = {
-        run["saver"]: run["measures"] for run in results["runs"] if run["workload"] == "throughput"
-    }
+    measured = {run["saver"]: run["measures"] for run in RUNS if run["workload"] == "throughput"}
     gains = (
         measured["ours-sharing"][mode] / measured["ours"][mode] for mode in ("async", "threads")
     )

@@ -16,7 +16,8 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
-import compare as driver  # noqa: E402 - the path comes first
+import cells  # noqa: E402 - the path comes first
+import compare as driver  # noqa: E402
 import pictures  # noqa: E402
 import report  # noqa: E402
 import timing_report  # noqa: E402
@@ -71,6 +72,20 @@ def test_the_report_compares_with_the_null_saver() -> None:
     assert "66.0" in filled
     assert "old" not in filled
     assert timing_report.filled(filled, {"date": "2026-01-01", "runs": runs}) == filled
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (None, "done"),
+        ("no end in 120 s, after 1800 turns", "stopped after 1,800 turns: no end in 120 s"),
+        ("after 292 turns: Ours <- Item size has", "fails after 292 turns: item over 400 KB"),
+        ("An error occurred (413) when", "fails: item over 400 KB"),
+        ("after 413 turns: Ours <- Timeout: 9", "fails after 413 turns: Timeout: 9"),
+    ],
+)
+def test_the_end_of_a_timed_chat(error: str | None, told: str) -> None:
+    assert cells.end_of_chat(error) == told
 
 
 def test_latency_is_drawn_by_turn() -> None:

@@ -18,9 +18,8 @@ def scanned(scan: ThreadScan, *items: Any) -> Any:
     assert next(operation) == [scan_keys(TABLE, None)]
     with pytest.raises(StopIteration) as done:
         operation.send([{"Items": list(items)}])
-        operation.send(
-            [{"Items": []}]
-        )  # of the query, which the service accepts: the keys are right
+        # The query is accepted: the table's keys are right.
+        operation.send([{"Items": []}])
     return done.value.value
 
 
